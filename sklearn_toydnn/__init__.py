@@ -1,0 +1,27 @@
+"""Small deep networks on two-dimensional toy problems, the scikit-learn way."""
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "make_triangle": "datasets",
+    "make_sinusoidal": "datasets",
+    "make_gaussian": "datasets",
+    "GaussianAugmenter": "augmentation",
+    "GaussianNoise": "augmentation",
+    "DNNClassifier": "classifier",
+}
+__all__ = list(_HOME)
+
+
+def __getattr__(name):
+    """Import a public name on first use: TensorFlow takes seconds, a data set none."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__():
+    """List the public names, imported or not."""
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,106 @@
+"""The paper's network and what its parameters name in Keras."""
+
+from ._tensorflow import keras  # before scikeras, whose import is not quiet
+
+# isort: split
+from dataclasses import dataclass
+from functools import partial
+from inspect import signature
+
+import numpy as np
+from scikeras._utils import get_optimizer_class
+
+
+@dataclass(frozen=True)
+class Network:
+    """The structure of a network: everything about it but its numbers."""
+
+    layer_sizes: tuple  # units of each layer, input and output included
+    activation: object
+    output_activation: object
+    dtype: str
+
+    def initial_weights(self, initializer, seed):
+        """Draw the kernels; return the weights in Keras' order, as arrays."""
+        seeds = np.random.SeedSequence(seed).generate_state(len(self.layer_sizes) - 1)
+        weights = []
+        for shape, layer_seed in zip(self._kernel_shapes(), seeds, strict=True):
+            kernel = make_initializer(initializer, layer_seed)(shape, dtype=self.dtype)
+            weights += [
+                keras.ops.convert_to_numpy(kernel),
+                np.zeros(shape[1], self.dtype),
+            ]
+        return weights
+
+    def _kernel_shapes(self):
+        return list(zip(self.layer_sizes[:-1], self.layer_sizes[1:], strict=True))
+
+    def layers(self):
+        """Return the dense layers, their weights not drawn but zero."""
+        dense = partial(keras.layers.Dense, kernel_initializer="zeros")
+        *hidden, output = self.layer_sizes[1:]
+        return [
+            *(dense(n, self.activation, dtype=self.dtype) for n in hidden),
+            dense(output, self.output_activation, dtype=self.dtype),
+        ]
+
+    def build(self, weights, dropout_rate, seed):
+        """Return a Keras model with these weights."""
+        *hidden, output = self.layers()
+        model = keras.Sequential(
+            [
+                keras.Input((self.layer_sizes[0],), dtype=self.dtype),
+                *hidden,
+                keras.layers.Dropout(dropout_rate, seed=seed, dtype=self.dtype),
+                output,
+            ]
+        )
+        model.set_weights(weights)
+        return model
+
+    def predict(self, weights, X):
+        """Return the output on X, as an array of shape (n_samples, n_outputs)."""
+        activations = [self.activation] * (len(self.layer_sizes) - 2)
+        activations.append(self.output_activation)
+        for activation, kernel, bias in zip(
+            activations, weights[::2], weights[1::2], strict=True
+        ):
+            X = keras.activations.get(activation)(keras.ops.matmul(X, kernel) + bias)
+        return keras.ops.convert_to_numpy(X)
+
+
+def make_initializer(initializer, seed):
+    """Return an initializer by name or like the instance, with a seed if it draws."""
+    config = {}
+    if isinstance(initializer, keras.Initializer):
+        cls, config = type(initializer), initializer.get_config()
+    else:
+        # Not keras.initializers.get: it draws a seed from Python's global generator.
+        cls = getattr(keras.initializers, initializer, None)
+        if not (isinstance(cls, type) and issubclass(cls, keras.Initializer)):
+            raise ValueError(f"Keras has no initializer {initializer!r}")
+    if "seed" in signature(cls).parameters:
+        config["seed"] = int(seed)
+    return cls.from_config(config)
+
+
+def optimizer_class(optimizer):
+    """Return the class of an optimizer, or a fresh copy of an instance."""
+    if isinstance(optimizer, keras.Optimizer):
+        return optimizer.from_config(optimizer.get_config())
+    if isinstance(optimizer, type) and issubclass(optimizer, keras.Optimizer):
+        return optimizer
+    return get_optimizer_class(optimizer)
+
+
+def loss_class(loss):
+    """Return the class of a loss, or the instance or function itself."""
+    if isinstance(loss, type) and issubclass(loss, keras.Loss):
+        return loss
+    loss = keras.losses.get(loss)
+    # Keras' short names give functions; those of its own have a class each.
+    name = getattr(loss, "__name__", "").replace("_", "")
+    for cls in vars(keras.losses).values():
+        if isinstance(cls, type) and cls.__name__.lower() == name:
+            return cls
+    return loss

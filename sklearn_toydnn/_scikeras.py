@@ -1,0 +1,200 @@
+"""What scikeras 0.13, its last release, needs to follow today's scikit-learn.
+
+Its ``KerasClassifier`` predates scikit-learn's ``__sklearn_tags__``, mixin order and
+``validate_data``; it lists parameters from ``__dict__``, accepts any routed name,
+seeds process-wide generators, multiplies class weights into the caller's array,
+and squeezes the probabilities of a single row to one dimension. The class here has
+none of that; what is left of scikeras is its parameter routing, its callbacks, its
+target encoder and its place as the base class that users of Keras look for.
+"""
+
+from ._tensorflow import keras  # before scikeras, whose import is not quiet
+
+# isort: split
+from copy import deepcopy
+from inspect import isclass
+
+import numpy as np
+from scikeras import wrappers
+from scikeras._utils import route_params, unflatten_params
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, validate_data
+
+_ROUTES = ("optimizer__", "loss__", "callbacks__")
+
+
+class _MixinFirst(type):
+    """Order the bases as scikit-learn asks: the mixin before what it modifies."""
+
+    def mro(cls):
+        order = super().mro()
+        order.remove(ClassifierMixin)
+        order.insert(order.index(wrappers.BaseWrapper), ClassifierMixin)
+        return order
+
+
+class KerasClassifier(wrappers.KerasClassifier, metaclass=_MixinFirst):
+    """scikeras' classifier, following scikit-learn 1.9.
+
+    Subclasses name all their parameters in ``__init__`` and pass the routed rest
+    to :meth:`_set_routed`; they implement ``_start``, which makes the state that
+    training changes, and ``_fit_keras_model``.
+    """
+
+    __sklearn_tags__ = ClassifierMixin.__sklearn_tags__
+    __repr__ = BaseEstimator.__repr__
+
+    # ---- parameters
+
+    def _get_param_names(self):
+        """List the constructor's parameters, then the routed names in use."""
+        named = super(wrappers.BaseWrapper, type(self))._get_param_names()
+        return [*named, *sorted(name for name in vars(self) if "__" in name[1:])]
+
+    def _set_routed(self, params, error):
+        """Set parameters like ``optimizer__learning_rate``, or raise `error`."""
+        for name in params:
+            if not name.startswith(_ROUTES) or name in _ROUTES:
+                raise error(
+                    f"{type(self).__name__} has no parameter {name!r}. It takes those "
+                    "in its signature, and routed ones whose names start with "
+                    + ", ".join(map(repr, _ROUTES))
+                    + "."
+                )
+        vars(self).update(params)
+
+    def set_params(self, **params):
+        """Set parameters, routed ones like ``optimizer__learning_rate`` included.
+
+        Parameters
+        ----------
+        **params : dict
+            Values by name.
+
+        Returns
+        -------
+        self : KerasClassifier
+            This estimator.
+
+        Raises
+        ------
+        ValueError
+            If a name is neither in the signature nor routed.
+        """
+        named = {name: value for name, value in params.items() if "__" not in name}
+        routed = {name: value for name, value in params.items() if "__" in name}
+        unknown = set(named) - set(self._get_param_names())
+        self._set_routed(dict.fromkeys(unknown) | routed, ValueError)
+        return BaseEstimator.set_params(self, **named)
+
+    def _routed(self, destination, cls, **defaults):
+        """Instantiate a Keras class with the parameters routed to it.
+
+        What is not a class is returned as it is, if nothing is routed to it.
+        """
+        params = route_params(vars(self), destination, pass_filter=(), strict=False)
+        try:
+            return unflatten_params(cls, defaults | params if isclass(cls) else params)
+        except (TypeError, ValueError) as error:
+            names = ", ".join(f"{destination}__{name}" for name in params)
+            raise ValueError(
+                f"{getattr(cls, '__name__', cls)}, the {destination!r} of "
+                f"{type(self).__name__}, does not take {names}: {error}"
+            ) from error
+
+    # ---- data
+
+    def _validate_data(self, X, y=None, reset=False):
+        """Check X, and y where it is given, as scikit-learn's classifiers do."""
+        if y is None:
+            return validate_data(self, X, reset=reset, dtype=self.dtype), None
+        X, y = validate_data(self, X, y, reset=reset, dtype=self.dtype)
+        check_classification_targets(y)
+        return X, y
+
+    def _check_sample_weight(self, sample_weight, X, y):
+        """Return the weights times the class weights as an array, or None."""
+        if sample_weight is None and self.class_weight is None:
+            return None
+        sample_weight = _check_sample_weight(
+            sample_weight, X, dtype=X.dtype, ensure_non_negative=True, copy=True
+        )
+        if self.class_weight is not None:
+            sample_weight *= compute_sample_weight(self.class_weight, y)
+        if not sample_weight.any():
+            raise ValueError("sample_weight and class_weight leave no row any weight.")
+        return sample_weight
+
+    def _initialize(self, X, y):
+        """Check the data and start anew from it."""
+        X, y = self._validate_data(X, y, reset=True)
+        self.target_encoder_ = self.target_encoder.fit(y)
+        self.classes_ = self.target_encoder_.classes_
+        self.n_classes_ = len(self.classes_)
+        if self.n_classes_ < 2:
+            raise ValueError(
+                f"{type(self).__name__} needs samples of at least 2 classes, but the "
+                f"data contain only one class: {self.classes_[0]!r}."
+            )
+        self._start()
+        return X, y
+
+    # ---- fitting
+
+    def fit(self, X, y, sample_weight=None, **data):
+        """Train; see the subclass."""
+        if not (self.warm_start and self.initialized_):
+            self.classes_ = None
+        return wrappers.BaseWrapper.fit(self, X, y, sample_weight, **data)
+
+    def _fit(self, X, y, sample_weight, warm_start, epochs, initial_epoch, **data):
+        """Check, encode and hand over, as scikeras does, with today's checks."""
+        if warm_start and self.initialized_:
+            X, y = self._validate_data(X, y)
+        else:
+            X, y = self._initialize(X, y)
+        sample_weight = self._check_sample_weight(sample_weight, X, y)
+        y = self._encode(y, "y")
+        if sample_weight is not None:
+            # Rows of weight 0 would still fill batches: without them, a weight of
+            # 0 is the same as leaving the row out.
+            kept = sample_weight != 0
+            X, y, sample_weight = X[kept], y[kept], sample_weight[kept]
+        self._fit_keras_model(
+            X, y, sample_weight, warm_start, epochs, initial_epoch, **data
+        )
+
+    def _encode(self, y, name):
+        """Encode labels for Keras, or say which of them were not seen at first."""
+        unseen = np.setdiff1d(y, self.classes_)
+        if len(unseen):
+            raise ValueError(
+                f"{name} contains labels that are not in classes_: {unseen.tolist()}."
+            )
+        return self.target_encoder_.transform(y)
+
+    def _take_callbacks(self):
+        """Return the callbacks of one fit: instances of classes, copies of others."""
+        try:
+            self._initialize_callbacks()
+        except TypeError as error:
+            raise TypeError(f"callbacks={self.callbacks!r}: {error}") from error
+        vars(self).pop("_predict_callbacks")
+        return deepcopy(keras.tree.flatten(vars(self).pop("_fit_callbacks")))
+
+    # ---- prediction
+
+    def predict_proba(self, X):
+        """Return class probabilities; see the subclass."""
+        return self._predict_raw(X)
+
+    def predict(self, X):
+        """Return the most probable class of each row; see the subclass."""
+        return self.classes_[np.argmax(self.predict_proba(X), axis=1)]
+
+    @property
+    def initialized_(self):
+        """bool: Whether there is a trained state to predict with or go on from."""
+        return hasattr(self, "coefs_")

@@ -1,0 +1,42 @@
+"""TensorFlow, imported without the lines it prints on the way in.
+
+``TF_CPP_MIN_LOG_LEVEL`` silences what TensorFlow logs later, but not what its
+libraries write to file descriptor 2 while they are loaded, before their logging
+is set up. (The setting that the loudest of these lines recommends would change
+the numerics.) Everything else that reaches the descriptor meanwhile is passed on.
+"""
+
+import os
+import re
+import sys
+import tempfile
+from contextlib import contextmanager
+
+_CHATTER = re.compile(rb"I0000 |WARNING: All log messages before absl::InitializeLog")
+
+
+@contextmanager
+def _without_chatter():
+    """Hold back what is written to stderr, then pass on all but the chatter."""
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            held.seek(0)
+            for line in held:
+                if not _CHATTER.match(line):
+                    os.write(2, line)
+
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+with _without_chatter():
+    import keras
+    import tensorflow as tf
+
+__all__ = ["keras", "tf"]

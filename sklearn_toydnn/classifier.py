@@ -1,0 +1,577 @@
+"""The paper's network (Methods, steps 2 to 4) as a scikit-learn classifier."""
+
+from ._tensorflow import keras, tf  # before scikeras, whose import is not quiet
+
+# isort: split
+from math import ceil, floor
+from numbers import Integral, Real
+
+import numpy as np
+from scikeras import wrappers
+from scikeras.utils import loss_name
+from scikeras.utils.transformers import ClassifierLabelEncoder
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import (
+    Interval,
+    InvalidParameterError,
+    Options,
+    StrOptions,
+)
+from sklearn.utils.multiclass import _check_partial_fit_first_call
+from sklearn.utils.validation import (
+    check_array,
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+)
+
+from ._network import Network, loss_class, make_initializer, optimizer_class
+from ._scikeras import KerasClassifier
+
+_AUTO_LOSS = {
+    True: keras.losses.BinaryCrossentropy,
+    False: keras.losses.SparseCategoricalCrossentropy,
+}
+
+
+class DNNClassifier(KerasClassifier):
+    """Deep neural network for small problems: dense layers, dropout, an output.
+
+    The network is the paper's: dense hidden layers that share one activation,
+    dropout after the last of them, and a dense output layer. It is trained by
+    Keras, and used like scikit-learn's
+    :class:`~sklearn.neural_network.MLPClassifier`.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : array-like of shape (n_hidden_layers,), default=(20, 20)
+        The number of units of each hidden layer.
+
+    activation : str or callable, default="relu"
+        Activation of the hidden layers, as Keras names it.
+
+    output_activation : str or callable, default="auto"
+        Activation of the output layer. "auto" is "sigmoid" for two classes and
+        "softmax" for more. One that leaves [0, 1] is allowed, as in the paper's
+        grid search: probabilities are then its clipped (for more than two
+        classes also normalised) values.
+
+    dropout_rate : float, default=0.2
+        Share of the last hidden layer's units dropped in training, in [0, 1).
+
+    kernel_initializer : str or keras.initializers.Initializer, \
+            default="glorot_uniform"
+        Initializer of the kernels of all layers, as Keras names it. Its seed is
+        drawn from `random_state`, also where an instance brings its own. Biases
+        start at zero.
+
+    optimizer : str, keras.optimizers.Optimizer or class, default="adam"
+        The optimizer, as Keras names it. A name or class takes parameters as
+        ``optimizer__learning_rate`` and so on; an instance is copied.
+
+    loss : str, keras.losses.Loss, class or callable, default="auto"
+        The loss, as Keras names it. "auto" is binary cross entropy for two
+        classes and sparse categorical cross entropy for more. A name or class
+        takes parameters as ``loss__label_smoothing`` and so on. Except for the
+        sparse loss, more than two classes are one-hot encoded.
+
+    batch_size : int, default=32
+        Number of points per gradient step; -1 takes all points at once.
+
+    epochs : int, default=100
+        Number of passes over the points.
+
+    validation_split : float, default=0.0
+        Share of the points, in [0, 1), that is held out for validation: the last
+        ones in the order given, as in Keras. Behind an augmentation step they
+        include noisy copies of training points: pass `X_val` instead.
+
+    shuffle : bool, default=True
+        Whether to put the points in a new order before each epoch.
+
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes, ``{label: weight}``, which multiply
+        `sample_weight`; see :func:`sklearn.utils.class_weight.compute_class_weight`.
+
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights and the optimizer state of the
+        last call. The history starts again either way.
+
+    callbacks : list, dict, keras.callbacks.Callback, class or None, default=None
+        Keras callbacks. Each fit works on copies of instances; classes take
+        parameters as ``callbacks__patience`` and so on.
+
+    run_eagerly : bool, default=False
+        Whether Keras runs step by step in Python, to debug what it calls.
+
+    dtype : {"float32", "float64"}, default="float32"
+        Precision of the weights and of all arithmetic.
+
+    random_state : int, RandomState instance or None, default=None
+        Determines the initial weights, the dropout and the order of the points.
+        Pass an int for reproducible results. None draws fresh entropy from the
+        operating system: unlike elsewhere in scikit-learn, ``np.random.seed``
+        has no effect, so that fits in threads cannot disturb one another.
+
+    verbose : int, default=0
+        What Keras prints as it trains: 0 nothing, 1 a bar, 2 a line per epoch.
+
+    **kwargs : dict
+        Routed parameters only, as in scikeras: names that start with
+        ``optimizer__``, ``loss__`` or ``callbacks__``.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted.
+
+    n_classes_ : int
+        The number of classes.
+
+    coefs_ : list of ndarray of shape (n_inputs, n_units)
+        The trained kernel of each layer.
+
+    intercepts_ : list of ndarray of shape (n_units,)
+        The trained bias of each layer.
+
+    history_ : dict of list of float
+        One value per epoch under "loss" and "accuracy" and, with validation
+        data, "val_loss" and "val_accuracy".
+
+    model_ : keras.Sequential
+        A compiled Keras model that holds the trained weights.
+
+    n_features_in_ : int
+        Number of features seen during fit.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features seen during fit, where the points had names.
+
+    See Also
+    --------
+    sklearn.neural_network.MLPClassifier : scikit-learn's own, without dropout,
+        choice of initializer or of output activation.
+
+    References
+    ----------
+    The paper, Methods. The base class is scikeras' ``KerasClassifier``.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sklearn_toydnn import DNNClassifier, make_triangle
+    >>> X, y = make_triangle(n_samples=1000, random_state=0)
+    >>> X_test, y_test = make_triangle(n_samples=1000, random_state=1)
+    >>> clf = make_pipeline(
+    ...     StandardScaler(), DNNClassifier(epochs=30, random_state=0)
+    ... )
+    >>> clf.fit(X, y).score(X_test, y_test) > 0.9
+    True
+    """
+
+    _parameter_constraints: dict = {
+        "hidden_layer_sizes": ["array-like"],
+        "activation": [str, callable],
+        "output_activation": [str, callable],
+        "dropout_rate": [Interval(Real, 0, 1, closed="left")],
+        "kernel_initializer": [str, keras.initializers.Initializer],
+        "optimizer": [str, keras.optimizers.Optimizer, type],
+        "loss": [str, callable],
+        "batch_size": [
+            Interval(Integral, 1, None, closed="left"),
+            Options(Integral, {-1}),
+        ],
+        "epochs": [Interval(Integral, 1, None, closed="left")],
+        "validation_split": [Interval(Real, 0, 1, closed="left")],
+        "shuffle": ["boolean"],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "warm_start": ["boolean"],
+        "callbacks": [list, dict, keras.callbacks.Callback, type, None],
+        "run_eagerly": ["boolean"],
+        "dtype": [StrOptions({"float32", "float64"})],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(20, 20),
+        *,
+        activation="relu",
+        output_activation="auto",
+        dropout_rate=0.2,
+        kernel_initializer="glorot_uniform",
+        optimizer="adam",
+        loss="auto",
+        batch_size=32,
+        epochs=100,
+        validation_split=0.0,
+        shuffle=True,
+        class_weight=None,
+        warm_start=False,
+        callbacks=None,
+        run_eagerly=False,
+        dtype="float32",
+        random_state=None,
+        verbose=0,
+        **kwargs,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.output_activation = output_activation
+        self.dropout_rate = dropout_rate
+        self.kernel_initializer = kernel_initializer
+        self.optimizer = optimizer
+        self.loss = loss
+        self.batch_size = batch_size
+        self.epochs = epochs
+        self.validation_split = validation_split
+        self.shuffle = shuffle
+        self.class_weight = class_weight
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.run_eagerly = run_eagerly
+        self.dtype = dtype
+        self.random_state = random_state
+        self.verbose = verbose
+        self._set_routed(kwargs, TypeError)
+
+    # ---- what the parameters name
+
+    def _keras(self, param, get):
+        """Look a parameter's value up in Keras, or raise an error that names it."""
+        value = getattr(self, param)
+        try:
+            return get(value)
+        except (ValueError, TypeError) as error:
+            raise InvalidParameterError(
+                f"The {param!r} parameter of {type(self).__name__} must be a name or "
+                f"an object that Keras knows. Got {value!r} instead."
+            ) from error
+
+    def _make_network(self):
+        hidden = tuple(self.hidden_layer_sizes)
+        if not hidden or not all(isinstance(n, Integral) and n >= 1 for n in hidden):
+            raise InvalidParameterError(
+                f"The 'hidden_layer_sizes' parameter of {type(self).__name__} must be "
+                f"one or more ints of at least 1. Got {self.hidden_layer_sizes!r}."
+            )
+        self._keras("activation", keras.activations.get)
+        output = self.output_activation
+        binary = self.n_classes_ == 2
+        if output == "auto":
+            output = "sigmoid" if binary else "softmax"
+        elif output == "softmax" and binary:
+            raise InvalidParameterError(
+                "output_activation='softmax' of the single output that two classes "
+                "have is always 1. Use 'auto' or 'sigmoid'."
+            )
+        else:
+            self._keras("output_activation", keras.activations.get)
+        return Network(
+            (self.n_features_in_, *map(int, hidden), 1 if binary else self.n_classes_),
+            self.activation,
+            output,
+            self.dtype,
+        )
+
+    def _make_optimizer(self):
+        return self._routed("optimizer", self._keras("optimizer", optimizer_class))
+
+    def _make_loss(self):
+        binary = self.n_classes_ == 2
+        loss = (
+            self._keras("loss", loss_class)
+            if self.loss != "auto"
+            else _AUTO_LOSS[binary]
+        )
+        if binary and "categorical" in loss_name(loss):
+            raise InvalidParameterError(
+                f"loss={self.loss!r} compares one output per class, but two classes "
+                "have a single output. Use 'auto' or 'binary_crossentropy'."
+            )
+        # Keras would compute it in float32 whatever the network's precision.
+        return self._routed("loss", loss, dtype=self.dtype)
+
+    @property
+    def target_encoder(self):
+        """ClassifierLabelEncoder: Numbers the labels, or makes them one-hot."""
+        sparse = self.loss == "auto" or loss_name(
+            self._keras("loss", loss_class)
+        ).startswith("sparse")
+        return ClassifierLabelEncoder(
+            None if sparse else "categorical_crossentropy",
+            "auto" if self.classes_ is None else [self.classes_],
+        )
+
+    # ---- the state that training changes
+
+    def _start(self):
+        """Draw a seed and, from it, the initial weights."""
+        generator = (
+            np.random.RandomState()
+            if self.random_state is None
+            else check_random_state(self.random_state)
+        )
+        self._seed = int(generator.randint(np.iinfo(np.int32).max))
+        self._network = self._make_network()
+        self._epochs_seen = 0
+        initializer = self._keras(
+            "kernel_initializer", lambda name: make_initializer(name, self._seed)
+        )
+        self._set_weights(self._network.initial_weights(initializer, self._seed))
+        self._optimizer_state = None
+        vars(self).pop("_model", None)
+
+    def _set_weights(self, weights):
+        self.coefs_, self.intercepts_ = weights[::2], weights[1::2]
+
+    def _get_weights(self):
+        return [
+            weights
+            for layer in zip(self.coefs_, self.intercepts_, strict=True)
+            for weights in layer
+        ]
+
+    @property
+    def model_(self):
+        """keras.Sequential: A compiled Keras model that holds the trained weights."""
+        check_is_fitted(self)
+        if "_model" not in vars(self):
+            self._model = self._build_keras_model()
+        return self._model
+
+    def _build_keras_model(self):
+        model = self._network.build(self._get_weights(), self.dropout_rate, self._seed)
+        optimizer = self._make_optimizer()
+        model.compile(
+            optimizer=optimizer,
+            loss=self._make_loss(),
+            metrics=["accuracy"],
+            run_eagerly=self.run_eagerly,
+            # Keras' own choice, XLA, makes its Dropout layer slow on CPU.
+            jit_compile=False,
+        )
+        optimizer.build(model.trainable_variables)
+        if self._optimizer_state is not None:
+            for variable, value in zip(
+                optimizer.variables, self._optimizer_state, strict=True
+            ):
+                variable.assign(value)
+            # Keras counts the masks it drew there: one a step.
+            drawn = [self._seed, optimizer.iterations.numpy()]
+            model.layers[-2].seed_generator.state.assign(drawn)
+        return model
+
+    def __getstate__(self):
+        """Leave the Keras model out: it is built again from the arrays."""
+        state = super().__getstate__().copy()
+        state.pop("_model", None)
+        return state
+
+    # ---- fitting
+
+    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None):
+        """Train the network.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The training points.
+
+        y : array-like of shape (n_samples,)
+            Their labels.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the points, not negative. None weighs all alike.
+
+        X_val : array-like of shape (n_samples_val, n_features), default=None
+            Validation points. In a pipeline, name them in its `transform_input`
+            to have them scaled with the training points' scaler. Give them
+            another number of rows than X, else scikit-learn's cross-validation
+            slices them as if they belonged to the training points.
+
+        y_val : array-like of shape (n_samples_val,), default=None
+            Labels of the validation points.
+
+        Returns
+        -------
+        self : DNNClassifier
+            The fitted classifier.
+
+        Raises
+        ------
+        InvalidParameterError
+            If a parameter has the wrong type, is out of range or names nothing
+            in Keras (a ValueError and a TypeError).
+        ValueError
+            If the data are not valid training or validation data, or a routed
+            parameter is not taken by what it is routed to.
+        """
+        self._validate_params()
+        return super().fit(X, y, sample_weight, X_val=X_val, y_val=y_val)
+
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Train for one epoch, from where the last call ended.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The training points.
+
+        y : array-like of shape (n_samples,)
+            Their labels.
+
+        classes : array-like of shape (n_classes,), default=None
+            All labels that any call will bring; needed in the first call.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the points, not negative. None weighs all alike.
+
+        Returns
+        -------
+        self : DNNClassifier
+            The fitted classifier.
+        """
+        self._validate_params()
+        _check_partial_fit_first_call(self, classes)
+        return wrappers.BaseWrapper.partial_fit(self, X, y, sample_weight)
+
+    def _fit_keras_model(
+        self,
+        X,
+        y,
+        sample_weight,
+        warm_start,
+        epochs,
+        initial_epoch,
+        X_val=None,
+        y_val=None,
+    ):
+        """Train for some epochs with Keras, and keep weights and history."""
+        X, y, sample_weight, validation = self._validation_data(
+            X, y, sample_weight, X_val, y_val
+        )
+        callbacks = self._take_callbacks()
+        batch_size = len(X) if self.batch_size == -1 else min(self.batch_size, len(X))
+        model = self.model_
+        history = model.fit(
+            _batches(X, y, sample_weight, self._row_orders(len(X), epochs), batch_size),
+            shuffle=False,
+            steps_per_epoch=ceil(len(X) / batch_size),
+            epochs=initial_epoch + epochs,
+            initial_epoch=initial_epoch,
+            validation_data=validation,
+            validation_batch_size=validation and len(validation[0]),
+            callbacks=callbacks,
+            verbose=int(self.verbose),
+        ).history
+        self._set_weights(model.get_weights())
+        self._optimizer_state = [v.numpy() for v in model.optimizer.variables]
+        self._epochs_seen += len(history["loss"])
+        past = self.history_ if initial_epoch else {}
+        self.history_ = {
+            name: past.get(name, []) + values for name, values in history.items()
+        }
+
+    def _validation_data(self, X, y, sample_weight, X_val, y_val):
+        """Return the training data and, checked or split off, the validation data."""
+        if (X_val is None) != (y_val is None):
+            raise ValueError("X_val and y_val go together: got only one of them.")
+        if X_val is not None:
+            if self.validation_split:
+                raise ValueError(
+                    f"validation_split={self.validation_split} and X_val exclude "
+                    "each other."
+                )
+            X_val = check_array(X_val, dtype=self.dtype, input_name="X_val")
+            y_val = column_or_1d(y_val, input_name="y_val")
+            check_consistent_length(X_val, y_val)
+            if X_val.shape[1] != self.n_features_in_:
+                raise ValueError(
+                    f"X_val has {X_val.shape[1]} features, but X has "
+                    f"{self.n_features_in_}."
+                )
+            return X, y, sample_weight, (X_val, self._encode(y_val, "y_val"))
+        if not self.validation_split:
+            return X, y, sample_weight, None
+        n_train = floor(len(X) * (1 - self.validation_split))
+        if not 0 < n_train < len(X):
+            raise ValueError(
+                f"validation_split={self.validation_split} of {len(X)} samples "
+                "leaves no sample to train or to validate on."
+            )
+        held_out = [a[n_train:] for a in (X, y, sample_weight) if a is not None]
+        if sample_weight is not None:
+            sample_weight = sample_weight[:n_train]
+        return X[:n_train], y[:n_train], sample_weight, tuple(held_out)
+
+    def _row_orders(self, n_samples, epochs):
+        """Return the order of the rows in each epoch, (epochs, n_samples).
+
+        It depends on the seed and the epoch alone, so that calls of `partial_fit`
+        continue what `fit` began.
+        """
+        if not self.shuffle:
+            return np.tile(np.arange(n_samples, dtype=np.int32), (epochs, 1))
+        return np.array(
+            [
+                np.random.default_rng([self._seed, epoch]).permutation(n_samples)
+                for epoch in range(self._epochs_seen, self._epochs_seen + epochs)
+            ],
+            dtype=np.int32,
+        )
+
+    # ---- prediction
+
+    def predict_proba(self, X):
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The points.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes), dtype=`dtype`
+            Probabilities in the order of `classes_`; each row sums to 1.
+        """
+        check_is_fitted(self)
+        X, _ = self._validate_data(X)
+        output = np.clip(self._network.predict(self._get_weights(), X), 0, 1)
+        if self.n_classes_ == 2:
+            return np.hstack([1 - output, output])
+        total = output.sum(axis=1, keepdims=True)
+        # Where an output activation like relu is 0 for every class, none is likelier.
+        uniform = np.full_like(output, 1 / self.n_classes_)
+        return np.divide(output, total, out=uniform, where=total > 0)
+
+    def predict(self, X):
+        """Return the most probable class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The points.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Labels out of `classes_`.
+        """
+        return super().predict(X)
+
+
+def _batches(X, y, sample_weight, orders, batch_size):
+    """Return a tf.data.Dataset of the batches of all epochs, one after the other."""
+    arrays = [tf.constant(a) for a in (X, y, sample_weight) if a is not None]
+    return (
+        tf.data.Dataset.from_tensor_slices(orders)
+        .flat_map(
+            lambda order: tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
+        )
+        .map(lambda rows: tuple(tf.gather(a, rows) for a in arrays))
+        .prefetch(tf.data.AUTOTUNE)
+    )

@@ -1,0 +1,298 @@
+"""The paper's three label functions (Methods, Fig. 1) and data sets made from them.
+
+A label function maps points of the plane to 0 or 1; a maker draws points
+uniformly in a box and labels them, as :func:`sklearn.datasets.make_moons` does
+for its half circles.
+"""
+
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils._param_validation import Interval, validate_params
+
+_MAKER_CONSTRAINTS = {
+    "n_samples": [Interval(Integral, 1, None, closed="left")],
+    "box": [tuple, list],
+    "noise": [Interval(Real, 0, None, closed="left"), None],
+    "flip_y": [Interval(Real, 0, 1, closed="both")],
+    "random_state": ["random_state"],
+}
+
+
+def _check_points(X):
+    """Return X as a float array of shape (n_samples, 2)."""
+    X = check_array(X, dtype="numeric", input_name="X")
+    if X.shape[1] != 2:
+        raise ValueError(f"X must have 2 features, got {X.shape[1]}.")
+    return X
+
+
+def label_triangle(X):
+    """Label points by whether they lie inside the paper's triangle (f1).
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, 2)
+        The points.
+
+    Returns
+    -------
+    y : ndarray of shape (n_samples,), dtype=int
+        1 where ``x0 > -20``, ``x1 > -40`` and ``x0 + x1 < 40``, else 0.
+
+    Examples
+    --------
+    >>> from sklearn_toydnn.datasets import label_triangle
+    >>> label_triangle([[0, 0], [-30, 0], [30, 30]])
+    array([1, 0, 0])
+    """
+    x0, x1 = _check_points(X).T
+    return ((x0 > -20) & (x1 > -40) & (x0 + x1 < 40)).astype(int)
+
+
+def label_sinusoidal(X):
+    r"""Label points by the sign of a wave in their distance from the origin (f2).
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, 2)
+        The points.
+
+    Returns
+    -------
+    y : ndarray of shape (n_samples,), dtype=int
+        1 where :math:`\mathrm{sgn}(x_0 + x_1)\,\mathrm{sgn}(x_0)
+        \cos(\|x\| / 2\pi) > 0`, else 0; the sign of 0 is 0, so points on
+        either dividing line are labelled 0.
+
+    Examples
+    --------
+    >>> from sklearn_toydnn.datasets import label_sinusoidal
+    >>> label_sinusoidal([[5, 0], [15, 0], [0, 5]])
+    array([1, 0, 0])
+    """
+    X = _check_points(X)
+    wave = np.cos(np.linalg.norm(X, axis=1) / (2 * np.pi))
+    return (np.sign(X.sum(axis=1)) * np.sign(X[:, 0]) * wave > 0).astype(int)
+
+
+def label_gaussian(X):
+    r"""Label points by whether they lie below a Gaussian bell (f3).
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, 2)
+        The points.
+
+    Returns
+    -------
+    y : ndarray of shape (n_samples,), dtype=int
+        1 where :math:`x_1 < 50\,e^{-x_0^2 / 50}`, else 0.
+
+    Examples
+    --------
+    >>> from sklearn_toydnn.datasets import label_gaussian
+    >>> label_gaussian([[0, 49], [0, 50], [20, 1]])
+    array([1, 0, 0])
+    """
+    x0, x1 = _check_points(X).T
+    return (x1 < 50 * np.exp(-(x0**2) / 50)).astype(int)
+
+
+def _make(label, n_samples, box, noise, flip_y, random_state):
+    """Draw points in the box, label them, then disturb labels and points."""
+    if len(box) != 2 or not all(isinstance(end, Real) for end in box):
+        raise ValueError(f"box must be two numbers (low, high). Got {box!r} instead.")
+    low, high = box
+    if not (np.isfinite([low, high]).all() and low < high):
+        raise ValueError(f"box must be finite and have low < high. Got {box!r}.")
+
+    generator = check_random_state(random_state)
+    X = generator.uniform(low, high, size=(n_samples, 2))
+    y = label(X)
+    if flip_y > 0:
+        flipped = generator.uniform(size=n_samples) < flip_y
+        y[flipped] = 1 - y[flipped]
+    if noise is not None:
+        X += generator.normal(scale=noise, size=X.shape)
+    return X, y
+
+
+@validate_params(_MAKER_CONSTRAINTS, prefer_skip_nested_validation=True)
+def make_triangle(
+    n_samples=4000, *, box=(-50.0, 50.0), noise=None, flip_y=0.0, random_state=None
+):
+    """Make points labelled by whether they lie inside a triangle (f1).
+
+    The two classes are nearly balanced in the default box (45 % ones), and two
+    straight lines and a diagonal part them: the easiest of the three problems.
+
+    Parameters
+    ----------
+    n_samples : int, default=4000
+        The number of points.
+
+    box : tuple of two floats, default=(-50.0, 50.0)
+        The points are uniform in ``[low, high)`` along both axes.
+
+    noise : float, default=None
+        Standard deviation of the Gaussian noise added to the points once they
+        are labelled, in the units of the box.
+
+    flip_y : float, default=0.0
+        The probability, 0 to 1, that a label is turned into the other one.
+        (:func:`sklearn.datasets.make_classification` redraws that share of
+        labels instead, so that half of them stay as they were.)
+
+    random_state : int, RandomState instance or None, default=None
+        Determines the points, the flips and the noise. Pass an int for the
+        same bytes on every call.
+
+    Returns
+    -------
+    X : ndarray of shape (n_samples, 2), dtype=float64
+        The points.
+
+    y : ndarray of shape (n_samples,), dtype=int
+        The labels, 0 or 1.
+
+    Raises
+    ------
+    InvalidParameterError
+        If a parameter has the wrong type or is out of range (a ValueError and
+        a TypeError, as everywhere in scikit-learn).
+    ValueError
+        If the box is not two finite numbers in ascending order.
+
+    References
+    ----------
+    The paper, Methods, ``f_1``; left panel of Fig. 1.
+
+    Examples
+    --------
+    >>> from sklearn_toydnn import make_triangle
+    >>> X, y = make_triangle(n_samples=500, random_state=0)
+    >>> X.shape, y.shape
+    ((500, 2), (500,))
+    """
+    return _make(label_triangle, n_samples, box, noise, flip_y, random_state)
+
+
+@validate_params(_MAKER_CONSTRAINTS, prefer_skip_nested_validation=True)
+def make_sinusoidal(
+    n_samples=4000, *, box=(-50.0, 50.0), noise=None, flip_y=0.0, random_state=None
+):
+    """Make points labelled by the sign of a wave around the origin (f2).
+
+    Rings cut by two lines give many separate regions of either label (51 % ones
+    in the default box): the hardest of the three problems.
+
+    Parameters
+    ----------
+    n_samples : int, default=4000
+        The number of points.
+
+    box : tuple of two floats, default=(-50.0, 50.0)
+        The points are uniform in ``[low, high)`` along both axes.
+
+    noise : float, default=None
+        Standard deviation of the Gaussian noise added to the points once they
+        are labelled, in the units of the box.
+
+    flip_y : float, default=0.0
+        The probability, 0 to 1, that a label is turned into the other one.
+        (:func:`sklearn.datasets.make_classification` redraws that share of
+        labels instead, so that half of them stay as they were.)
+
+    random_state : int, RandomState instance or None, default=None
+        Determines the points, the flips and the noise. Pass an int for the
+        same bytes on every call.
+
+    Returns
+    -------
+    X : ndarray of shape (n_samples, 2), dtype=float64
+        The points.
+
+    y : ndarray of shape (n_samples,), dtype=int
+        The labels, 0 or 1.
+
+    Raises
+    ------
+    InvalidParameterError
+        If a parameter has the wrong type or is out of range (a ValueError and
+        a TypeError, as everywhere in scikit-learn).
+    ValueError
+        If the box is not two finite numbers in ascending order.
+
+    References
+    ----------
+    The paper, Methods, ``f_2``; middle panel of Fig. 1.
+
+    Examples
+    --------
+    >>> from sklearn_toydnn import make_sinusoidal
+    >>> X, y = make_sinusoidal(n_samples=500, random_state=0)
+    >>> X.shape, y.shape
+    ((500, 2), (500,))
+    """
+    return _make(label_sinusoidal, n_samples, box, noise, flip_y, random_state)
+
+
+@validate_params(_MAKER_CONSTRAINTS, prefer_skip_nested_validation=True)
+def make_gaussian(
+    n_samples=4000, *, box=(-50.0, 50.0), noise=None, flip_y=0.0, random_state=None
+):
+    """Make points labelled by whether they lie below a Gaussian bell (f3).
+
+    One narrow peak on a half plane (56 % ones in the default box).
+
+    Parameters
+    ----------
+    n_samples : int, default=4000
+        The number of points.
+
+    box : tuple of two floats, default=(-50.0, 50.0)
+        The points are uniform in ``[low, high)`` along both axes.
+
+    noise : float, default=None
+        Standard deviation of the Gaussian noise added to the points once they
+        are labelled, in the units of the box.
+
+    flip_y : float, default=0.0
+        The probability, 0 to 1, that a label is turned into the other one.
+        (:func:`sklearn.datasets.make_classification` redraws that share of
+        labels instead, so that half of them stay as they were.)
+
+    random_state : int, RandomState instance or None, default=None
+        Determines the points, the flips and the noise. Pass an int for the
+        same bytes on every call.
+
+    Returns
+    -------
+    X : ndarray of shape (n_samples, 2), dtype=float64
+        The points.
+
+    y : ndarray of shape (n_samples,), dtype=int
+        The labels, 0 or 1.
+
+    Raises
+    ------
+    InvalidParameterError
+        If a parameter has the wrong type or is out of range (a ValueError and
+        a TypeError, as everywhere in scikit-learn).
+    ValueError
+        If the box is not two finite numbers in ascending order.
+
+    References
+    ----------
+    The paper, Methods, ``f_3``; right panel of Fig. 1.
+
+    Examples
+    --------
+    >>> from sklearn_toydnn import make_gaussian
+    >>> X, y = make_gaussian(n_samples=500, random_state=0)
+    >>> X.shape, y.shape
+    ((500, 2), (500,))
+    """
+    return _make(label_gaussian, n_samples, box, noise, flip_y, random_state)

@@ -1,0 +1,141 @@
+"""Pictures: a data set, a training history, what a classifier has learned.
+
+Every function draws into a matplotlib Axes, the current one unless given, and
+returns it; nothing is shown or saved.
+"""
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import seaborn as sns
+from sklearn.inspection import DecisionBoundaryDisplay
+from sklearn.utils.validation import check_is_fitted
+
+_PALETTE = "viridis"  # the paper's: purple is label 0, yellow label 1
+
+
+def plot_dataset(X, y, *, ax=None):
+    """Draw labelled points of the plane, as in the paper's Fig. 1.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, 2)
+        The points.
+
+    y : array-like of shape (n_samples,)
+        Their labels.
+
+    ax : matplotlib.axes.Axes, default=None
+        Where to draw; None is the current axes.
+
+    Returns
+    -------
+    ax : matplotlib.axes.Axes
+        The axes drawn into.
+
+    Examples
+    --------
+    >>> from sklearn_toydnn import make_triangle
+    >>> from sklearn_toydnn.plotting import plot_dataset
+    >>> ax = plot_dataset(*make_triangle(n_samples=200, random_state=0))
+    >>> ax.get_xlabel()
+    '$x_0$'
+    """
+    points = pd.DataFrame(X).set_axis(["x0", "x1"], axis=1).assign(label=y)
+    ax = sns.scatterplot(
+        points,
+        x="x0",
+        y="x1",
+        hue="label",
+        palette=_PALETTE,
+        s=8,
+        linewidth=0,
+        ax=ax,
+    )
+    ax.set(xlabel="$x_0$", ylabel="$x_1$", aspect="equal")
+    return ax
+
+
+def plot_history(history, *, metric="loss", ax=None):
+    """Draw a metric against the epochs, in training and, if known, validation.
+
+    Parameters
+    ----------
+    history : dict of list of float
+        One value per epoch, as in ``DNNClassifier.history_``.
+
+    metric : {"loss", "accuracy"}, default="loss"
+        What to draw; ``"val_" + metric`` is drawn beside it where present.
+
+    ax : matplotlib.axes.Axes, default=None
+        Where to draw; None is the current axes.
+
+    Returns
+    -------
+    ax : matplotlib.axes.Axes
+        The axes drawn into.
+
+    Raises
+    ------
+    ValueError
+        If the history does not have the metric.
+
+    Examples
+    --------
+    >>> from sklearn_toydnn.plotting import plot_history
+    >>> ax = plot_history({"loss": [0.7, 0.5], "val_loss": [0.6, 0.5]})
+    >>> ax.get_ylabel()
+    'loss'
+    """
+    if metric not in history:
+        raise ValueError(f"metric={metric!r} is not in the history: {list(history)}.")
+    names = {metric: "training", f"val_{metric}": "validation"}
+    curves = pd.DataFrame({names[k]: history[k] for k in names if k in history})
+    curves.index += 1
+    ax = sns.lineplot(curves, dashes=False, ax=ax)
+    ax.set(xlabel="epoch", ylabel=metric)
+    return ax
+
+
+def plot_decision_regions(classifier, X, y, *, ax=None):
+    """Draw labelled points over the regions in which a classifier predicts each.
+
+    Parameters
+    ----------
+    classifier : estimator
+        A fitted scikit-learn classifier or pipeline on two features.
+
+    X : array-like of shape (n_samples, 2)
+        The points; the regions span their extent.
+
+    y : array-like of shape (n_samples,)
+        Their labels.
+
+    ax : matplotlib.axes.Axes, default=None
+        Where to draw; None is the current axes.
+
+    Returns
+    -------
+    ax : matplotlib.axes.Axes
+        The axes drawn into.
+
+    Raises
+    ------
+    NotFittedError
+        If the classifier has not been fitted.
+
+    Examples
+    --------
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> from sklearn_toydnn import make_gaussian
+    >>> from sklearn_toydnn.plotting import plot_decision_regions
+    >>> X, y = make_gaussian(n_samples=200, random_state=0)
+    >>> ax = plot_decision_regions(DecisionTreeClassifier().fit(X, y), X, y)
+    >>> ax.get_ylabel()
+    '$x_1$'
+    """
+    check_is_fitted(classifier)
+    ax = plt.gca() if ax is None else ax
+    DecisionBoundaryDisplay.from_estimator(
+        classifier, X, response_method="predict", cmap=_PALETTE, alpha=0.3, ax=ax
+    )
+    return plot_dataset(X, y, ax=ax)
