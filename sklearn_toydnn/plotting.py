@@ -5,12 +5,13 @@ returns it; nothing is shown or saved.
 """
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from sklearn.inspection import DecisionBoundaryDisplay
 from sklearn.utils.validation import check_is_fitted
 
-_PALETTE = "viridis"  # the paper's: purple is label 0, yellow label 1
+_COLORS = plt.get_cmap("viridis")  # the paper's: purple is label 0, yellow label 1
 
 
 def plot_dataset(X, y, *, ax=None):
@@ -40,18 +41,22 @@ def plot_dataset(X, y, *, ax=None):
     >>> ax.get_xlabel()
     '$x_0$'
     """
-    points = pd.DataFrame(X).set_axis(["x0", "x1"], axis=1).assign(label=y)
+    points = pd.DataFrame(np.asarray(X), columns=["x0", "x1"])
+    points["label"] = np.asarray(y)
+    labels = np.unique(points["label"])
     ax = sns.scatterplot(
         points,
         x="x0",
         y="x1",
         hue="label",
-        palette=_PALETTE,
+        hue_order=labels,
+        palette=list(_COLORS(np.linspace(0, 1, len(labels)))),
         s=8,
         linewidth=0,
         ax=ax,
     )
     ax.set(xlabel="$x_0$", ylabel="$x_1$", aspect="equal")
+    sns.move_legend(ax, "upper left", bbox_to_anchor=(1, 1), frameon=False)
     return ax
 
 
@@ -136,6 +141,6 @@ def plot_decision_regions(classifier, X, y, *, ax=None):
     check_is_fitted(classifier)
     ax = plt.gca() if ax is None else ax
     DecisionBoundaryDisplay.from_estimator(
-        classifier, X, response_method="predict", cmap=_PALETTE, alpha=0.3, ax=ax
+        classifier, X, response_method="predict", cmap=_COLORS, alpha=0.3, ax=ax
     )
     return plot_dataset(X, y, ax=ax)

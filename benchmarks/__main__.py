@@ -1,0 +1,82 @@
+"""Run the studies: ``python -m benchmarks [STUDY ...] [--quick] [--output DIR]``."""
+
+import argparse
+import tempfile
+from importlib import import_module
+from pathlib import Path
+
+STUDIES = [
+    "figure1_datasets",
+    "figure2_loss_curves",
+    "figure3_sample_size",
+    "table1_augmentation",
+    "table2_grid_search",
+    "table3_initializers",
+]
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        """Say what is wrong in one line."""
+        self.exit(2, f"{self.prog}: error: {message}\n")
+
+
+def _study(name):
+    if name not in STUDIES:
+        raise argparse.ArgumentTypeError(
+            f"no study {name!r}; there are {', '.join(STUDIES)}"
+        )
+    return name
+
+
+def _n_jobs(text):
+    try:
+        n_jobs = int(text)
+    except ValueError:
+        n_jobs = 0
+    if n_jobs == 0:
+        raise argparse.ArgumentTypeError(
+            f"must be a number of processes, or -1 for all cores, not {text!r}"
+        )
+    return n_jobs
+
+
+def _folder(text):
+    folder = Path(text)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise argparse.ArgumentTypeError(
+            f"cannot write to {text!r}: {error.strerror}"
+        ) from error
+    return folder
+
+
+def main(argv=None):
+    """Parse the arguments, check them all, then run the studies in turn."""
+    parser = _Parser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument(
+        "studies", metavar="STUDY", nargs="*", type=_study, help=", ".join(STUDIES)
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer seeds and a slice of the grid"
+    )
+    parser.add_argument(
+        "--output", metavar="DIR", type=_folder, default="results", help="for results"
+    )
+    parser.add_argument(
+        "--n-jobs", metavar="N", type=_n_jobs, default=-1, help="processes (all cores)"
+    )
+    args = parser.parse_args(argv)
+
+    from ._study import run
+
+    for name in args.studies or STUDIES:
+        study = import_module(f"benchmarks.{name}")
+        run(study, quick=args.quick, output=args.output, n_jobs=args.n_jobs)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""What the studies share: one repetition's data, its scores, and how a study runs."""
+
+import os
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from joblib import Parallel, delayed
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.progress import track
+from scipy import stats
+from sklearn import config_context
+from sklearn.model_selection import GridSearchCV, PredefinedSplit
+from sklearn.preprocessing import StandardScaler
+
+import sklearn_toydnn
+
+N_TEST = 4000
+SCORES = ["min_val_loss", "max_val_accuracy", "test_accuracy"]
+
+
+# ---- one repetition: a fresh data set, split and initialisation from one seed
+
+
+def draw(maker, n_samples, seed):
+    """Draw a data set of which 0.2 `n_samples` points are for validation.
+
+    `X` holds the training points, then an untouched test sample; `cv` tells
+    scikit-learn which are which. The validation points are drawn apart.
+    """
+    generator = np.random.RandomState(seed)
+    n_val = n_samples // 5
+    n_train = n_samples - n_val
+    X, y = maker(n_train + N_TEST, random_state=generator)
+    X_val, y_val = maker(n_val, random_state=generator)
+    cv = PredefinedSplit(np.repeat([-1, 0], [n_train, N_TEST]))
+    return SimpleNamespace(X=X, y=y, X_val=X_val, y_val=y_val, cv=cv)
+
+
+def make_net(make_pipeline, *steps, **params):
+    """Return a pipeline: the steps, a scaler, the paper's network.
+
+    The scaler scales the network's validation points too.
+    """
+    net = sklearn_toydnn.DNNClassifier(**params)
+    return make_pipeline(
+        *steps,
+        StandardScaler(),
+        net.set_fit_request(X_val=True, y_val=True),
+        transform_input=["X_val"],
+    )
+
+
+def score(pipeline, X, y):
+    """Return the paper's two scores and, on untouched points, the last accuracy."""
+    history = pipeline[-1].history_
+    return {
+        "min_val_loss": min(history["val_loss"]),
+        "max_val_accuracy": max(history["val_accuracy"]),
+        "test_accuracy": pipeline.score(X, y),
+    }
+
+
+def search(pipeline, grid, data):
+    """Fit every candidate of a grid once on a repetition's data; score each."""
+    candidates = GridSearchCV(
+        pipeline, grid, scoring=score, cv=data.cv, refit=False, error_score="raise"
+    )
+    results = candidates.fit(
+        data.X, data.y, X_val=data.X_val, y_val=data.y_val
+    ).cv_results_
+    return pd.DataFrame(results["params"]).assign(
+        **{name: results[f"mean_test_{name}"] for name in SCORES}
+    )
+
+
+# ---- many repetitions
+
+
+def interval(values):
+    """Return the 95 % confidence interval of the mean (Student's t)."""
+    if len(values) < 2 or np.ptp(values) == 0:
+        return np.mean(values), np.mean(values)
+    return stats.t.interval(
+        0.95, len(values) - 1, loc=np.mean(values), scale=stats.sem(values)
+    )
+
+
+def summarize(frame, by, values, digits=4):
+    """Return mean and interval of each value, as text, for each group."""
+
+    def text(values):
+        low, high = interval(values)
+        return f"{np.mean(values):.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+
+    return frame.groupby(by, sort=False, dropna=False)[values].agg(text).reset_index()
+
+
+def new_figure(n_rows, n_columns, width=4.5, height=4):
+    """Return a figure and its grid of axes."""
+    figure = Figure(
+        figsize=(width * n_columns, height * n_rows + 0.6), layout="constrained"
+    )
+    return figure, figure.subplots(n_rows, n_columns, squeeze=False)
+
+
+def run(study, *, quick, output, n_jobs):
+    """Run a study: its CSV and picture under `output`, its table on the screen."""
+    settings = study.QUICK if quick else study.FULL
+    tasks = list(study.tasks(**settings))
+    parts = Parallel(n_jobs=n_jobs, return_as="generator")(
+        delayed(_measure)(study.measure, task) for task in tasks
+    )
+    console = Console()
+    frame = pd.concat(
+        track(parts, description=study.TITLE, total=len(tasks), console=console),
+        ignore_index=True,
+    )
+    frame.insert(0, "run", "quick" if quick else "full")
+    label = "; ".join(f"{name} {_short(value)}" for name, value in settings.items())
+    title = f"{study.TITLE}\n{'quick run, not the study' if quick else 'full run'}: "
+
+    name = study.__name__.rpartition(".")[2]
+    with _whole_file(output / f"{name}.csv") as path:
+        frame.to_csv(path, index=False)
+    sns.set_theme(style="ticks")
+    figure = study.plot(frame)
+    figure.suptitle(title + label)
+    with _whole_file(output / f"{name}.png") as path:
+        figure.savefig(path, format="png", dpi=120)
+    console.print(f"\n{title}{label}", highlight=False)
+    print(study.summary(frame).to_string(index=False), end="\n\n", flush=True)
+    return frame
+
+
+def _measure(measure, task):
+    with config_context(enable_metadata_routing=True):
+        return measure(**task)
+
+
+def _short(value):
+    return ", ".join(map(str, value)) if isinstance(value, list) else value
+
+
+@contextmanager
+def _whole_file(path):
+    """Yield a path to write to, which becomes `path` once it is written whole."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

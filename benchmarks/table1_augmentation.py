@@ -1,0 +1,92 @@
+"""Table I: 10 % and 20 % of noisy copies added to the training points, f1.
+
+A row without augmentation stands beside the paper's six.
+"""
+
+import pandas as pd
+import seaborn as sns
+from imblearn.pipeline import make_pipeline
+
+from sklearn_toydnn import GaussianAugmenter
+
+from . import paper
+from ._study import SCORES, draw, interval, make_net, new_figure, search, summarize
+
+TITLE = "Table I: added noisy copies of training points (f1)"
+FULL = {"seeds": 30, "n_samples": 4000, "epochs": 100}
+QUICK = {"seeds": 3, "n_samples": 4000, "epochs": 20}
+
+
+def tasks(seeds, n_samples, epochs):
+    """List the repetitions."""
+    for seed in range(seeds):
+        yield {"n_samples": n_samples, "epochs": epochs, "seed": seed}
+
+
+def measure(n_samples, epochs, seed):
+    """Return one row per share of copies and standard deviation of the noise."""
+    data = draw(paper.MAKERS["f1"], n_samples, seed)
+    net = make_net(
+        make_pipeline,
+        GaussianAugmenter(random_state=seed),
+        epochs=epochs,
+        random_state=seed,
+    )
+    step = "gaussianaugmenter"
+    none = {f"{step}__fraction": [0.0], f"{step}__std": [0.0]}
+    noisy = {
+        f"{step}__fraction": sorted(set(paper.TABLE1["fraction"])),
+        f"{step}__std": sorted(set(paper.TABLE1["std"])),
+    }
+    rows = search(net, [none, noisy], data).rename(
+        columns=lambda name: name.removeprefix(f"{step}__")
+    )
+    return rows.merge(paper.TABLE1, how="left").assign(seed=seed)
+
+
+def summary(frame):
+    """Return ours beside the published values."""
+    published = ["published_loss", "published_accuracy"]
+    return summarize(frame, ["fraction", "std", *published], SCORES).fillna("")
+
+
+def plot(frame):
+    """Draw each score against the noise, with the published values."""
+    figure, axes = new_figure(1, 3)
+    noisy = frame[frame["fraction"] > 0].assign(
+        copies=lambda rows: rows["fraction"].map("{:.0%} copies".format)
+    )
+    clean = frame[frame["fraction"] == 0]
+    published = {
+        "min_val_loss": "published_loss",
+        "max_val_accuracy": "published_accuracy",
+    }
+    for ax, name in zip(axes[0], SCORES, strict=True):
+        sns.lineplot(
+            noisy, x="std", y=name, hue="copies", marker="o", errorbar=interval, ax=ax
+        )
+        ax.axhline(clean[name].mean(), color="gray", label="no copies")
+        ax.axhspan(*interval(clean[name]), color="gray", alpha=0.15, linewidth=0)
+        if name in published:
+            sns.scatterplot(
+                pd.DataFrame(noisy).drop_duplicates(["copies", "std"]),
+                x="std",
+                y=published[name],
+                hue="copies",
+                marker="X",
+                s=90,
+                legend=False,
+                ax=ax,
+            )
+            ax.plot([], [], "kX", linestyle="", label="published")
+        ax.set(xticks=[1, 2, 3], xlabel=r"standard deviation $\sigma$", ylabel=name)
+        ax.legend(fontsize="small")
+    return figure
+
+
+if __name__ == "__main__":
+    import sys
+
+    from .__main__ import main
+
+    main(["table1_augmentation", *sys.argv[1:]])

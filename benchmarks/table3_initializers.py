@@ -1,0 +1,84 @@
+"""Table III: loss and accuracy for six weight initializers, f1.
+
+Keras' own defaults of each initializer, in hidden and output layers alike. Keras'
+default, which the rest of the paper uses, stands beside them.
+"""
+
+import seaborn as sns
+from sklearn.pipeline import make_pipeline
+
+from . import paper
+from ._study import SCORES, draw, interval, make_net, new_figure, search, summarize
+
+TITLE = "Table III: weight initializers (f1)"
+FULL = {"seeds": 30, "n_samples": 4000, "epochs": 100}
+QUICK = {"seeds": 3, "n_samples": 4000, "epochs": 20}
+
+
+def tasks(seeds, n_samples, epochs):
+    """List the repetitions."""
+    for seed in range(seeds):
+        yield {"n_samples": n_samples, "epochs": epochs, "seed": seed}
+
+
+def measure(n_samples, epochs, seed):
+    """Return one row per initializer."""
+    data = draw(paper.MAKERS["f1"], n_samples, seed)
+    net = make_net(make_pipeline, epochs=epochs, random_state=seed)
+    names = [*paper.TABLE3["initializer"], "glorot_uniform"]
+    rows = search(net, {"dnnclassifier__kernel_initializer": names}, data).rename(
+        columns={"dnnclassifier__kernel_initializer": "initializer"}
+    )
+    return rows.merge(paper.TABLE3, how="left").assign(seed=seed)
+
+
+def summary(frame):
+    """Return ours beside the published values."""
+    published = ["published_loss", "published_accuracy"]
+    return summarize(frame, ["initializer", *published], SCORES).fillna("")
+
+
+def plot(frame):
+    """Draw each score for each initializer, with the published values."""
+    figure, axes = new_figure(1, 3)
+    published = {
+        "min_val_loss": "published_loss",
+        "max_val_accuracy": "published_accuracy",
+    }
+    for ax, name in zip(axes[0], SCORES, strict=True):
+        sns.stripplot(
+            frame, x=name, y="initializer", color="C0", alpha=0.3, size=4, ax=ax
+        )
+        sns.pointplot(
+            frame,
+            x=name,
+            y="initializer",
+            color="C0",
+            linestyle="none",
+            errorbar=interval,
+            label="ours: mean and 95 % interval",
+            ax=ax,
+        )
+        if name in published:
+            sns.stripplot(
+                frame.drop_duplicates("initializer"),
+                x=published[name],
+                y="initializer",
+                color="k",
+                marker="X",
+                size=9,
+                jitter=False,
+                label="published",
+                ax=ax,
+            )
+        ax.set(xlabel=name, ylabel="")
+    axes[0][0].legend(fontsize="small")
+    return figure
+
+
+if __name__ == "__main__":
+    import sys
+
+    from .__main__ import main
+
+    main(["table3_initializers", *sys.argv[1:]])
