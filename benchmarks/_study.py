@@ -132,7 +132,8 @@ def run(study, *, quick, output, n_jobs):
     with _whole_file(output / f"{name}.png") as path:
         figure.savefig(path, format="png", dpi=120)
     console.print(f"\n{title}{label}", highlight=False)
-    print(study.summary(frame).to_string(index=False), end="\n\n", flush=True)
+    table = study.summary(frame).to_string(index=False, na_rep="")
+    print(table, end="\n\n", flush=True)
     return frame
 
 

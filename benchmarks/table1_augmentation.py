@@ -47,7 +47,7 @@ def measure(n_samples, epochs, seed):
 def summary(frame):
     """Return ours beside the published values."""
     published = ["published_loss", "published_accuracy"]
-    return summarize(frame, ["fraction", "std", *published], SCORES).fillna("")
+    return summarize(frame, ["fraction", "std", *published], SCORES)
 
 
 def plot(frame):

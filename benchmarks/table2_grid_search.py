@@ -105,7 +105,7 @@ def summary(frame):
                 )
             )
     by = ["function", "row", "candidate", "published_accuracy"]
-    return summarize(pd.concat(rows), by, ["accuracy", "majority"]).fillna("")
+    return summarize(pd.concat(rows), by, ["accuracy", "majority"])
 
 
 def plot(frame):

@@ -35,7 +35,7 @@ def measure(n_samples, epochs, seed):
 def summary(frame):
     """Return ours beside the published values."""
     published = ["published_loss", "published_accuracy"]
-    return summarize(frame, ["initializer", *published], SCORES).fillna("")
+    return summarize(frame, ["initializer", *published], SCORES)
 
 
 def plot(frame):

@@ -108,9 +108,11 @@ class KerasClassifier(wrappers.KerasClassifier, metaclass=_MixinFirst):
 
     def _validate_data(self, X, y=None, reset=False):
         """Check X, and y where it is given, as scikit-learn's classifiers do."""
-        if y is None:
-            return validate_data(self, X, reset=reset, dtype=self.dtype), None
-        X, y = validate_data(self, X, y, reset=reset, dtype=self.dtype)
+        # A value too large for float32 is an error below; NumPy need not warn too.
+        with np.errstate(over="ignore"):
+            if y is None:
+                return validate_data(self, X, reset=reset, dtype=self.dtype), None
+            X, y = validate_data(self, X, y, reset=reset, dtype=self.dtype)
         check_classification_targets(y)
         return X, y
 
@@ -119,13 +121,13 @@ class KerasClassifier(wrappers.KerasClassifier, metaclass=_MixinFirst):
         if sample_weight is None and self.class_weight is None:
             return None
         sample_weight = _check_sample_weight(
-            sample_weight, X, dtype=X.dtype, ensure_non_negative=True, copy=True
+            sample_weight, X, dtype=np.float64, ensure_non_negative=True, copy=True
         )
         if self.class_weight is not None:
             sample_weight *= compute_sample_weight(self.class_weight, y)
         if not sample_weight.any():
             raise ValueError("sample_weight and class_weight leave no row any weight.")
-        return sample_weight
+        return sample_weight.astype(X.dtype)
 
     def _initialize(self, X, y):
         """Check the data and start anew from it."""
@@ -192,7 +194,8 @@ class KerasClassifier(wrappers.KerasClassifier, metaclass=_MixinFirst):
 
     def predict(self, X):
         """Return the most probable class of each row; see the subclass."""
-        return self.classes_[np.argmax(self.predict_proba(X), axis=1)]
+        proba = self.predict_proba(X)
+        return self.classes_[np.argmax(proba, axis=1)]
 
     @property
     def initialized_(self):

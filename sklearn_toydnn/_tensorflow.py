@@ -39,4 +39,20 @@ with _without_chatter():
     import keras
     import tensorflow as tf
 
-__all__ = ["keras", "tf"]
+
+@contextmanager
+def without_retracing_warnings():
+    """Silence TensorFlow's advice to compile less: every Keras model compiles once."""
+    logger = tf.get_logger()
+
+    def not_retracing(record):
+        return "triggered tf.function retracing" not in record.getMessage()
+
+    logger.addFilter(not_retracing)
+    try:
+        yield
+    finally:
+        logger.removeFilter(not_retracing)
+
+
+__all__ = ["keras", "tf", "without_retracing_warnings"]

@@ -1,6 +1,10 @@
 """The paper's network (Methods, steps 2 to 4) as a scikit-learn classifier."""
 
-from ._tensorflow import keras, tf  # before scikeras, whose import is not quiet
+from ._tensorflow import (
+    keras,
+    tf,
+    without_retracing_warnings,
+)  # before scikeras, whose import is not quiet
 
 # isort: split
 from math import ceil, floor
@@ -455,18 +459,20 @@ class DNNClassifier(KerasClassifier):
         )
         callbacks = self._take_callbacks()
         batch_size = len(X) if self.batch_size == -1 else min(self.batch_size, len(X))
+        orders = self._row_orders(len(X), epochs)
         model = self.model_
-        history = model.fit(
-            _batches(X, y, sample_weight, self._row_orders(len(X), epochs), batch_size),
-            shuffle=False,
-            steps_per_epoch=ceil(len(X) / batch_size),
-            epochs=initial_epoch + epochs,
-            initial_epoch=initial_epoch,
-            validation_data=validation,
-            validation_batch_size=validation and len(validation[0]),
-            callbacks=callbacks,
-            verbose=int(self.verbose),
-        ).history
+        with without_retracing_warnings():
+            history = model.fit(
+                _batches(X, y, sample_weight, orders, batch_size),
+                shuffle=False,
+                steps_per_epoch=ceil(len(X) / batch_size),
+                epochs=initial_epoch + epochs,
+                initial_epoch=initial_epoch,
+                validation_data=validation,
+                validation_batch_size=validation and len(validation[0]),
+                callbacks=callbacks,
+                verbose=int(self.verbose),
+            ).history
         self._set_weights(model.get_weights())
         self._optimizer_state = [v.numpy() for v in model.optimizer.variables]
         self._epochs_seen += len(history["loss"])

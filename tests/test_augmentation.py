@@ -1,0 +1,145 @@
+import numpy as np
+import pandas as pd
+import pytest
+from imblearn.pipeline import make_pipeline as make_sampling_pipeline
+from scipy import stats
+from sklearn.dummy import DummyClassifier
+from sklearn.model_selection import GridSearchCV, learning_curve
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklearn_toydnn import GaussianAugmenter, GaussianNoise, make_triangle
+
+
+@pytest.fixture(scope="module")
+def data():
+    return make_triangle(n_samples=5000, random_state=0)
+
+
+@pytest.mark.parametrize(
+    "fraction, copies", [(0, 0), (0.1, 500), (0.2, 1000), (1.5, 7500)]
+)
+def test_augmenter_appends_that_share_of_copies(data, fraction, copies):
+    X, y = data
+    augmenter = GaussianAugmenter(fraction, std=2.0, random_state=0)
+    X_new, y_new = augmenter.fit_resample(X, y)
+    sources = augmenter.sample_indices_
+
+    assert len(X_new) == len(y_new) == len(sources) == 5000 + copies
+    np.testing.assert_array_equal(X_new[:5000], X)
+    np.testing.assert_array_equal(sources[:5000], np.arange(5000))
+    np.testing.assert_array_equal(y_new, y[sources])
+    times_copied = np.bincount(sources[5000:], minlength=5000)
+    assert times_copied.max() - times_copied.min() <= 1
+
+
+def test_augmenter_adds_gaussian_noise_of_that_scale(data):
+    X, y = data
+    augmenter = GaussianAugmenter(1.0, std=3.0, random_state=0)
+    X_new, _ = augmenter.fit_resample(X, y)
+    noise = (X_new - X[augmenter.sample_indices_])[5000:].ravel()
+    assert stats.kstest(noise, stats.norm(scale=3.0).cdf).pvalue > 0.01
+
+
+def test_augmenter_keeps_the_containers_it_is_given(data):
+    X, y = pd.DataFrame(data[0], columns=["a", "b"]), pd.Series(data[1], name="label")
+    X_new, y_new = GaussianAugmenter(random_state=0).fit_resample(X, y)
+    assert list(X_new.columns) == ["a", "b"] and y_new.name == "label"
+    assert X_new.dtypes.unique() == [np.float64]
+    X_float32, _ = GaussianAugmenter().fit_resample(data[0].astype(np.float32), data[1])
+    assert X_float32.dtype == np.float32
+
+
+def test_augmenter_is_inactive_at_prediction(data):
+    X, y = data
+    pipeline = make_sampling_pipeline(
+        GaussianAugmenter(fraction=1.0, std=50.0), KNeighborsClassifier(1)
+    ).fit(X, y)
+    # Each point's nearest neighbour is itself: were points added or moved before
+    # predicting, the labels would not come back.
+    np.testing.assert_array_equal(pipeline.predict(X), y)
+
+
+def test_augmenter_in_scikit_learns_tools(data):
+    X, y = data
+    pipeline = make_sampling_pipeline(
+        GaussianAugmenter(3.0, random_state=0),
+        StandardScaler(),
+        KNeighborsClassifier(),
+    )
+    search = GridSearchCV(pipeline, {"gaussianaugmenter__std": [0.0, 40.0]}, cv=3)
+    assert search.fit(X, y).best_params_ == {"gaussianaugmenter__std": 0.0}
+    sizes, _, scores = learning_curve(pipeline, X, y, cv=3, train_sizes=[100, 3000])
+    assert list(sizes) == [100, 3000] and scores[1].mean() > scores[0].mean()
+
+
+def test_noise_jitters_in_fit_transform_only(data):
+    X, _ = data
+    noise = GaussianNoise(std=2.0, random_state=0)
+    jitter = (noise.fit_transform(X) - X).ravel()
+    assert stats.kstest(jitter, stats.norm(scale=2.0).cdf).pvalue > 0.01
+    np.testing.assert_array_equal(noise.transform(X), X)
+    np.testing.assert_array_equal(GaussianNoise(2.0).fit(X).transform(X), X)
+
+
+def test_noise_is_inactive_at_prediction(data):
+    X, y = data
+    pipeline = make_pipeline(GaussianNoise(std=1e-9), KNeighborsClassifier(1)).fit(X, y)
+    np.testing.assert_array_equal(pipeline.predict(X), y)
+    seen = make_pipeline(GaussianNoise(std=5.0, random_state=0), _Remember()).fit(X, y)
+    assert (seen[-1].X_fit_ != X).all()
+    seen.predict(X)
+    np.testing.assert_array_equal(seen[-1].X_predict_, X)
+
+
+class _Remember(DummyClassifier):
+    def fit(self, X, y):
+        self.X_fit_ = X
+        return super().fit(X, y)
+
+    def predict(self, X):
+        self.X_predict_ = X
+        return super().predict(X)
+
+
+@pytest.mark.parametrize("cls", [GaussianNoise, GaussianAugmenter])
+def test_same_random_state_same_noise(cls, data):
+    def draw(random_state):
+        step = cls(random_state=random_state)
+        if cls is GaussianNoise:
+            return step.fit_transform(data[0])
+        return step.fit_resample(*data)[0]
+
+    np.testing.assert_array_equal(draw(1), draw(1))
+    assert (draw(1) != draw(2)).any()
+
+
+@pytest.mark.parametrize(
+    "step, message",
+    [
+        (GaussianAugmenter(fraction=-0.1), "'fraction' parameter of GaussianAugmenter"),
+        (GaussianAugmenter(fraction="a"), "'fraction' parameter of GaussianAugmenter"),
+        (GaussianAugmenter(std=-1), "'std' parameter of GaussianAugmenter"),
+        (GaussianAugmenter(random_state=1.5), "'random_state' parameter of Gaussian"),
+        (GaussianNoise(std=-1), "'std' parameter of GaussianNoise"),
+        (GaussianNoise(std=None), "'std' parameter of GaussianNoise"),
+        (GaussianNoise(random_state="a"), "'random_state' parameter of GaussianNoise"),
+    ],
+)
+def test_bad_parameters_are_named(step, message, data):
+    fit = (
+        step.fit_resample if isinstance(step, GaussianAugmenter) else step.fit_transform
+    )
+    with pytest.raises(ValueError, match=message):
+        fit(*data)
+
+
+@pytest.mark.parametrize(
+    "X, message", [([[np.nan, 0.0]], "contains NaN"), ([0.0, 1.0], "Expected 2D array")]
+)
+def test_bad_points_are_refused(X, message):
+    with pytest.raises(ValueError, match=message):
+        GaussianNoise().fit_transform(X)
+    with pytest.raises(ValueError, match=message):
+        GaussianAugmenter().fit_resample(X, [0] * len(X))

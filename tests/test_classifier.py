@@ -1,0 +1,453 @@
+"""What DNNClassifier promises, whatever trains it."""
+
+import pickle
+import random
+
+import numpy as np
+import pytest
+from imblearn.pipeline import make_pipeline as make_sampling_pipeline
+from keras.src.backend.common import global_state
+from scikeras.wrappers import KerasClassifier
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import (
+    GridSearchCV,
+    RandomizedSearchCV,
+    cross_validate,
+    learning_curve,
+    validation_curve,
+)
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from benchmarks import paper
+from sklearn_toydnn import DNNClassifier, GaussianAugmenter, make_triangle
+from sklearn_toydnn._tensorflow import keras
+
+
+@pytest.fixture(scope="module")
+def data():
+    X, y = make_triangle(n_samples=200, random_state=0)
+    return StandardScaler().fit_transform(X), y
+
+
+@pytest.fixture(scope="module")
+def three_classes(data):
+    X, y = data
+    return X, np.array(["a", "b", "c"])[y + (X[:, 0] > 0)]
+
+
+def small(**params):
+    return DNNClassifier(**{"epochs": 2, "random_state": 0} | params)
+
+
+def weights(clf):
+    return [*clf.coefs_, *clf.intercepts_]
+
+
+def assert_same_weights(one, other):
+    for a, b in zip(weights(one), weights(other), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+# ---- learning
+
+
+@pytest.mark.parametrize(
+    "function, accuracy", [("f1", 0.97), ("f2", 0.80), ("f3", 0.97)]
+)
+def test_learns_each_of_the_papers_functions(function, accuracy):
+    X, y = paper.MAKERS[function](n_samples=3200, random_state=0)
+    X_test, y_test = paper.MAKERS[function](n_samples=4000, random_state=1)
+    net = make_pipeline(StandardScaler(), DNNClassifier(epochs=60, random_state=0))
+    assert net.fit(X, y).score(X_test, y_test) > accuracy
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        *({"optimizer": name} for name in paper.TABLE2_GRID["optimizer"]),
+        *({"activation": name} for name in paper.TABLE2_GRID["activation"]),
+        *(
+            {"output_activation": name}
+            for name in paper.TABLE2_GRID["output_activation"]
+        ),
+        *({"kernel_initializer": name} for name in paper.TABLE3["initializer"]),
+    ],
+    ids=lambda params: "-".join(*params.items()),
+)
+def test_everything_the_paper_varies_trains(params, data):
+    clf = small(**params).fit(*data)
+    start = clone(clf).set_params(epochs=1, optimizer="SGD")
+    start.set_params(optimizer__learning_rate=1e-30).fit(*data)
+    assert any(
+        (a != b).any() for a, b in zip(weights(clf), weights(start), strict=True)
+    )
+    assert all(np.isfinite(clf.history_["loss"]))
+    proba = clf.predict_proba(data[0])
+    assert proba.min() >= 0 and proba.max() <= 1
+    np.testing.assert_allclose(proba.sum(axis=1), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "output_activation", ["relu", "tanh", "elu", "sigmoid", "auto"]
+)
+def test_probabilities_are_valid_for_three_classes(output_activation, three_classes):
+    clf = small(output_activation=output_activation).fit(*three_classes)
+    assert list(clf.classes_) == ["a", "b", "c"]
+    proba = clf.predict_proba(three_classes[0][:1])
+    assert proba.shape == (1, 3) and proba.min() >= 0
+    assert proba.sum() == pytest.approx(1)
+    assert set(clf.predict(three_classes[0])) <= {"a", "b", "c"}
+
+
+@pytest.mark.parametrize("loss", ["categorical_crossentropy", "mse", "kl_divergence"])
+def test_losses_on_one_hot_labels(loss, three_classes):
+    clf = small(loss=loss, epochs=20, batch_size=8).fit(*three_classes)
+    assert clf.score(*three_classes) > 0.7
+
+
+def test_history_model_and_probabilities_agree(data):
+    X, y = data
+    clf = small(epochs=3).fit(X, y, X_val=X[:50], y_val=y[:50])
+    assert {
+        name: len(values) for name, values in clf.history_.items()
+    } == dict.fromkeys(["loss", "accuracy", "val_loss", "val_accuracy"], 3)
+    proba = clf.predict_proba(X[:50])
+    assert proba.dtype == np.float32
+    assert np.mean(clf.predict(X[:50]) == y[:50]) == pytest.approx(
+        clf.history_["val_accuracy"][-1]
+    )
+    loss = -np.log(proba[range(50), y[:50]]).mean()
+    assert loss == pytest.approx(clf.history_["val_loss"][-1], rel=1e-4)
+    assert isinstance(clf.model_, keras.Model)
+    np.testing.assert_allclose(
+        clf.model_.predict(X[:50], verbose=0)[:, 0], proba[:, 1], atol=1e-6
+    )
+    assert [layer.name.split("_")[0] for layer in clf.model_.layers] == [
+        "dense",
+        "dense",
+        "dropout",
+        "dense",
+    ]
+
+
+def test_validation_split_holds_out_the_last_rows(data):
+    X, y = data
+    split = small(validation_split=0.25).fit(X, y)
+    given = small().fit(X[:150], y[:150], X_val=X[150:], y_val=y[150:])
+    assert_same_weights(split, given)
+    assert split.history_ == given.history_
+
+
+def test_class_weights_multiply_sample_weights(data):
+    X, y = data
+    sample_weight = np.linspace(0, 2, len(y))
+    given = sample_weight.copy()
+    one = small(class_weight={0: 1.0, 1: 3.0}).fit(X, y, given)
+    other = small().fit(X, y, sample_weight * np.where(y == 1, 3.0, 1.0))
+    assert_same_weights(one, other)
+    np.testing.assert_array_equal(given, sample_weight)
+
+
+def test_zero_weight_is_leaving_out(data):
+    X, y = data
+    kept = np.arange(len(y)) % 3 > 0
+    assert_same_weights(
+        small().fit(X, y, kept.astype(float)), small().fit(X[kept], y[kept])
+    )
+
+
+def test_callbacks_work_on_copies(data):
+    X, y = data
+    stop = keras.callbacks.EarlyStopping("loss", min_delta=10.0, patience=1)
+    clf = small(epochs=30, callbacks=[stop]).fit(X, y)
+    assert len(clf.history_["loss"]) == 2
+    assert getattr(stop, "model", None) is None
+    routed = small(
+        epochs=30,
+        callbacks=keras.callbacks.EarlyStopping,
+        callbacks__monitor="loss",
+        callbacks__min_delta=10.0,
+        callbacks__patience=3,
+    ).fit(X, y)
+    assert len(routed.history_["loss"]) == 4
+
+
+def test_float64(data):
+    clf = small(dtype="float64").fit(*data)
+    assert {w.dtype for w in weights(clf)} == {np.dtype("float64")}
+    assert clf.predict_proba(data[0]).dtype == np.float64
+
+
+# ---- randomness
+
+
+def test_same_seed_same_weights(data):
+    assert_same_weights(small().fit(*data), small().fit(*data))
+    for seed in [1, None]:
+        other = small(random_state=seed).fit(*data)
+        assert (weights(other)[0] != weights(small().fit(*data))[0]).any()
+
+
+def test_random_state_instance_moves_on(data):
+    clf = small(random_state=np.random.RandomState(0))
+    first = weights(clf.fit(*data))[0].copy()
+    assert (weights(clf.fit(*data))[0] != first).any()
+
+
+def test_no_process_wide_generator_is_touched(data):
+    def states():
+        of_keras = global_state.get_global_attribute("global_seed_generator")
+        of_numpy = np.random.mtrand._rand.get_state()
+        return [
+            random.getstate(),
+            of_numpy[1].tolist(),
+            of_numpy[2],
+            of_keras and of_keras.state.numpy().tolist(),
+        ]
+
+    before = states()
+    one = small().fit(*data, X_val=data[0][:9], y_val=data[1][:9])
+    one.predict(data[0])
+    assert states() == before
+    random.seed(5)
+    keras.utils.set_random_seed(5)
+    assert_same_weights(one, small().fit(*data))
+
+
+def test_shuffle_makes_the_difference(data):
+    plain = small(shuffle=False, dropout_rate=0.0).fit(*data)
+    shuffled = small(dropout_rate=0.0).fit(*data)
+    assert (weights(plain)[0] != weights(shuffled)[0]).any()
+    reordered = [a[::-1] for a in data]
+    assert (
+        weights(plain)[0]
+        != weights(small(shuffle=False, dropout_rate=0.0).fit(*reordered))[0]
+    ).any()
+
+
+# ---- going on
+
+
+def test_partial_fits_are_one_fit(data):
+    whole = small(epochs=3).fit(*data)
+    parts = small()
+    for _ in range(2):
+        parts.partial_fit(*data, classes=[0, 1])
+    # Also when it has been somewhere else in between.
+    parts = pickle.loads(pickle.dumps(parts)).partial_fit(*data)
+    assert_same_weights(whole, parts)
+    assert whole.history_ == parts.history_
+
+
+def test_warm_start_goes_on_from_the_weights(data):
+    cold = small().fit(*data)
+    warm = small(warm_start=True).fit(*data).fit(*data)
+    longer = small(epochs=4).fit(*data)
+    assert_same_weights(warm, longer)
+    assert warm.history_["loss"] == longer.history_["loss"][2:]
+    assert_same_weights(cold.fit(*data), small().fit(*data))
+
+
+def test_partial_fit_needs_the_classes_once(data):
+    X, y = data
+    with pytest.raises(ValueError, match="classes must be passed on the first call"):
+        small().partial_fit(X, y)
+    clf = small().partial_fit(X[:1], y[:1], classes=[2, 1, 0])
+    assert list(clf.classes_) == [0, 1, 2]
+    with pytest.raises(
+        ValueError, match=r"y contains labels .* not in classes_: \[7\]"
+    ):
+        clf.partial_fit(X[:1], [7])
+
+
+# ---- in scikit-learn
+
+
+def test_is_a_scikeras_classifier_with_named_parameters():
+    assert issubclass(DNNClassifier, KerasClassifier)
+    clf = DNNClassifier(optimizer__learning_rate=0.1)
+    assert set(clf.get_params()) - {"optimizer__learning_rate"} == set(
+        DNNClassifier().get_params()
+    )
+    assert not {"model", "build_fn"} & set(clf.get_params())
+    assert repr(clf) == "DNNClassifier(optimizer__learning_rate=0.1)"
+    assert clone(clf).get_params() == clf.get_params()
+    assert clone(clf).set_params(
+        optimizer__learning_rate=0.2, epochs=3
+    ).get_params() == {
+        **clf.get_params(),
+        "epochs": 3,
+        "optimizer__learning_rate": 0.2,
+    }
+
+
+def test_routed_parameters_arrive(data):
+    clf = small(optimizer__learning_rate=0.125, loss__label_smoothing=0.5).fit(*data)
+    assert float(clf.model_.optimizer.learning_rate.numpy()) == 0.125
+    assert clf.model_.loss.get_config()["label_smoothing"] == 0.5
+
+
+def test_pickle_gives_back_the_same_classifier(data):
+    clf = small().fit(*data)
+    again = pickle.loads(pickle.dumps(clf))
+    np.testing.assert_array_equal(
+        again.predict_proba(data[0]), clf.predict_proba(data[0])
+    )
+    np.testing.assert_allclose(
+        again.model_.predict(data[0], verbose=0),
+        clf.model_.predict(data[0], verbose=0),
+        rtol=1e-6,
+    )
+    assert again.history_ == clf.history_
+
+
+def test_grid_search_over_a_pipeline(data):
+    X, y = data
+    pipeline = make_pipeline(StandardScaler(), small(epochs=10))
+    rates = [1e-30, 0.01]
+    search = GridSearchCV(
+        pipeline, {"dnnclassifier__optimizer__learning_rate": rates}, cv=2
+    ).fit(X, y)
+    assert search.best_params_ == {"dnnclassifier__optimizer__learning_rate": 0.01}
+    assert search.best_estimator_.predict(X).shape == y.shape
+
+
+def test_other_tools_of_model_selection(data):
+    X, y = data
+    clf = small(epochs=1)
+    search = RandomizedSearchCV(
+        clf, {"dropout_rate": [0.0, 0.5]}, n_iter=2, cv=2, random_state=0
+    )
+    assert search.fit(X, y).best_score_ > 0
+    sizes, _, scores = learning_curve(clf, X, y, cv=2, train_sizes=[20, 90])
+    assert list(sizes) == [20, 90] and np.isfinite(scores).all()
+    _, scores = validation_curve(
+        clf, X, y, cv=2, param_name="epochs", param_range=[1, 2]
+    )
+    assert np.isfinite(scores).all()
+    result = cross_validate(clf, X, y, cv=2, return_estimator=True)
+    assert [len(fitted.history_["loss"]) for fitted in result["estimator"]] == [1, 1]
+
+
+@pytest.mark.parametrize("augment", [False, True])
+def test_pipeline_scales_validation_points_with_the_training_scaler(augment):
+    X, y = make_triangle(n_samples=150, random_state=0)
+    X_val, y_val = make_triangle(n_samples=60, random_state=1)
+    with config_context(enable_metadata_routing=True):
+        net = small().set_fit_request(X_val=True, y_val=True)
+        steps = [GaussianAugmenter(random_state=0)] if augment else []
+        pipeline = make_sampling_pipeline(
+            *steps, StandardScaler(), net, transform_input=["X_val"]
+        ).fit(X, y, X_val=X_val, y_val=y_val)
+    assert pipeline[-1].history_["val_accuracy"][-1] == pytest.approx(
+        pipeline.score(X_val, y_val)
+    )
+
+
+# ---- bad input
+
+
+@pytest.mark.parametrize(
+    "params, message",
+    [
+        ({"hidden_layer_sizes": []}, "'hidden_layer_sizes' parameter"),
+        ({"hidden_layer_sizes": (20, 0)}, "'hidden_layer_sizes' parameter"),
+        ({"hidden_layer_sizes": (2.5,)}, "'hidden_layer_sizes' parameter"),
+        ({"hidden_layer_sizes": 20}, "'hidden_layer_sizes' parameter"),
+        ({"activation": "rely"}, "'activation' parameter .* Got 'rely'"),
+        ({"activation": 3}, "'activation' parameter"),
+        ({"output_activation": "softmacks"}, "'output_activation' parameter"),
+        ({"output_activation": "softmax"}, "output_activation='softmax'"),
+        ({"dropout_rate": -0.1}, "'dropout_rate' parameter"),
+        ({"dropout_rate": 1.0}, "'dropout_rate' parameter"),
+        ({"kernel_initializer": "zeroes"}, "'kernel_initializer' parameter"),
+        ({"optimizer": "Adamant"}, "'optimizer' parameter"),
+        ({"optimizer": dict}, "'optimizer' parameter"),
+        ({"loss": "crossed"}, "'loss' parameter"),
+        ({"loss": "sparse_categorical_crossentropy"}, "compares one output per class"),
+        ({"batch_size": 0}, "'batch_size' parameter"),
+        ({"epochs": 0}, "'epochs' parameter"),
+        ({"validation_split": 1.0}, "'validation_split' parameter"),
+        (
+            {"validation_split": 0.999},
+            "validation_split=0.999 of 200 samples leaves no",
+        ),
+        ({"shuffle": "yes"}, "'shuffle' parameter"),
+        ({"class_weight": "even"}, "'class_weight' parameter"),
+        ({"warm_start": 3}, "'warm_start' parameter"),
+        ({"callbacks": 3}, "'callbacks' parameter"),
+        ({"callbacks": [3]}, "callbacks=\\[3\\]"),
+        ({"run_eagerly": "a"}, "'run_eagerly' parameter"),
+        ({"dtype": "float16"}, "'dtype' parameter"),
+        ({"random_state": "a"}, "'random_state' parameter"),
+        ({"verbose": "loud"}, "'verbose' parameter"),
+        ({"optimizer__rate": 1}, "Adam, the 'optimizer' of DNN.* optimizer__rate"),
+        ({"loss__smooth": 1}, "BinaryCrossentropy, the 'loss' .* loss__smooth"),
+    ],
+    ids=lambda case: "-".join(case) if isinstance(case, dict) else "",
+)
+def test_bad_parameters_are_named(params, message, data):
+    clf = small(**params)
+    with pytest.raises((ValueError, TypeError), match=message):
+        clf.fit(*data)
+    assert not hasattr(clf, "history_")
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(TypeError, match="DNNClassifier has no parameter 'layers'"):
+        DNNClassifier(layers=3)
+    with pytest.raises(TypeError, match="'model__units'.*'optimizer__'"):
+        DNNClassifier(model__units=3)
+    clf = DNNClassifier()
+    with pytest.raises(ValueError, match="no parameter 'layers'"):
+        clf.set_params(epochs=3, layers=3)
+    with pytest.raises(ValueError, match="no parameter 'fit__epochs'"):
+        clf.set_params(epochs=3, fit__epochs=3)
+    assert clf.epochs == 100
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"X": [[np.nan, 1.0]] * 200}, "Input X contains NaN"),
+        ({"X": [[1e300, 1.0]] * 200}, "Input X contains infinity or a value too large"),
+        ({"X": [1.0] * 200}, "Expected 2D array"),
+        ({"y": [0] * 200}, "at least 2 classes"),
+        ({"y": np.linspace(0, 1, 200)}, "Unknown label type"),
+        ({"y": [0, 1]}, "inconsistent numbers of samples"),
+        ({"sample_weight": [1.0]}, "sample_weight.shape"),
+        (
+            {"sample_weight": [-1.0] * 200},
+            "Negative values in data passed to `sample_w",
+        ),
+        ({"X_val": [[0.0, 0.0]]}, "X_val and y_val go together"),
+        ({"y_val": [0]}, "X_val and y_val go together"),
+        ({"X_val": [[0.0]], "y_val": [0]}, "X_val has 1 features, but X has 2"),
+        ({"X_val": [[0.0, 0.0]], "y_val": [0, 1]}, "inconsistent numbers of samples"),
+        ({"X_val": [[np.nan, 0.0]], "y_val": [0]}, "Input X_val contains NaN"),
+        ({"X_val": [[0.0, 0.0]], "y_val": [7]}, r"y_val contains labels .*: \[7\]"),
+    ],
+    ids=lambda case: "-".join(case) if isinstance(case, dict) else "",
+)
+def test_bad_data_are_named(change, message, data):
+    given = {"X": data[0], "y": data[1]} | change
+    with pytest.raises(ValueError, match=message):
+        small().fit(**given)
+
+
+def test_two_kinds_of_validation_data_are_refused(data):
+    with pytest.raises(ValueError, match=r"validation_split=0.5 and X_val exclude"):
+        small(validation_split=0.5).fit(*data, X_val=data[0], y_val=data[1])
+
+
+def test_prediction_checks_its_input(data):
+    with pytest.raises(NotFittedError):
+        small().predict(data[0])
+    with pytest.raises(NotFittedError):
+        _ = small().model_
+    clf = small().fit(*data)
+    with pytest.raises(ValueError, match="X has 3 features, but DNNClassifier is exp"):
+        clf.predict([[1.0, 2.0, 3.0]])
