@@ -1,6 +1,7 @@
 """What the studies share: one repetition's data, its scores, and how a study runs."""
 
 import os
+import textwrap
 from contextlib import contextmanager
 from types import SimpleNamespace
 
@@ -19,7 +20,15 @@ from sklearn.preprocessing import StandardScaler
 import sklearn_toydnn
 
 N_TEST = 4000
-SCORES = ["min_val_loss", "max_val_accuracy", "test_accuracy"]
+SCORES = {
+    "min_val_loss": "minimum validation loss",
+    "max_val_accuracy": "maximum validation accuracy",
+    "test_accuracy": "test accuracy, last epoch",
+}
+PUBLISHED = {
+    "min_val_loss": "published_loss",
+    "max_val_accuracy": "published_accuracy",
+}
 
 
 # ---- one repetition: a fresh data set, split and initialisation from one seed
@@ -96,15 +105,16 @@ def summarize(frame, by, values, digits=4):
         low, high = interval(values)
         return f"{np.mean(values):.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
-    return frame.groupby(by, sort=False, dropna=False)[values].agg(text).reset_index()
+    groups = frame.groupby(by, sort=False, dropna=False)
+    return groups[list(values)].agg(text).reset_index()
 
 
-def new_figure(n_rows, n_columns, width=4.5, height=4):
+def new_figure(n_rows, n_columns, width=4.5, height=4, **sharing):
     """Return a figure and its grid of axes."""
     figure = Figure(
         figsize=(width * n_columns, height * n_rows + 0.6), layout="constrained"
     )
-    return figure, figure.subplots(n_rows, n_columns, squeeze=False)
+    return figure, figure.subplots(n_rows, n_columns, squeeze=False, **sharing)
 
 
 def run(study, *, quick, output, n_jobs):
@@ -121,19 +131,19 @@ def run(study, *, quick, output, n_jobs):
     )
     frame.insert(0, "run", "quick" if quick else "full")
     label = "; ".join(f"{name} {_short(value)}" for name, value in settings.items())
-    title = f"{study.TITLE}\n{'quick run, not the study' if quick else 'full run'}: "
+    kind = "quick run, not the study" if quick else "full run"
+    title = f"{study.TITLE}\n{textwrap.fill(f'{kind}: {label}', 100)}"
 
     name = study.__name__.rpartition(".")[2]
     with _whole_file(output / f"{name}.csv") as path:
         frame.to_csv(path, index=False)
     sns.set_theme(style="ticks")
     figure = study.plot(frame)
-    figure.suptitle(title + label)
+    figure.suptitle(title)
     with _whole_file(output / f"{name}.png") as path:
         figure.savefig(path, format="png", dpi=120)
-    console.print(f"\n{title}{label}", highlight=False)
     table = study.summary(frame).to_string(index=False, na_rep="")
-    print(table, end="\n\n", flush=True)
+    print(f"\n{title}\n{table}\n", flush=True)
     return frame
 
 

@@ -87,7 +87,7 @@ def plot(frame):
             errorbar=interval,
             ax=ax,
         )
-        ax.set(xscale="log", xlabel="number of samples $N$")
+        ax.set(xscale="log", xlabel="number of samples $N$", ylabel=SCORES[name])
         ax.set_xticks(sizes := frame["n_samples"].unique(), sizes, rotation=45)
         ax.minorticks_off()
     return figure

@@ -3,14 +3,22 @@
 A row without augmentation stands beside the paper's six.
 """
 
-import pandas as pd
 import seaborn as sns
 from imblearn.pipeline import make_pipeline
 
 from sklearn_toydnn import GaussianAugmenter
 
 from . import paper
-from ._study import SCORES, draw, interval, make_net, new_figure, search, summarize
+from ._study import (
+    PUBLISHED,
+    SCORES,
+    draw,
+    interval,
+    make_net,
+    new_figure,
+    search,
+    summarize,
+)
 
 TITLE = "Table I: added noisy copies of training points (f1)"
 FULL = {"seeds": 30, "n_samples": 4000, "epochs": 100}
@@ -46,8 +54,7 @@ def measure(n_samples, epochs, seed):
 
 def summary(frame):
     """Return ours beside the published values."""
-    published = ["published_loss", "published_accuracy"]
-    return summarize(frame, ["fraction", "std", *published], SCORES)
+    return summarize(frame, ["fraction", "std", *PUBLISHED.values()], SCORES)
 
 
 def plot(frame):
@@ -57,21 +64,17 @@ def plot(frame):
         copies=lambda rows: rows["fraction"].map("{:.0%} copies".format)
     )
     clean = frame[frame["fraction"] == 0]
-    published = {
-        "min_val_loss": "published_loss",
-        "max_val_accuracy": "published_accuracy",
-    }
     for ax, name in zip(axes[0], SCORES, strict=True):
         sns.lineplot(
             noisy, x="std", y=name, hue="copies", marker="o", errorbar=interval, ax=ax
         )
         ax.axhline(clean[name].mean(), color="gray", label="no copies")
         ax.axhspan(*interval(clean[name]), color="gray", alpha=0.15, linewidth=0)
-        if name in published:
+        if name in PUBLISHED:
             sns.scatterplot(
-                pd.DataFrame(noisy).drop_duplicates(["copies", "std"]),
+                noisy.drop_duplicates(["copies", "std"]),
                 x="std",
-                y=published[name],
+                y=PUBLISHED[name],
                 hue="copies",
                 marker="X",
                 s=90,
@@ -79,7 +82,9 @@ def plot(frame):
                 ax=ax,
             )
             ax.plot([], [], "kX", linestyle="", label="published")
-        ax.set(xticks=[1, 2, 3], xlabel=r"standard deviation $\sigma$", ylabel=name)
+        ax.set(
+            xticks=[1, 2, 3], xlabel=r"standard deviation $\sigma$", ylabel=SCORES[name]
+        )
         ax.legend(fontsize="small")
     return figure
 

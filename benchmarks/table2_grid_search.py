@@ -111,12 +111,13 @@ def summary(frame):
 def plot(frame):
     """Draw the mean accuracy for each value of each parameter."""
     functions = list(paper.MAKERS)
-    figure, axes = new_figure(3, len(PARAMETERS), width=3, height=2.6)
+    figure, axes = new_figure(3, len(PARAMETERS), width=3, height=2.6, sharey="row")
     for function, row in zip(functions, axes, strict=True):
         part = frame[frame["function"] == function]
         for ax, parameter in zip(row, PARAMETERS, strict=True):
+            means = part.groupby([parameter, "seed"], as_index=False)["accuracy"].mean()
             sns.pointplot(
-                part,
+                means,
                 x=parameter,
                 y="accuracy",
                 order=[

@@ -8,7 +8,16 @@ import seaborn as sns
 from sklearn.pipeline import make_pipeline
 
 from . import paper
-from ._study import SCORES, draw, interval, make_net, new_figure, search, summarize
+from ._study import (
+    PUBLISHED,
+    SCORES,
+    draw,
+    interval,
+    make_net,
+    new_figure,
+    search,
+    summarize,
+)
 
 TITLE = "Table III: weight initializers (f1)"
 FULL = {"seeds": 30, "n_samples": 4000, "epochs": 100}
@@ -34,17 +43,12 @@ def measure(n_samples, epochs, seed):
 
 def summary(frame):
     """Return ours beside the published values."""
-    published = ["published_loss", "published_accuracy"]
-    return summarize(frame, ["initializer", *published], SCORES)
+    return summarize(frame, ["initializer", *PUBLISHED.values()], SCORES)
 
 
 def plot(frame):
     """Draw each score for each initializer, with the published values."""
     figure, axes = new_figure(1, 3)
-    published = {
-        "min_val_loss": "published_loss",
-        "max_val_accuracy": "published_accuracy",
-    }
     for ax, name in zip(axes[0], SCORES, strict=True):
         sns.stripplot(
             frame, x=name, y="initializer", color="C0", alpha=0.3, size=4, ax=ax
@@ -59,20 +63,14 @@ def plot(frame):
             label="ours: mean and 95 % interval",
             ax=ax,
         )
-        if name in published:
-            sns.stripplot(
-                frame.drop_duplicates("initializer"),
-                x=published[name],
-                y="initializer",
-                color="k",
-                marker="X",
-                size=9,
-                jitter=False,
-                label="published",
-                ax=ax,
-            )
-        ax.set(xlabel=name, ylabel="")
-    axes[0][0].legend(fontsize="small")
+        if name in PUBLISHED:
+            rows = frame.drop_duplicates("initializer")
+            ax.plot(rows[PUBLISHED[name]], rows["initializer"], "kX", label="published")
+        ax.get_legend().remove()
+        ax.set(xlabel=SCORES[name], ylabel="")
+    figure.legend(
+        *axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=2
+    )
     return figure
 
 
