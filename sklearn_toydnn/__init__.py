@@ -11,6 +11,8 @@ _HOME = {
     "GaussianAugmenter": "augmentation",
     "GaussianNoise": "augmentation",
     "DNNClassifier": "classifier",
+    "cache_info": "_training",
+    "cache_clear": "_training",
 }
 __all__ = list(_HOME)
 

@@ -11,6 +11,7 @@ target encoder and its place as the base class that users of Keras look for.
 from ._tensorflow import keras  # before scikeras, whose import is not quiet
 
 # isort: split
+from contextlib import contextmanager
 from copy import deepcopy
 from inspect import isclass
 
@@ -95,13 +96,19 @@ class KerasClassifier(wrappers.KerasClassifier, metaclass=_MixinFirst):
         What is not a class is returned as it is, if nothing is routed to it.
         """
         params = route_params(vars(self), destination, pass_filter=(), strict=False)
-        try:
+        with self._naming_routed(destination, cls):
             return unflatten_params(cls, defaults | params if isclass(cls) else params)
+
+    @contextmanager
+    def _naming_routed(self, destination, cls):
+        """Say in errors which routed parameters have led to them."""
+        try:
+            yield
         except (TypeError, ValueError) as error:
-            names = ", ".join(f"{destination}__{name}" for name in params)
+            names = [name for name in vars(self) if name.startswith(f"{destination}__")]
             raise ValueError(
                 f"{getattr(cls, '__name__', cls)}, the {destination!r} of "
-                f"{type(self).__name__}, does not take {names}: {error}"
+                f"{type(self).__name__}, does not take {', '.join(names)}: {error}"
             ) from error
 
     # ---- data
@@ -175,7 +182,7 @@ class KerasClassifier(wrappers.KerasClassifier, metaclass=_MixinFirst):
             raise ValueError(
                 f"{name} contains labels that are not in classes_: {unseen.tolist()}."
             )
-        return self.target_encoder_.transform(y)
+        return self.target_encoder_.transform(y).astype(self.dtype)
 
     def _take_callbacks(self):
         """Return the callbacks of one fit: instances of classes, copies of others."""

@@ -29,8 +29,17 @@ from sklearn.utils.validation import (
     column_or_1d,
 )
 
-from ._network import Network, loss_class, make_initializer, optimizer_class
+from ._network import Network, OptimizerSpec, loss_class, loss_key, make_initializer
 from ._scikeras import KerasClassifier
+from ._training import (
+    HISTORY,
+    Data,
+    NotCompilable,
+    Structure,
+    obstacle,
+    programs,
+    train_by_epoch,
+)
 
 _AUTO_LOSS = {
     True: keras.losses.BinaryCrossentropy,
@@ -110,6 +119,13 @@ class DNNClassifier(KerasClassifier):
 
     dtype : {"float32", "float64"}, default="float32"
         Precision of the weights and of all arithmetic.
+
+    jit_compile : bool or "auto", default="auto"
+        Whether all of training is compiled into one program, which is a hundred
+        times faster and leaves nothing in memory. True raises an error where that
+        cannot be; False trains with ``keras.Model.fit``; "auto" compiles what can
+        be compiled. Keras callbacks that act between epochs can, at an extra cost
+        per epoch; those that act within an epoch and `run_eagerly` cannot.
 
     random_state : int, RandomState instance or None, default=None
         Determines the initial weights, the dropout and the order of the points.
@@ -194,6 +210,7 @@ class DNNClassifier(KerasClassifier):
         "callbacks": [list, dict, keras.callbacks.Callback, type, None],
         "run_eagerly": ["boolean"],
         "dtype": [StrOptions({"float32", "float64"})],
+        "jit_compile": ["boolean", StrOptions({"auto"})],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -217,6 +234,7 @@ class DNNClassifier(KerasClassifier):
         callbacks=None,
         run_eagerly=False,
         dtype="float32",
+        jit_compile="auto",
         random_state=None,
         verbose=0,
         **kwargs,
@@ -237,6 +255,7 @@ class DNNClassifier(KerasClassifier):
         self.callbacks = callbacks
         self.run_eagerly = run_eagerly
         self.dtype = dtype
+        self.jit_compile = jit_compile
         self.random_state = random_state
         self.verbose = verbose
         self._set_routed(kwargs, TypeError)
@@ -280,8 +299,16 @@ class DNNClassifier(KerasClassifier):
             self.dtype,
         )
 
+    def _optimizer_spec(self):
+        params = self._routed("optimizer", dict)
+        self._keras("optimizer", lambda optimizer: OptimizerSpec.of(optimizer, {}))
+        with self._naming_routed("optimizer", self.optimizer):
+            return OptimizerSpec.of(self.optimizer, params)
+
     def _make_optimizer(self):
-        return self._routed("optimizer", self._keras("optimizer", optimizer_class))
+        spec = self._optimizer_spec()
+        with self._naming_routed("optimizer", spec.cls):
+            return spec.make()
 
     def _make_loss(self):
         binary = self.n_classes_ == 2
@@ -325,7 +352,7 @@ class DNNClassifier(KerasClassifier):
             "kernel_initializer", lambda name: make_initializer(name, self._seed)
         )
         self._set_weights(self._network.initial_weights(initializer, self._seed))
-        self._optimizer_state = None
+        self._optimizer_state = self._optimizer_text = None
         vars(self).pop("_model", None)
 
     def _set_weights(self, weights):
@@ -358,15 +385,18 @@ class DNNClassifier(KerasClassifier):
             jit_compile=False,
         )
         optimizer.build(model.trainable_variables)
-        if self._optimizer_state is not None:
-            for variable, value in zip(
-                optimizer.variables, self._optimizer_state, strict=True
-            ):
+        state = self._usable_state(self._optimizer_spec().text)
+        if state is not None:
+            for variable, value in zip(optimizer.variables, state, strict=True):
                 variable.assign(value)
             # Keras counts the masks it drew there: one a step.
             drawn = [self._seed, optimizer.iterations.numpy()]
             model.layers[-2].seed_generator.state.assign(drawn)
         return model
+
+    def _usable_state(self, text):
+        """Return the optimizer's state if it is that of the same optimizer."""
+        return self._optimizer_state if self._optimizer_text == text else None
 
     def __getstate__(self):
         """Leave the Keras model out: it is built again from the arrays."""
@@ -453,36 +483,94 @@ class DNNClassifier(KerasClassifier):
         X_val=None,
         y_val=None,
     ):
-        """Train for some epochs with Keras, and keep weights and history."""
-        X, y, sample_weight, validation = self._validation_data(
-            X, y, sample_weight, X_val, y_val
-        )
+        """Train for some epochs, compiled or with Keras; keep weights and history."""
+        train, validation = self._split(X, y, sample_weight, X_val, y_val)
+        data = Data(train, validation, self._row_orders(len(train[0]), epochs))
+        epochs = range(initial_epoch, initial_epoch + epochs)
         callbacks = self._take_callbacks()
-        batch_size = len(X) if self.batch_size == -1 else min(self.batch_size, len(X))
-        orders = self._row_orders(len(X), epochs)
-        model = self.model_
+        loss, optimizer = self._make_loss(), self._optimizer_spec()
+        reason = obstacle(callbacks, loss, optimizer, self.run_eagerly)
+        history = None
+        if self.jit_compile is not False and not reason:
+            try:
+                history = self._fit_compiled(data, epochs, callbacks, loss, optimizer)
+            except NotCompilable as error:
+                reason = str(error)
+        if history is None:
+            if self.jit_compile is True:
+                raise ValueError(f"jit_compile=True, but {reason}.")
+            history = self._fit_with_keras(data, epochs, callbacks)
+        self._optimizer_text = optimizer.text
+        self._epochs_seen += len(history["loss"])
+        past = self.history_ if epochs.start else {}
+        self.history_ = {
+            name: past.get(name, []) + history[name] for name in sorted(history)
+        }
+
+    def _n_in_batch(self, data):
+        n_rows = len(data.train[0])
+        return n_rows if self.batch_size == -1 else min(self.batch_size, n_rows)
+
+    def _fit_compiled(self, data, epochs, callbacks, loss, optimizer):
+        """Train in a compiled program: all at once, or an epoch at a time."""
+        batch_size = self._n_in_batch(data)
+        structure = Structure(
+            self._network,
+            (optimizer.cls, optimizer.text),
+            loss_key(loss),
+            **data.capacities(batch_size),
+        )
+
+        def train(weights, state, part):
+            return program(weights, state, data, part, self.dropout_rate, self._seed)
+
+        with programs.borrow(structure, self._make_optimizer, lambda: loss) as program:
+            if callbacks or self.verbose:
+                history = train_by_epoch(
+                    train,
+                    self.model_,
+                    callbacks,
+                    epochs,
+                    ceil(len(data.train[0]) / batch_size),
+                    int(self.verbose),
+                )
+                self._take_state(self.model_)
+                return history
+            state = self._usable_state(optimizer.text)
+            if state is None:
+                state = program.state_for(optimizer.learning_rate)
+            weights, self._optimizer_state, history = train(
+                self._get_weights(), state, range(len(epochs))
+            )
+        self._set_weights(weights)
+        vars(self).pop("_model", None)
+        return dict(zip(HISTORY, history.T.tolist(), strict=False))
+
+    def _fit_with_keras(self, data, epochs, callbacks):
+        """Train with keras.Model.fit."""
+        batch_size = self._n_in_batch(data)
         with without_retracing_warnings():
-            history = model.fit(
-                _batches(X, y, sample_weight, orders, batch_size),
+            history = self.model_.fit(
+                _batches(data, batch_size),
                 shuffle=False,
-                steps_per_epoch=ceil(len(X) / batch_size),
-                epochs=initial_epoch + epochs,
-                initial_epoch=initial_epoch,
-                validation_data=validation,
-                validation_batch_size=validation and len(validation[0]),
+                steps_per_epoch=ceil(len(data.train[0]) / batch_size),
+                epochs=epochs.stop,
+                initial_epoch=epochs.start,
+                validation_data=data.validation if len(data.validation[0]) else None,
+                validation_batch_size=len(data.validation[0]) or None,
                 callbacks=callbacks,
                 verbose=int(self.verbose),
             ).history
+        self._take_state(self.model_)
+        return history
+
+    def _take_state(self, model):
         self._set_weights(model.get_weights())
         self._optimizer_state = [v.numpy() for v in model.optimizer.variables]
-        self._epochs_seen += len(history["loss"])
-        past = self.history_ if initial_epoch else {}
-        self.history_ = {
-            name: past.get(name, []) + values for name, values in history.items()
-        }
 
-    def _validation_data(self, X, y, sample_weight, X_val, y_val):
-        """Return the training data and, checked or split off, the validation data."""
+    def _split(self, X, y, sample_weight, X_val, y_val):
+        """Return training and validation data, given or split off."""
+        train = tuple(array for array in (X, y, sample_weight) if array is not None)
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val go together: got only one of them.")
         if X_val is not None:
@@ -499,19 +587,17 @@ class DNNClassifier(KerasClassifier):
                     f"X_val has {X_val.shape[1]} features, but X has "
                     f"{self.n_features_in_}."
                 )
-            return X, y, sample_weight, (X_val, self._encode(y_val, "y_val"))
-        if not self.validation_split:
-            return X, y, sample_weight, None
+            return train, (X_val, self._encode(y_val, "y_val"))
         n_train = floor(len(X) * (1 - self.validation_split))
-        if not 0 < n_train < len(X):
+        if self.validation_split and not 0 < n_train < len(X):
             raise ValueError(
                 f"validation_split={self.validation_split} of {len(X)} samples "
                 "leaves no sample to train or to validate on."
             )
-        held_out = [a[n_train:] for a in (X, y, sample_weight) if a is not None]
-        if sample_weight is not None:
-            sample_weight = sample_weight[:n_train]
-        return X[:n_train], y[:n_train], sample_weight, tuple(held_out)
+        return (
+            tuple(array[:n_train] for array in train),
+            tuple(array[n_train:] for array in train),
+        )
 
     def _row_orders(self, n_samples, epochs):
         """Return the order of the rows in each epoch, (epochs, n_samples).
@@ -570,14 +656,13 @@ class DNNClassifier(KerasClassifier):
         return super().predict(X)
 
 
-def _batches(X, y, sample_weight, orders, batch_size):
+def _batches(data, batch_size):
     """Return a tf.data.Dataset of the batches of all epochs, one after the other."""
-    arrays = [tf.constant(a) for a in (X, y, sample_weight) if a is not None]
+    arrays = [tf.constant(array) for array in data.train]
+    slices = tf.data.Dataset.from_tensor_slices
     return (
-        tf.data.Dataset.from_tensor_slices(orders)
-        .flat_map(
-            lambda order: tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
-        )
-        .map(lambda rows: tuple(tf.gather(a, rows) for a in arrays))
+        slices(data.orders)
+        .flat_map(lambda order: slices(order).batch(batch_size))
+        .map(lambda rows: tuple(tf.gather(array, rows) for array in arrays))
         .prefetch(tf.data.AUTOTUNE)
     )

@@ -1,0 +1,476 @@
+"""All of training, every epoch and batch, as one compiled program.
+
+A :class:`Program` is a ``tf.function`` compiled by XLA over Keras' own layers, loss
+and optimizer. What varies between fits goes in as arguments: initial weights and
+optimizer state (the learning rate is part of it), data, the order of the rows, the
+numbers of rows and epochs, dropout rate and seed. What is left is structure, the key
+under which :data:`programs` keeps it. Rows and epochs are padded to a capacity, so
+that one program serves all sizes up to it.
+
+Keras' TensorFlow optimizers cannot be applied statelessly. Each program therefore
+has variables of its own, into which a call copies what it is given and out of which
+it returns what has become of it; one thread at a time may do so.
+"""
+
+import threading
+import time
+from collections import OrderedDict, namedtuple
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import psutil
+
+from ._network import Network
+from ._tensorflow import keras, tf
+
+MAX_PROGRAMS = 1024  # the paper's grid has 400 structures
+_MIN_ROWS = 4096  # padding costs a copy of the data, another capacity a compilation
+_MIN_EPOCHS = 128
+HISTORY = ["loss", "accuracy", "val_loss", "val_accuracy"]
+_CHUNK = 256  # rows of validation data evaluated at a time
+
+
+class NotCompilable(Exception):
+    """What is asked for cannot be compiled; the message says why."""
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What two fits have in common if one program can serve both."""
+
+    network: Network
+    optimizer: object
+    loss: object
+    batch_size: int
+    target_shape: tuple
+    rows: int
+    epochs: int
+    validation_rows: int
+
+
+@dataclass
+class Data:
+    """Training data in the order of the rows for each epoch, and validation data."""
+
+    train: tuple  # X, y and, where there are any, weights
+    validation: tuple  # the same
+    orders: np.ndarray  # (epochs, rows)
+
+    def capacities(self, batch_size):
+        """Return the part of a structure that depends on the data's shape."""
+        X, y, *_ = self.train
+        n_val = len(self.validation[0])
+        return {
+            # A batch of everything is filled up too, to serve other sizes.
+            "batch_size": min(batch_size, _capacity(len(X), 1)),
+            "target_shape": y.shape[1:],
+            "rows": _capacity(len(X), _MIN_ROWS),
+            "epochs": _capacity(len(self.orders), _MIN_EPOCHS),
+            "validation_rows": n_val and _capacity(n_val, _MIN_ROWS),
+        }
+
+
+def _capacity(n, minimum):
+    """Return the smallest power of two that is at least n and the minimum."""
+    return max(minimum, 1 << (n - 1).bit_length())
+
+
+def _pad(array, *shape):
+    """Return the array as a tensor, filled up with zeros along its first axes."""
+    padded = np.zeros((*shape, *array.shape[len(shape) :]), array.dtype)
+    padded[tuple(map(slice, array.shape))] = array
+    return tf.constant(padded)
+
+
+def _pad_points(X, y, sample_weight=None, *, rows):
+    """Return points, labels and weights, filled up with zeros to so many rows."""
+    if sample_weight is None:
+        sample_weight = np.ones(len(X), X.dtype)
+    return [_pad(array, rows) for array in (X, y, sample_weight)]
+
+
+class Program:
+    """The compiled training of one structure."""
+
+    def __init__(self, structure, optimizer, loss):
+        self.structure = structure
+        network, dtype = structure.network, structure.network.dtype
+        self._layers = network.layers()
+        shape = (None, network.layer_sizes[0])
+        for layer in self._layers:
+            layer.build(shape)
+            shape = layer.compute_output_shape(shape)
+        self._variables = [v for layer in self._layers for v in layer.variables]
+        optimizer.build(self._variables)
+        self._optimizer, self._loss = optimizer, loss
+        self._accuracy = _accuracy(structure.target_shape, shape[-1])
+        # Loss and optimizer see batches filled up with rows of weight 0; a loss that
+        # takes the mean over the batch would count them.
+        self._mean_over_batch = loss.reduction in ("sum_over_batch_size", "mean")
+        self.initial_state = [v.numpy() for v in optimizer.variables]
+        rate = getattr(optimizer, "_learning_rate", None)
+        self._rate_index = next(
+            (i for i, v in enumerate(optimizer.variables) if v is rate), None
+        )
+
+        def spec(*shape, dtype=dtype):
+            return tf.TensorSpec(shape, dtype)
+
+        def points(n):
+            return [
+                spec(n, network.layer_sizes[0]),
+                spec(n, *structure.target_shape),
+                spec(n),
+            ]
+
+        # The last batch of an epoch may reach beyond the rows.
+        self._order_width = structure.rows + structure.batch_size
+        self._compiled = tf.function(
+            self._train, jit_compile=True, autograph=False
+        ).get_concrete_function(
+            [spec(*v.shape, dtype=v.dtype) for v in self._variables],
+            [spec(*v.shape, dtype=v.dtype) for v in optimizer.variables],
+            points(structure.rows),
+            points(structure.validation_rows),
+            spec(structure.epochs, self._order_width, dtype=tf.int32),
+            spec(3, dtype=tf.int32),
+            spec(),
+            spec(dtype=tf.int64),
+        )
+
+    # ---- running it
+
+    def warm_up(self):
+        """Compile: XLA does so in the first call, here one of no epochs."""
+        features, targets = self._layers[0].kernel.shape[0], self.structure.target_shape
+        dtype = self.structure.network.dtype
+        points = np.zeros((0, features), dtype), np.zeros((0, *targets), dtype)
+        weights = [v.numpy() for v in self._variables]
+        data = Data(points, points, np.zeros((0, 0), np.int32))
+        self(weights, self.initial_state, data, range(0), 0.0, 0)
+
+    def state_for(self, learning_rate):
+        """Return the state of a new optimizer with this rate (None: its default)."""
+        state = list(self.initial_state)
+        if learning_rate is not None:
+            state[self._rate_index] = np.float32(learning_rate)
+        return state
+
+    def __call__(self, weights, state, data, epochs, dropout_rate, seed):
+        """Train for the epochs of this range of `data.orders`.
+
+        Returns the weights, the optimizer's state and the history, one row per
+        epoch of loss, accuracy and, with validation data, the same on it.
+        """
+        structure = self.structure
+        orders = data.orders[epochs.start : epochs.stop]
+        n_rows, n_val = len(data.train[0]), len(data.validation[0])
+        weights, state, history = self._compiled(
+            [tf.constant(a) for a in weights],
+            [tf.constant(a) for a in state],
+            _pad_points(*data.train, rows=structure.rows),
+            _pad_points(*data.validation, rows=structure.validation_rows),
+            _pad(orders, structure.epochs, self._order_width),
+            tf.constant([n_rows, len(epochs), n_val], tf.int32),
+            tf.constant(dropout_rate, structure.network.dtype),
+            tf.constant(seed, tf.int64),
+        )
+        return (
+            [a.numpy() for a in weights],
+            [a.numpy() for a in state],
+            history.numpy()[: len(epochs)],
+        )
+
+    # ---- what is compiled
+
+    def _train(
+        self, weights, state, points, validation, orders, counts, dropout_rate, seed
+    ):
+        variables = [*self._variables, *self._optimizer.variables]
+        for variable, value in zip(variables, [*weights, *state], strict=True):
+            variable.assign(value)
+        n_rows, n_epochs, n_val = tf.unstack(counts)
+        batch_size, dtype = self.structure.batch_size, self.structure.network.dtype
+
+        def epoch(i, history):
+            def batch(start, totals):
+                rows = tf.slice(orders, [i, start], [1, batch_size])[0]
+                batch = [tf.gather(array, rows) for array in points]
+                n_valid = tf.minimum(n_rows - start, batch_size)
+                scores = self._step(*batch, n_valid, dropout_rate, seed)
+                return start + batch_size, totals + scores
+
+            _, totals = tf.while_loop(
+                lambda start, _: start < n_rows, batch, (0, tf.zeros(2, dtype))
+            )
+            scores = totals / tf.cast(n_rows, dtype)
+            if self.structure.validation_rows:
+                scores = tf.concat([scores, self._evaluate(validation, n_val)], 0)
+            return i + 1, tf.tensor_scatter_nd_update(history, [[i]], [scores])
+
+        n_scores = 4 if self.structure.validation_rows else 2
+        _, history = tf.while_loop(
+            lambda i, _: i < n_epochs,
+            epoch,
+            (0, tf.zeros((self.structure.epochs, n_scores), dtype)),
+        )
+        return (
+            [tf.identity(v.value) for v in self._variables],
+            [tf.identity(v.value) for v in self._optimizer.variables],
+            history,
+        )
+
+    def _step(self, X, y, sample_weight, n_valid, dropout_rate, seed):
+        """Do one gradient step on a batch; return its summed loss and accuracy."""
+        with tf.GradientTape() as tape:
+            output = self._forward(X, dropout_rate, seed)
+            loss = self._masked_loss(y, output, sample_weight, n_valid)
+            scaled = self._optimizer.scale_loss(loss)
+        variables = [v.value for v in self._variables]
+        self._optimizer.apply(tape.gradient(scaled, variables), self._variables)
+        return self._totals(loss, y, output, n_valid)
+
+    def _forward(self, X, dropout_rate, seed):
+        *hidden, output = self._layers
+        for layer in hidden:
+            X = layer(X)
+        if dropout_rate is not None:
+            # Keras' Dropout layer names no generator; XLA's default one is slow here.
+            drawn = tf.random.stateless_uniform(
+                X.shape,
+                seed=tf.stack([seed, self._optimizer._iterations.value]),
+                dtype=X.dtype,
+                alg="threefry",
+            )
+            X = tf.where(drawn >= dropout_rate, X / (1 - dropout_rate), 0)
+        return output(X)
+
+    def _masked_loss(self, y, output, sample_weight, n_valid):
+        """Return the loss of the first `n_valid` rows as if there were no others."""
+        valid = tf.cast(tf.range(output.shape[0]) < n_valid, output.dtype)
+        loss = self._loss(y, output, sample_weight * valid)
+        if self._mean_over_batch:
+            loss *= output.shape[0] / tf.cast(n_valid, output.dtype)
+        return loss
+
+    def _totals(self, loss, y, output, n_valid):
+        valid = tf.range(output.shape[0]) < n_valid
+        right = tf.reshape(self._accuracy(y, output), [-1])
+        right = tf.where(valid, tf.cast(right, output.dtype), 0)
+        loss = tf.cast(loss, output.dtype)
+        return tf.stack([loss * tf.cast(n_valid, loss.dtype), tf.reduce_sum(right)])
+
+    def _evaluate(self, validation, n_val):
+        """Return the loss and the accuracy on the validation data."""
+        dtype = self.structure.network.dtype
+
+        def chunk(start, totals):
+            rows = start + tf.range(_CHUNK)
+            X, y, sample_weight = [tf.gather(array, rows) for array in validation]
+            n_valid = tf.minimum(n_val - start, _CHUNK)
+            output = self._forward(X, None, None)
+            loss = self._masked_loss(y, output, sample_weight, n_valid)
+            return start + _CHUNK, totals + self._totals(loss, y, output, n_valid)
+
+        _, totals = tf.while_loop(
+            lambda start, _: start < n_val, chunk, (0, tf.zeros(2, dtype))
+        )
+        return totals / tf.cast(n_val, dtype)
+
+
+def _accuracy(target_shape, n_outputs):
+    """Return the function that Keras means by "accuracy" for these shapes."""
+    if n_outputs == 1:
+        return keras.metrics.binary_accuracy
+    if target_shape == (1,):
+        return keras.metrics.sparse_categorical_accuracy
+    return keras.metrics.categorical_accuracy
+
+
+# ---- between epochs
+
+
+def obstacle(callbacks, loss, optimizer, run_eagerly):
+    """Return why training cannot be compiled, or None."""
+    if run_eagerly:
+        return "run_eagerly=True asks for steps in Python"
+    if loss.reduction in (None, "none"):
+        return "a loss without reduction is no number to minimise"
+    if optimizer.config.get("use_ema"):
+        return "use_ema=True exchanges the weights when training ends"
+    for callback in callbacks:
+        if _acts_within_epochs(callback):
+            return f"{type(callback).__name__} acts within an epoch"
+    return None
+
+
+def _acts_within_epochs(callback):
+    if isinstance(callback, keras.callbacks.TerminateOnNaN):
+        return False  # the loss of an epoch is NaN if that of a batch is
+    if isinstance(callback, keras.callbacks.ModelCheckpoint):
+        return callback.save_freq != "epoch"
+    hooks = [
+        f"on_{phase}batch_{moment}"
+        for phase in ("", "train_", "test_")
+        for moment in ("begin", "end")
+    ]
+    return any(
+        getattr(getattr(callback, hook), "__func__", None)
+        is not getattr(keras.callbacks.Callback, hook)
+        for hook in [*hooks, "on_test_begin", "on_test_end"]
+    )
+
+
+def train_by_epoch(train, model, callbacks, epochs, steps, verbose):
+    """Train a Keras model an epoch at a time, with Keras' callbacks in between.
+
+    `train` takes weights, optimizer state and the epoch's place in the row orders,
+    and returns what :class:`Program` does. Returns Keras' history.
+    """
+    callback_list = keras.callbacks.CallbackList(
+        callbacks,
+        add_history=True,
+        add_progbar=verbose > 0,
+        model=model,
+        verbose=verbose,
+        epochs=epochs.stop,
+        steps=steps,
+    )
+    model.stop_training = False
+    callback_list.on_train_begin()
+    for i, epoch in enumerate(epochs):
+        callback_list.on_epoch_begin(epoch)
+        state = [v.numpy() for v in model.optimizer.variables]
+        weights, state, history = train(model.get_weights(), state, range(i, i + 1))
+        model.set_weights(weights)
+        for variable, value in zip(model.optimizer.variables, state, strict=True):
+            variable.assign(value)
+        logs = dict(zip(HISTORY, map(float, history[0]), strict=False))
+        for callback in callback_list.callbacks:
+            if isinstance(callback, keras.callbacks.TerminateOnNaN):
+                callback.on_batch_end(steps - 1, logs)
+        callback_list.on_epoch_end(epoch, logs)
+        if model.stop_training:
+            break
+    callback_list.on_train_end()
+    return model.history.history
+
+
+# ---- the programs of this process
+
+CacheInfo = namedtuple(
+    "CacheInfo", ["hits", "misses", "maxsize", "currsize", "seconds", "memory"]
+)
+
+
+class Programs:
+    """The programs of a process: for each structure, those that no thread is using."""
+
+    def __init__(self, maxsize):
+        self._lock = threading.Lock()
+        self._maxsize = maxsize
+        self.clear()
+
+    def clear(self):
+        """Forget all programs and start counting anew."""
+        with self._lock:
+            self._idle = OrderedDict()  # lists of programs, last used last
+            self._uncompilable = {}
+            self._hits = self._misses = self._memory = 0
+            self._seconds = 0.0
+
+    def info(self):
+        """Return the counts, as ``functools.lru_cache`` does, and what they cost."""
+        with self._lock:
+            return CacheInfo(
+                self._hits,
+                self._misses,
+                self._maxsize,
+                sum(map(len, self._idle.values())),
+                self._seconds,
+                self._memory,
+            )
+
+    @contextmanager
+    def borrow(self, structure, make_optimizer, make_loss):
+        """Lend a program of this structure, compiled if all are in use."""
+        with self._lock:
+            if structure in self._uncompilable:
+                raise NotCompilable(self._uncompilable[structure])
+            idle = self._idle.get(structure)
+            program = idle.pop() if idle else None
+            self._hits += program is not None
+        if program is None:
+            program = self._compile(structure, make_optimizer, make_loss)
+        try:
+            yield program
+        finally:
+            self._take_back(structure, program)
+
+    def _compile(self, structure, make_optimizer, make_loss):
+        process = psutil.Process()
+        memory, start = process.memory_info().rss, time.perf_counter()
+        optimizer, loss = make_optimizer(), make_loss()
+        try:
+            program = Program(structure, optimizer, loss)
+            program.warm_up()
+        except Exception as error:
+            reason = f"TensorFlow cannot compile it: {error}"
+            with self._lock:
+                self._uncompilable[structure] = reason
+            raise NotCompilable(reason) from error
+        with self._lock:
+            self._misses += 1
+            self._seconds += time.perf_counter() - start
+            self._memory += max(0, process.memory_info().rss - memory)
+        return program
+
+    def _take_back(self, structure, program):
+        with self._lock:
+            self._idle.setdefault(structure, []).append(program)
+            self._idle.move_to_end(structure)
+            while sum(map(len, self._idle.values())) > self._maxsize:
+                oldest = next(iter(self._idle))
+                self._idle[oldest].pop()
+                if not self._idle[oldest]:
+                    del self._idle[oldest]
+
+
+programs = Programs(MAX_PROGRAMS)
+
+
+def cache_info():
+    """Return how the compiled programs of this process have been used.
+
+    Returns
+    -------
+    info : CacheInfo
+        A named tuple: `hits`, the fits that found their program compiled;
+        `misses`, the programs compiled; `maxsize` and `currsize`, the number of
+        programs that are kept at most and now; `seconds`, the time spent
+        compiling; `memory`, by how many bytes the process grew meanwhile.
+
+    Examples
+    --------
+    >>> from sklearn_toydnn import cache_info
+    >>> cache_info().maxsize
+    1024
+    """
+    return programs.info()
+
+
+def cache_clear():
+    """Forget the compiled programs of this process.
+
+    TensorFlow returns only part of their memory to the system; what returns all
+    of it is the end of the process.
+
+    Examples
+    --------
+    >>> from sklearn_toydnn import cache_clear, cache_info
+    >>> cache_clear()
+    >>> cache_info().currsize
+    0
+    """
+    programs.clear()
