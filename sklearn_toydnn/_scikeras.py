@@ -3,9 +3,10 @@
 Its ``KerasClassifier`` predates scikit-learn's ``__sklearn_tags__``, mixin order and
 ``validate_data``; it lists parameters from ``__dict__``, accepts any routed name,
 seeds process-wide generators, multiplies class weights into the caller's array,
-and squeezes the probabilities of a single row to one dimension. The class here has
-none of that; what is left of scikeras is its parameter routing, its callbacks, its
-target encoder and its place as the base class that users of Keras look for.
+encodes labels in milliseconds rather than microseconds, and squeezes the
+probabilities of a single row to one dimension. The class here has
+none of that; what is left of scikeras is its parameter routing, its callbacks, the
+course of its ``fit`` and its place as the base class that users of Keras look for.
 """
 
 from ._tensorflow import keras  # before scikeras, whose import is not quiet
@@ -40,8 +41,9 @@ class KerasClassifier(wrappers.KerasClassifier, metaclass=_MixinFirst):
     """scikeras' classifier, following scikit-learn 1.9.
 
     Subclasses name all their parameters in ``__init__`` and pass the routed rest
-    to :meth:`_set_routed`; they implement ``_start``, which makes the state that
-    training changes, and ``_fit_keras_model``.
+    to :meth:`_set_routed`. They implement ``_start``, which makes the state that
+    training changes, ``_target``, which turns numbered labels into what the loss
+    compares outputs with, and ``_fit_keras_model``.
     """
 
     __sklearn_tags__ = ClassifierMixin.__sklearn_tags__
@@ -139,8 +141,8 @@ class KerasClassifier(wrappers.KerasClassifier, metaclass=_MixinFirst):
     def _initialize(self, X, y):
         """Check the data and start anew from it."""
         X, y = self._validate_data(X, y, reset=True)
-        self.target_encoder_ = self.target_encoder.fit(y)
-        self.classes_ = self.target_encoder_.classes_
+        # The labels that `partial_fit` announces may be more than those in y.
+        self.classes_ = np.unique(y if self.classes_ is None else self.classes_)
         self.n_classes_ = len(self.classes_)
         if self.n_classes_ < 2:
             raise ValueError(
@@ -176,13 +178,15 @@ class KerasClassifier(wrappers.KerasClassifier, metaclass=_MixinFirst):
         )
 
     def _encode(self, y, name):
-        """Encode labels for Keras, or say which of them were not seen at first."""
-        unseen = np.setdiff1d(y, self.classes_)
+        """Return the labels as numbers, or say which are not in `classes_`."""
+        codes = np.minimum(np.searchsorted(self.classes_, y), self.n_classes_ - 1)
+        unseen = y[self.classes_[codes] != y]
         if len(unseen):
             raise ValueError(
-                f"{name} contains labels that are not in classes_: {unseen.tolist()}."
+                f"{name} contains labels that are not in classes_: "
+                f"{np.unique(unseen).tolist()}."
             )
-        return self.target_encoder_.transform(y).astype(self.dtype)
+        return self._target(codes)
 
     def _take_callbacks(self):
         """Return the callbacks of one fit: instances of classes, copies of others."""

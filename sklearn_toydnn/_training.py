@@ -76,6 +76,11 @@ def _capacity(n, minimum):
     return max(minimum, 1 << (n - 1).bit_length())
 
 
+def row_dtype(n_rows):
+    """Return the dtype of row numbers: half the bytes to draw and to copy, or all."""
+    return np.uint16 if n_rows <= 2**16 else np.int32
+
+
 def _pad(array, *shape):
     """Return the array as a tensor, filled up with zeros along its first axes."""
     padded = np.zeros((*shape, *array.shape[len(shape) :]), array.dtype)
@@ -133,7 +138,7 @@ class Program:
             [spec(*v.shape, dtype=v.dtype) for v in optimizer.variables],
             points(structure.rows),
             points(structure.validation_rows),
-            spec(structure.epochs, self._order_width, dtype=tf.int32),
+            spec(structure.epochs, self._order_width, dtype=row_dtype(structure.rows)),
             spec(3, dtype=tf.int32),
             spec(),
             spec(dtype=tf.int64),
@@ -147,7 +152,7 @@ class Program:
         dtype = self.structure.network.dtype
         points = np.zeros((0, features), dtype), np.zeros((0, *targets), dtype)
         weights = [v.numpy() for v in self._variables]
-        data = Data(points, points, np.zeros((0, 0), np.int32))
+        data = Data(points, points, np.zeros((0, 0), row_dtype(self.structure.rows)))
         self(weights, self.initial_state, data, range(0), 0.0, 0)
 
     def state_for(self, learning_rate):
@@ -196,6 +201,7 @@ class Program:
         def epoch(i, history):
             def batch(start, totals):
                 rows = tf.slice(orders, [i, start], [1, batch_size])[0]
+                rows = tf.cast(rows, tf.int32)
                 batch = [tf.gather(array, rows) for array in points]
                 n_valid = tf.minimum(n_rows - start, batch_size)
                 scores = self._step(*batch, n_valid, dropout_rate, seed)
@@ -243,7 +249,8 @@ class Program:
                 dtype=X.dtype,
                 alg="threefry",
             )
-            X = tf.where(drawn >= dropout_rate, X / (1 - dropout_rate), 0)
+            # As a factor the mask is drawn once; as a condition, also to go back.
+            X *= tf.cast(drawn >= dropout_rate, X.dtype) / (1 - dropout_rate)
         return output(X)
 
     def _masked_loss(self, y, output, sample_weight, n_valid):

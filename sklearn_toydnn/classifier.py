@@ -13,7 +13,6 @@ from numbers import Integral, Real
 import numpy as np
 from scikeras import wrappers
 from scikeras.utils import loss_name
-from scikeras.utils.transformers import ClassifierLabelEncoder
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import (
     Interval,
@@ -38,6 +37,7 @@ from ._training import (
     Structure,
     obstacle,
     programs,
+    row_dtype,
     train_by_epoch,
 )
 
@@ -325,16 +325,14 @@ class DNNClassifier(KerasClassifier):
         # Keras would compute it in float32 whatever the network's precision.
         return self._routed("loss", loss, dtype=self.dtype)
 
-    @property
-    def target_encoder(self):
-        """ClassifierLabelEncoder: Numbers the labels, or makes them one-hot."""
+    def _target(self, codes):
+        """Return a column of numbers or, for most losses of many classes, one-hot."""
         sparse = self.loss == "auto" or loss_name(
             self._keras("loss", loss_class)
         ).startswith("sparse")
-        return ClassifierLabelEncoder(
-            None if sparse else "categorical_crossentropy",
-            "auto" if self.classes_ is None else [self.classes_],
-        )
+        if self.n_classes_ == 2 or sparse:
+            return codes[:, None].astype(self.dtype)
+        return np.eye(self.n_classes_, dtype=self.dtype)[codes]
 
     # ---- the state that training changes
 
@@ -605,14 +603,15 @@ class DNNClassifier(KerasClassifier):
         It depends on the seed and the epoch alone, so that calls of `partial_fit`
         continue what `fit` began.
         """
+        rows = np.arange(n_samples, dtype=row_dtype(n_samples))
         if not self.shuffle:
-            return np.tile(np.arange(n_samples, dtype=np.int32), (epochs, 1))
+            return np.tile(rows, (epochs, 1))
+        seen = self._epochs_seen
         return np.array(
             [
-                np.random.default_rng([self._seed, epoch]).permutation(n_samples)
-                for epoch in range(self._epochs_seen, self._epochs_seen + epochs)
-            ],
-            dtype=np.int32,
+                np.random.default_rng([self._seed, epoch]).permutation(rows)
+                for epoch in range(seen, seen + epochs)
+            ]
         )
 
     # ---- prediction
@@ -663,6 +662,7 @@ def _batches(data, batch_size):
     return (
         slices(data.orders)
         .flat_map(lambda order: slices(order).batch(batch_size))
+        .map(lambda rows: tf.cast(rows, tf.int32))
         .map(lambda rows: tuple(tf.gather(array, rows) for array in arrays))
         .prefetch(tf.data.AUTOTUNE)
     )
