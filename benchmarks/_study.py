@@ -121,6 +121,7 @@ def run(study, *, quick, output, n_jobs):
     """Run a study: its CSV and picture under `output`, its table on the screen."""
     settings = study.QUICK if quick else study.FULL
     tasks = list(study.tasks(**settings))
+    n_jobs = getattr(study, "N_JOBS", n_jobs)
     parts = Parallel(n_jobs=n_jobs, return_as="generator")(
         delayed(_measure)(study.measure, task) for task in tasks
     )

@@ -12,14 +12,15 @@ has variables of its own, into which a call copies what it is given and out of w
 it returns what has become of it; one thread at a time may do so.
 """
 
+import mmap
 import threading
 import time
 from collections import OrderedDict, namedtuple
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
-import psutil
 
 from ._network import Network
 from ._tensorflow import keras, tf
@@ -416,8 +417,7 @@ class Programs:
             self._take_back(structure, program)
 
     def _compile(self, structure, make_optimizer, make_loss):
-        process = psutil.Process()
-        memory, start = process.memory_info().rss, time.perf_counter()
+        memory, start = resident_memory(), time.perf_counter()
         optimizer, loss = make_optimizer(), make_loss()
         try:
             program = Program(structure, optimizer, loss)
@@ -430,7 +430,7 @@ class Programs:
         with self._lock:
             self._misses += 1
             self._seconds += time.perf_counter() - start
-            self._memory += max(0, process.memory_info().rss - memory)
+            self._memory += max(0, resident_memory() - memory)
         return program
 
     def _take_back(self, structure, program):
@@ -447,6 +447,19 @@ class Programs:
 programs = Programs(MAX_PROGRAMS)
 
 
+def resident_memory():
+    """Return the bytes of memory this process holds; 0 where there is no /proc.
+
+    (With psutil installed, joblib's workers end once they have grown by 300 MB, and
+    twenty programs with them: the package had better not require it.)
+    """
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return 0
+    return pages * mmap.PAGESIZE
+
+
 def cache_info():
     """Return how the compiled programs of this process have been used.
 
@@ -456,7 +469,8 @@ def cache_info():
         A named tuple: `hits`, the fits that found their program compiled;
         `misses`, the programs compiled; `maxsize` and `currsize`, the number of
         programs that are kept at most and now; `seconds`, the time spent
-        compiling; `memory`, by how many bytes the process grew meanwhile.
+        compiling; `memory`, by how many bytes the process grew meanwhile (0 where
+        there is no ``/proc``).
 
     Examples
     --------

@@ -387,9 +387,11 @@ class DNNClassifier(KerasClassifier):
         if state is not None:
             for variable, value in zip(optimizer.variables, state, strict=True):
                 variable.assign(value)
-            # Keras counts the masks it drew there: one a step.
-            drawn = [self._seed, optimizer.iterations.numpy()]
-            model.layers[-2].seed_generator.state.assign(drawn)
+            dropout = model.layers[-2]
+            if dropout.rate > 0:  # Keras makes it a generator only then
+                # The generator counts the masks it drew: one a step.
+                drawn = [self._seed, optimizer.iterations.numpy()]
+                dropout.seed_generator.state.assign(drawn)
         return model
 
     def _usable_state(self, text):

@@ -1,0 +1,473 @@
+"""The compiled path ends where Keras does, and keeps its promises about programs."""
+
+import gc
+import threading
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, learning_curve
+from sklearn.preprocessing import StandardScaler
+
+from benchmarks import paper
+from sklearn_toydnn import (
+    DNNClassifier,
+    _training,
+    cache_clear,
+    cache_info,
+    make_gaussian,
+    make_sinusoidal,
+    make_triangle,
+)
+from sklearn_toydnn._network import Network
+from sklearn_toydnn._tensorflow import keras
+from sklearn_toydnn._training import resident_memory
+
+
+def make_data(n_samples, maker=make_triangle):
+    X, y = maker(n_samples, random_state=0)
+    return StandardScaler().fit_transform(X), y
+
+
+@pytest.fixture(scope="module")
+def data():
+    return make_data(70)  # two whole batches and a part of one
+
+
+def compiled(**params):
+    defaults = {"epochs": 3, "random_state": 0, "jit_compile": True}
+    return DNNClassifier(**defaults | params)
+
+
+def plain(clf):
+    return clone(clf).set_params(jit_compile=False)
+
+
+def weights(clf):
+    return [*clf.coefs_, *clf.intercepts_]
+
+
+def assert_close(one, other, atol=1e-5):
+    for a, b in zip(weights(one), weights(other), strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=atol)
+    assert set(one.history_) == set(other.history_)
+    for name, values in one.history_.items():
+        np.testing.assert_allclose(values, other.history_[name], rtol=0, atol=atol)
+
+
+def assert_equal(one, other):
+    assert_close(one, other, atol=0)
+
+
+# ---- parity with Keras
+
+
+def keras_fit(clf, X, y, *, sample_weight=None, validation_data=None):
+    """Train a Keras model by hand, from the classifier's own initial weights."""
+    still = clone(clf).set_params(optimizer="SGD", optimizer__learning_rate=0.0)
+    for name in clf.get_params():
+        if name.startswith("optimizer__") and not name.endswith("learning_rate"):
+            delattr(still, name)
+    start = still.fit(X, y).model_.get_weights()
+    clf = clone(clf).fit(X, y)
+    model = keras.Sequential.from_config(clf.model_.get_config())
+    model.set_weights(start)
+    model.compile(
+        optimizer=type(clf.model_.optimizer).from_config(
+            clf.model_.optimizer.get_config()
+        ),
+        loss=clf.model_.loss,
+        metrics=["accuracy"],
+    )
+    targets = clf._encode(y, "y")
+    history = model.fit(
+        X.astype(clf.dtype),
+        targets,
+        batch_size=clf.batch_size,
+        epochs=clf.epochs,
+        shuffle=False,
+        sample_weight=sample_weight,
+        validation_data=validation_data,
+        verbose=0,
+    )
+    return model.get_weights(), history.history
+
+
+@pytest.mark.parametrize("optimizer", paper.TABLE2_GRID["optimizer"])
+@pytest.mark.parametrize("activation", paper.TABLE2_GRID["activation"])
+def test_ends_where_keras_does(optimizer, activation, data):
+    X, y = data
+    clf = compiled(
+        optimizer=optimizer, activation=activation, shuffle=False, dropout_rate=0.0
+    )
+    expected, history = keras_fit(clf, X, y)
+    clf.fit(X, y)
+    for a, b in zip(clf.model_.get_weights(), expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-5)
+    for name in ["loss", "accuracy"]:
+        np.testing.assert_allclose(clf.history_[name], history[name], atol=1e-5)
+
+
+SCHEDULE = keras.optimizers.schedules.ExponentialDecay(0.05, 3, 0.5)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"optimizer__learning_rate": SCHEDULE},
+        {"optimizer": keras.optimizers.Adam(SCHEDULE)},
+        {"optimizer__learning_rate": 0.02, "optimizer__beta_1": 0.5},
+        {"optimizer": "SGD", "optimizer__momentum": 0.9, "optimizer__nesterov": True},
+        {"optimizer": keras.optimizers.RMSprop(0.01, centered=True)},
+        {"optimizer__clipnorm": 0.01},
+        {"optimizer__clipvalue": 0.001},
+        {"optimizer__global_clipnorm": 0.01},
+        {"optimizer": "AdamW", "optimizer__weight_decay": 0.1},
+        {"optimizer": "Lion"},
+        {"optimizer__gradient_accumulation_steps": 2},
+        {"output_activation": "tanh"},
+        {"output_activation": "relu"},
+        {"output_activation": "elu"},
+        {"loss": "mse"},
+        {"loss": "hinge"},
+        {"loss": "BinaryFocalCrossentropy"},
+        {"loss__label_smoothing": 0.2},
+        {"loss__reduction": "sum"},
+        {"loss__reduction": "mean_with_sample_weight"},
+        {"kernel_initializer": "orthogonal"},
+        {"hidden_layer_sizes": (3,)},
+        {"hidden_layer_sizes": (7, 5, 3)},
+        {"batch_size": 1, "epochs": 1},
+        {"batch_size": -1},
+        {"batch_size": 1000},
+        {"validation_split": 0.3},
+        {"class_weight": "balanced"},
+        {"shuffle": True},
+        {"shuffle": True, "validation_split": 0.3, "class_weight": {0: 1.0, 1: 5.0}},
+    ],
+    ids=lambda params: ",".join(params),
+)
+def test_honours_what_keras_honours(params, data):
+    clf = compiled(**{"shuffle": False, "dropout_rate": 0.0} | params)
+    assert_close(clone(clf).fit(*data), plain(clf).fit(*data))
+
+
+@pytest.mark.parametrize("loss", ["auto", "categorical_crossentropy", "mse"])
+def test_three_classes_end_where_keras_does(loss, data):
+    X, y = data
+    y = y + (X[:, 0] > 0)
+    clf = compiled(loss=loss, dropout_rate=0.0)
+    assert_close(clone(clf).fit(X, y), plain(clf).fit(X, y))
+
+
+def test_sample_weights_and_validation_data(data):
+    X, y = data
+    sample_weight = np.linspace(0, 3, len(y))
+    X_val, y_val = make_data(300)  # more than one chunk, and a part
+    clf = compiled(dropout_rate=0.0)
+    args = {"sample_weight": sample_weight, "X_val": X_val, "y_val": y_val}
+    assert_close(clone(clf).fit(X, y, **args), plain(clf).fit(X, y, **args))
+
+
+def test_float64_is_float64(data):
+    clf = compiled(dropout_rate=0.0, dtype="float64", epochs=5)
+    one, other = clone(clf).fit(*data), plain(clf).fit(*data)
+    for a, b in zip(weights(one), weights(other), strict=True):
+        assert a.dtype == np.float64
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-12)
+
+
+def test_going_on_ends_where_keras_does(data):
+    clf = compiled(dropout_rate=0.0, warm_start=True)
+    one, other = clf, plain(clf)
+    for net in (one, other):
+        net.fit(*data)
+        net.set_params(epochs=2).fit(*data)
+        net.partial_fit(*data)
+    assert_close(one, other)
+    # ... and one path goes on where the other ended.
+    one.set_params(jit_compile=False).partial_fit(*data)
+    other.set_params(jit_compile=True).partial_fit(*data)
+    assert_close(one, other)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.25, 0.5, 0.9])
+def test_dropout_keeps_its_share_and_scales_it(rate):
+    n_units, n_rows = 500, 64
+    network = Network((1, n_units, 1), "linear", "linear", "float32")
+    structure = _training.Structure(network, "", "", n_rows, (1,), 4096, 128, 0)
+    program = _training.Program(
+        structure, keras.optimizers.SGD(), keras.losses.MeanSquaredError()
+    )
+    for layer in program._layers:
+        layer.kernel.assign(np.ones(layer.kernel.shape))
+
+    def output(seed, iteration=0):
+        program._optimizer.iterations.assign(iteration)
+        rows = np.ones((n_rows, 1), np.float32)
+        return program._forward(rows, np.float32(rate), seed).numpy().ravel()
+
+    # Every unit puts out 1, so that the output counts those kept, scaled.
+    kept = output(1) * (1 - rate)
+    np.testing.assert_allclose(kept, kept.round(), atol=1e-2)
+    test = stats.binomtest(int(kept.sum().round()), n_rows * n_units, 1 - rate)
+    assert test.pvalue > 0.001
+    assert len(set(kept.round())) > 5  # each row has its own
+    assert (output(1) == output(1)).all()
+    assert (output(1) != output(2)).any() and (output(1, 1) != output(1)).any()
+    assert (program._forward(np.ones((2, 1), "f"), None, None) == n_units).numpy().all()
+
+
+def test_dropout_is_inactive_at_prediction(data):
+    clf = compiled(dropout_rate=0.9).fit(*data)
+    one, other = (clf.predict_proba(data[0]) for _ in range(2))
+    np.testing.assert_array_equal(one, other)
+    np.testing.assert_allclose(
+        clf.model_.predict(data[0], verbose=0)[:, 0], one[:, 1], atol=1e-6
+    )
+
+
+@pytest.mark.slow
+def test_with_dropout_accuracies_are_distributed_as_keras_own():
+    X, y = make_data(1000)
+    X_test, y_test = make_triangle(4000, random_state=1)
+    X_test = (
+        StandardScaler().fit(make_triangle(1000, random_state=0)[0]).transform(X_test)
+    )
+
+    def accuracies(jit_compile):
+        return [
+            compiled(epochs=15, random_state=seed, jit_compile=jit_compile)
+            .fit(X, y)
+            .score(X_test, y_test)
+            for seed in range(30)
+        ]
+
+    ours, theirs = accuracies(True), accuracies(False)
+    assert stats.ks_2samp(ours, theirs).pvalue > 0.01
+    assert abs(np.mean(ours) - np.mean(theirs)) < 3 * stats.sem(ours + theirs)
+
+
+# ---- callbacks
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda folder: keras.callbacks.EarlyStopping(
+            "val_loss", patience=0, min_delta=0.01, restore_best_weights=True
+        ),
+        lambda folder: keras.callbacks.ReduceLROnPlateau(
+            "val_loss", patience=0, min_delta=0.02, factor=0.1
+        ),
+        lambda folder: keras.callbacks.LearningRateScheduler(lambda e, r: r / (e + 1)),
+        lambda folder: keras.callbacks.ModelCheckpoint(str(folder / "{epoch}.keras")),
+        lambda folder: keras.callbacks.CSVLogger(str(folder / "log.csv")),
+        lambda folder: keras.callbacks.TerminateOnNaN(),
+    ],
+    ids=["EarlyStopping", "ReduceLROnPlateau", "Scheduler", "Checkpoint", "CSV", "NaN"],
+)
+def test_callbacks_between_epochs_act_as_in_keras(make, data, tmp_path):
+    X, y = data
+    (tmp_path / "one").mkdir()
+    (tmp_path / "other").mkdir()
+    clf = compiled(
+        epochs=6, dropout_rate=0.0, validation_split=0.3, optimizer__learning_rate=0.05
+    )
+    one = clone(clf).set_params(callbacks=[make(tmp_path / "one")]).fit(X, y)
+    other = plain(clf).set_params(callbacks=[make(tmp_path / "other")]).fit(X, y)
+    assert_close(one, other)
+    names = [
+        sorted(path.name for path in (tmp_path / n).iterdir()) for n in ("one", "other")
+    ]
+    assert names[0] == names[1]
+
+
+def test_terminate_on_nan_ends_training(data):
+    X, y = data
+    callbacks = [keras.callbacks.TerminateOnNaN()]
+    clf = compiled(epochs=5, callbacks=callbacks, loss="mse", optimizer="SGD")
+    clf.set_params(output_activation="linear", optimizer__learning_rate=1e30)
+    clf.fit(X, y)
+    assert len(clf.history_["loss"]) < 5
+
+
+def test_verbose_prints_each_epoch(data, capsys):
+    compiled(verbose=2, epochs=2).fit(*data)
+    printed = capsys.readouterr().out
+    assert "Epoch 1/2" in printed and "Epoch 2/2" in printed and "loss" in printed
+
+
+# ---- what is compiled, and when
+
+
+class ActsOnBatches(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        self.model.batches = getattr(self.model, "batches", 0) + 1
+
+
+def untraceable(x):
+    return keras.ops.convert_to_tensor(np.maximum(x.numpy(), 0))
+
+
+@pytest.mark.parametrize(
+    "params, message",
+    [
+        ({"run_eagerly": True}, "run_eagerly=True asks for steps in Python"),
+        ({"callbacks": [ActsOnBatches()]}, "ActsOnBatches acts within an epoch"),
+        ({"optimizer__use_ema": True}, "use_ema=True exchanges the weights"),
+        ({"loss__reduction": "none"}, "a loss without reduction"),
+    ],
+    ids=lambda case: ",".join(case) if isinstance(case, dict) else "",
+)
+def test_what_cannot_be_compiled(params, message, data):
+    cache_clear()
+    with pytest.raises(ValueError, match=f"jit_compile=True, but {message}"):
+        compiled(**params).fit(*data)
+    if "loss__reduction" not in params:
+        clf = compiled(**params, jit_compile="auto").fit(*data)
+        assert len(clf.history_["loss"]) == 3
+    assert cache_info().misses == 0
+
+
+def test_what_tensorflow_cannot_compile(data, monkeypatch):
+    def fail(self):
+        raise (
+            keras.src.backend.tensorflow.tf.errors.UnimplementedError(
+                None, None, "no XLA here"
+            )
+            if False
+            else RuntimeError("no XLA here")
+        )
+
+    cache_clear()
+    monkeypatch.setattr(_training.Program, "warm_up", fail)
+    with pytest.raises(ValueError, match="TensorFlow cannot compile it: no XLA here"):
+        compiled().fit(*data)
+    assert compiled(jit_compile="auto").fit(*data).score(*data) > 0
+    cache_clear()
+
+
+def test_one_program_serves_all_fits_of_a_structure():
+    cache_clear()
+    clf = compiled(epochs=1)
+    for maker in (make_triangle, make_sinusoidal, make_gaussian):
+        X, y = make_data(100, maker)
+        clone(clf).fit(X, y)
+        for params in (
+            {"random_state": 3},
+            {"dropout_rate": 0.5},
+            {"optimizer__learning_rate": 0.1},
+            {"kernel_initializer": "zeros"},
+            {"shuffle": False},
+            {"epochs": 7},
+            {"class_weight": "balanced"},
+        ):
+            clone(clf).set_params(**params).fit(X, y)
+        GridSearchCV(clf, {"dropout_rate": [0.1, 0.2]}, cv=2).fit(X, y)
+    assert cache_info().misses == 1
+    assert cache_info().hits == 3 * (1 + 7 + 5) - 1
+    compiled(epochs=1, activation="tanh").fit(X, y)
+    assert cache_info().misses == 2
+
+
+def test_a_learning_curve_of_8_sizes_compiles_few_programs():
+    X, y = make_data(10_000)
+    cache_clear()
+    sizes = np.geomspace(250, 8000, 8).astype(int)
+    learning_curve(compiled(epochs=1), X, y, train_sizes=sizes, cv=5)
+    assert cache_info().misses <= 6
+
+
+def test_padding_makes_no_difference(data, monkeypatch):
+    padded = compiled().fit(*data)
+    monkeypatch.setattr(_training, "_MIN_ROWS", 256)
+    monkeypatch.setattr(_training, "_MIN_EPOCHS", 1)
+    assert_equal(padded, compiled().fit(*data))
+
+
+def test_the_cache_is_bounded_and_its_cost_can_be_read(data):
+    programs = _training.Programs(maxsize=2)
+    assert cache_info().maxsize >= 512
+
+    def borrow(n):
+        network = Network((2, n, 1), "relu", "sigmoid", "float32")
+        structure = _training.Structure(network, "", "", 32, (1,), 4096, 128, 0)
+        with programs.borrow(
+            structure, keras.optimizers.SGD, keras.losses.BinaryCrossentropy
+        ) as program:
+            return program
+
+    first, _, third = borrow(1), borrow(2), borrow(3)
+    info = programs.info()
+    assert (info.hits, info.misses, info.currsize) == (0, 3, 2)
+    assert info.seconds > 0 and info.memory > 0
+    assert borrow(3) is third  # the last are kept, the first is not
+    assert borrow(1) is not first
+    programs.clear()
+    assert programs.info() == (0, 0, 2, 0, 0.0, 0)
+
+
+def test_threads_get_a_program_each_and_the_same_weights():
+    X, y = make_data(2000)
+    nets = [compiled(epochs=20, random_state=i) for i in range(8)]
+    cache_clear()
+    one_by_one = [clone(net).fit(X, y) for net in nets]
+    assert cache_info().misses == 1
+    barrier = threading.Barrier(4)
+
+    def work(mine):
+        barrier.wait()
+        for net in mine:
+            net.fit(X, y)
+
+    threads = [threading.Thread(target=work, args=(nets[i::4],)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for one, other in zip(one_by_one, nets, strict=True):
+        assert_equal(one, other)
+    assert 1 < cache_info().currsize <= 4
+
+
+def test_a_failing_fit_leaves_its_program_usable(data, monkeypatch):
+    before = compiled().fit(*data)
+    call = _training.Program.__call__
+
+    def interrupted(*args):
+        call(*args)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_training.Program, "__call__", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            compiled(random_state=7).fit(*data)
+    n_programs = cache_info().misses
+    assert_equal(before, compiled().fit(*data))
+    assert cache_info().misses == n_programs
+
+
+def test_a_fit_builds_no_keras_model(data, monkeypatch):
+    compiled().fit(*data)
+    monkeypatch.setattr(
+        keras.Model,
+        "__init__",
+        lambda *args, **kwargs: pytest.fail("a model was built"),
+    )
+    compiled().fit(*data).predict(data[0])
+
+
+@pytest.mark.slow
+def test_fits_leave_no_memory_behind():
+    X, y = make_data(200)
+    nets = [compiled(hidden_layer_sizes=(n,), epochs=2) for n in range(1, 21)]
+    for i in range(5500):
+        if i == 500:
+            gc.collect()
+            before = resident_memory()
+        clone(nets[i % 20]).set_params(random_state=i).fit(X, y).predict(X)
+    gc.collect()
+    growth = resident_memory() - before
+    assert growth / 5000 <= 10_000
