@@ -13,7 +13,7 @@ from ._study import draw, interval, make_net, new_figure, summarize
 
 TITLE = "Fig. 2: loss and accuracy against the epochs (f1)"
 FULL = {"seeds": 30, "n_samples": 2000, "epochs": 100}
-QUICK = {"seeds": 3, "n_samples": 2000, "epochs": 100}
+QUICK = {"seeds": 10, "n_samples": 2000, "epochs": 100}
 
 
 def tasks(seeds, n_samples, epochs):

@@ -14,7 +14,7 @@ from ._study import SCORES, draw, interval, make_net, new_figure, score, summari
 
 TITLE = "Fig. 3: loss and accuracy against the number of samples"
 FULL = {"seeds": 30, "sizes": [250, 500, 1000, 2000, 4000, 8000], "epochs": 100}
-QUICK = {"seeds": 3, "sizes": [250, 500, 1000, 2000], "epochs": 20}
+QUICK = {"seeds": 5, "sizes": [250, 500, 1000, 2000, 4000], "epochs": 100}
 
 
 def tasks(seeds, sizes, epochs):

@@ -22,7 +22,7 @@ from ._study import (
 
 TITLE = "Table I: added noisy copies of training points (f1)"
 FULL = {"seeds": 30, "n_samples": 4000, "epochs": 100}
-QUICK = {"seeds": 3, "n_samples": 4000, "epochs": 20}
+QUICK = {"seeds": 10, "n_samples": 4000, "epochs": 100}
 
 
 def tasks(seeds, n_samples, epochs):

@@ -21,14 +21,12 @@ from ._study import interval, new_figure, summarize
 TITLE = "Table II: grid search, weights initialised to zeros"
 FULL = {"seeds": 1, "n_samples": 4000, "epochs": 50, "folds": 5, **paper.TABLE2_GRID}
 QUICK = {
+    **FULL,
     "seeds": 2,
-    "n_samples": 4000,
-    "epochs": 5,
-    "folds": 3,
     "optimizer": ["SGD", "Adam"],
     "activation": ["sigmoid", "relu"],
-    "output_activation": ["sigmoid"],
-    "units": [5],
+    "output_activation": ["sigmoid", "tanh"],
+    "units": [5, 15],
     "dropout_rate": [0.3],
 }
 PARAMETERS = list(paper.TABLE2_GRID)

@@ -35,6 +35,10 @@ def _without_chatter():
 
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# joblib tells its worker processes their share of the cores in OpenMP's variable, but
+# TensorFlow reads its own: without it, two workers on two cores hinder each other.
+if "OMP_NUM_THREADS" in os.environ:
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", os.environ["OMP_NUM_THREADS"])
 with _without_chatter():
     import keras
     import tensorflow as tf

@@ -38,8 +38,20 @@ def three_classes(data):
     return X, np.array(["a", "b", "c"])[y + (X[:, 0] > 0)]
 
 
+JIT_COMPILE = ["auto"]
+
+
 def small(**params):
-    return DNNClassifier(**{"epochs": 2, "random_state": 0} | params)
+    defaults = {"epochs": 2, "random_state": 0, "jit_compile": JIT_COMPILE[-1]}
+    return DNNClassifier(**defaults | params)
+
+
+@pytest.fixture(params=[True, False], ids=["compiled", "keras"])
+def jit_compile(request):
+    """Make `small` train on either path, to tests of what both promise."""
+    JIT_COMPILE.append(request.param)
+    yield request.param
+    JIT_COMPILE.pop()
 
 
 def weights(clf):
@@ -108,7 +120,7 @@ def test_losses_on_one_hot_labels(loss, three_classes):
     assert clf.score(*three_classes) > 0.7
 
 
-def test_history_model_and_probabilities_agree(data):
+def test_history_model_and_probabilities_agree(data, jit_compile):
     X, y = data
     clf = small(epochs=3).fit(X, y, X_val=X[:50], y_val=y[:50])
     assert {
@@ -133,7 +145,7 @@ def test_history_model_and_probabilities_agree(data):
     ]
 
 
-def test_validation_split_holds_out_the_last_rows(data):
+def test_validation_split_holds_out_the_last_rows(data, jit_compile):
     X, y = data
     split = small(validation_split=0.25).fit(X, y)
     given = small().fit(X[:150], y[:150], X_val=X[150:], y_val=y[150:])
@@ -141,7 +153,7 @@ def test_validation_split_holds_out_the_last_rows(data):
     assert split.history_ == given.history_
 
 
-def test_class_weights_multiply_sample_weights(data):
+def test_class_weights_multiply_sample_weights(data, jit_compile):
     X, y = data
     sample_weight = np.linspace(0, 2, len(y))
     given = sample_weight.copy()
@@ -151,7 +163,7 @@ def test_class_weights_multiply_sample_weights(data):
     np.testing.assert_array_equal(given, sample_weight)
 
 
-def test_zero_weight_is_leaving_out(data):
+def test_zero_weight_is_leaving_out(data, jit_compile):
     X, y = data
     kept = np.arange(len(y)) % 3 > 0
     assert_same_weights(
@@ -159,7 +171,7 @@ def test_zero_weight_is_leaving_out(data):
     )
 
 
-def test_callbacks_work_on_copies(data):
+def test_callbacks_work_on_copies(data, jit_compile):
     X, y = data
     stop = keras.callbacks.EarlyStopping("loss", min_delta=10.0, patience=1)
     clf = small(epochs=30, callbacks=[stop]).fit(X, y)
@@ -175,7 +187,7 @@ def test_callbacks_work_on_copies(data):
     assert len(routed.history_["loss"]) == 4
 
 
-def test_float64(data):
+def test_float64(data, jit_compile):
     clf = small(dtype="float64").fit(*data)
     assert {w.dtype for w in weights(clf)} == {np.dtype("float64")}
     assert clf.predict_proba(data[0]).dtype == np.float64
@@ -184,20 +196,20 @@ def test_float64(data):
 # ---- randomness
 
 
-def test_same_seed_same_weights(data):
+def test_same_seed_same_weights(data, jit_compile):
     assert_same_weights(small().fit(*data), small().fit(*data))
     for seed in [1, None]:
         other = small(random_state=seed).fit(*data)
         assert (weights(other)[0] != weights(small().fit(*data))[0]).any()
 
 
-def test_random_state_instance_moves_on(data):
+def test_random_state_instance_moves_on(data, jit_compile):
     clf = small(random_state=np.random.RandomState(0))
     first = weights(clf.fit(*data))[0].copy()
     assert (weights(clf.fit(*data))[0] != first).any()
 
 
-def test_no_process_wide_generator_is_touched(data):
+def test_no_process_wide_generator_is_touched(data, jit_compile):
     def states():
         of_keras = global_state.get_global_attribute("global_seed_generator")
         of_numpy = np.random.mtrand._rand.get_state()
@@ -217,7 +229,7 @@ def test_no_process_wide_generator_is_touched(data):
     assert_same_weights(one, small().fit(*data))
 
 
-def test_shuffle_makes_the_difference(data):
+def test_shuffle_makes_the_difference(data, jit_compile):
     plain = small(shuffle=False, dropout_rate=0.0).fit(*data)
     shuffled = small(dropout_rate=0.0).fit(*data)
     assert (weights(plain)[0] != weights(shuffled)[0]).any()
@@ -231,7 +243,7 @@ def test_shuffle_makes_the_difference(data):
 # ---- going on
 
 
-def test_partial_fits_are_one_fit(data):
+def test_partial_fits_are_one_fit(data, jit_compile):
     whole = small(epochs=3).fit(*data)
     parts = small()
     for _ in range(2):
@@ -242,7 +254,7 @@ def test_partial_fits_are_one_fit(data):
     assert whole.history_ == parts.history_
 
 
-def test_warm_start_goes_on_from_the_weights(data):
+def test_warm_start_goes_on_from_the_weights(data, jit_compile):
     cold = small().fit(*data)
     warm = small(warm_start=True).fit(*data).fit(*data)
     longer = small(epochs=4).fit(*data)
@@ -290,7 +302,7 @@ def test_routed_parameters_arrive(data):
     assert clf.model_.loss.get_config()["label_smoothing"] == 0.5
 
 
-def test_pickle_gives_back_the_same_classifier(data):
+def test_pickle_gives_back_the_same_classifier(data, jit_compile):
     clf = small().fit(*data)
     again = pickle.loads(pickle.dumps(clf))
     np.testing.assert_array_equal(
@@ -382,6 +394,7 @@ def test_pipeline_scales_validation_points_with_the_training_scaler(augment):
         ({"callbacks": [3]}, "callbacks=\\[3\\]"),
         ({"run_eagerly": "a"}, "'run_eagerly' parameter"),
         ({"dtype": "float16"}, "'dtype' parameter"),
+        ({"jit_compile": "always"}, "'jit_compile' parameter"),
         ({"random_state": "a"}, "'random_state' parameter"),
         ({"verbose": "loud"}, "'verbose' parameter"),
         ({"optimizer__rate": 1}, "Adam, the 'optimizer' of DNN.* optimizer__rate"),

@@ -21,7 +21,7 @@ from sklearn_toydnn import (
     make_triangle,
 )
 from sklearn_toydnn._network import Network
-from sklearn_toydnn._tensorflow import keras
+from sklearn_toydnn._tensorflow import keras, tf
 from sklearn_toydnn._training import resident_memory
 
 
@@ -203,10 +203,13 @@ def test_dropout_keeps_its_share_and_scales_it(rate):
     for layer in program._layers:
         layer.kernel.assign(np.ones(layer.kernel.shape))
 
+    forward = tf.function(program._forward, jit_compile=True, autograph=False)
+
     def output(seed, iteration=0):
         program._optimizer.iterations.assign(iteration)
-        rows = np.ones((n_rows, 1), np.float32)
-        return program._forward(rows, np.float32(rate), seed).numpy().ravel()
+        rows = tf.ones((n_rows, 1))
+        seed = tf.constant(seed, tf.int64)
+        return forward(rows, tf.constant(rate, tf.float32), seed).numpy().ravel()
 
     # Every unit puts out 1, so that the output counts those kept, scaled.
     kept = output(1) * (1 - rate)
@@ -216,7 +219,7 @@ def test_dropout_keeps_its_share_and_scales_it(rate):
     assert len(set(kept.round())) > 5  # each row has its own
     assert (output(1) == output(1)).all()
     assert (output(1) != output(2)).any() and (output(1, 1) != output(1)).any()
-    assert (program._forward(np.ones((2, 1), "f"), None, None) == n_units).numpy().all()
+    assert (forward(tf.ones((2, 1)), None, None) == n_units).numpy().all()
 
 
 def test_dropout_is_inactive_at_prediction(data):
@@ -333,13 +336,7 @@ def test_what_cannot_be_compiled(params, message, data):
 
 def test_what_tensorflow_cannot_compile(data, monkeypatch):
     def fail(self):
-        raise (
-            keras.src.backend.tensorflow.tf.errors.UnimplementedError(
-                None, None, "no XLA here"
-            )
-            if False
-            else RuntimeError("no XLA here")
-        )
+        raise tf.errors.UnimplementedError(None, None, "no XLA here")
 
     cache_clear()
     monkeypatch.setattr(_training.Program, "warm_up", fail)
