@@ -43,6 +43,12 @@ with _without_chatter():
     import keras
     import tensorflow as tf
 
+if keras.backend.backend() != "tensorflow":
+    raise ImportError(
+        "sklearn_toydnn trains with Keras on TensorFlow, but Keras is set to "
+        f"{keras.backend.backend()!r}: unset KERAS_BACKEND, or set it to 'tensorflow'."
+    )
+
 
 @contextmanager
 def without_retracing_warnings():

@@ -40,6 +40,15 @@ def test_importing_and_fitting_print_nothing():
     assert (result.stdout, result.stderr) == ("", "")
 
 
+def test_another_backend_of_keras_is_refused():
+    code = (
+        "import os; os.environ['KERAS_BACKEND'] = 'numpy'\n"
+        "try: from sklearn_toydnn import DNNClassifier\n"
+        "except ImportError as error: print(error)\n"
+    )
+    assert "Keras is set to 'numpy': unset KERAS_BACKEND" in run(code).stdout
+
+
 def test_public_names_are_there_and_others_are_an_error():
     assert set(sklearn_toydnn.__all__) <= set(dir(sklearn_toydnn))
     for name in sklearn_toydnn.__all__:
