@@ -139,3 +139,30 @@ def test_each_script_runs_alone(tmp_path):
             capture_output=True,
         )
         assert len(list(output.iterdir())) == 2
+
+
+@pytest.mark.slow
+def test_speed_measures_everything_it_names(tmp_path, monkeypatch):
+    from benchmarks import speed
+
+    data = speed._data
+    monkeypatch.setattr(speed, "_data", lambda n=200: data(n if n == 10_000 else 200))
+    monkeypatch.setattr(speed, "FULL", {"repeats": 1, "memory_fits": 520})
+    frame = run(speed, quick=False, output=tmp_path, n_jobs=2)
+    optional = {"fit: skorch / ours", "fit: JAX / ours"}
+    assert set(speed.REACH) - optional <= set(frame["measure"]) <= set(speed.REACH)
+    assert np.isfinite(frame["value"]).all()
+    table = speed.summary(frame).set_index("measure")
+    assert table.loc["memory growth, kB per fit", "relation"] == "<="
+    assert set(table["holds"]) <= {"yes", "no"}
+    assert (tmp_path / "speed.png").is_file()
+
+
+def test_speed_tells_what_holds_from_what_does_not():
+    from benchmarks import speed
+
+    rows = [("fit: scikeras / ours", i, value) for i, value in enumerate([1.0, 200.0])]
+    rows += [("predict_proba on 800 rows, ms", 0, 2.0)]
+    frame = speed.measure(lambda: rows)
+    assert speed.summary(frame)["holds"].tolist() == ["no", "yes"]
+    assert speed.summary(frame)["median"].tolist() == [100.5, 2.0]
