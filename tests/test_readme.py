@@ -22,7 +22,7 @@ def test_the_example_runs_and_prints_scores(capsys):
 
 
 def test_the_table_lists_the_studies():
-    assert re.findall(r"^``(\w+)`` ", README, flags=re.M) == STUDIES + APART
+    assert re.findall(r"^``(\w+)``  ", README, flags=re.M) == STUDIES + APART
 
 
 def test_it_is_valid_and_its_pictures_exist():
