@@ -89,6 +89,12 @@ def search(pipeline, grid, data):
 # ---- many repetitions
 
 
+def each_seed(seeds, **settings):
+    """List the repetitions: the settings with one seed after the other."""
+    for seed in range(seeds):
+        yield {**settings, "seed": seed}
+
+
 def interval(values):
     """Return the 95 % confidence interval of the mean (Student's t)."""
     if len(values) < 2 or np.ptp(values) == 0:

@@ -9,17 +9,13 @@ from sklearn.model_selection import cross_validate
 from sklearn.pipeline import make_pipeline
 
 from . import paper
-from ._study import draw, interval, make_net, new_figure, summarize
+from ._study import draw, each_seed, interval, make_net, new_figure, summarize
 
 TITLE = "Fig. 2: loss and accuracy against the epochs (f1)"
 FULL = {"seeds": 30, "n_samples": 2000, "epochs": 100}
 QUICK = {"seeds": 10, "n_samples": 2000, "epochs": 100}
 
-
-def tasks(seeds, n_samples, epochs):
-    """List the repetitions."""
-    for seed in range(seeds):
-        yield {"n_samples": n_samples, "epochs": epochs, "seed": seed}
+tasks = each_seed
 
 
 def measure(n_samples, epochs, seed):

@@ -13,6 +13,7 @@ from ._study import (
     PUBLISHED,
     SCORES,
     draw,
+    each_seed,
     interval,
     make_net,
     new_figure,
@@ -24,11 +25,7 @@ TITLE = "Table I: added noisy copies of training points (f1)"
 FULL = {"seeds": 30, "n_samples": 4000, "epochs": 100}
 QUICK = {"seeds": 10, "n_samples": 4000, "epochs": 100}
 
-
-def tasks(seeds, n_samples, epochs):
-    """List the repetitions."""
-    for seed in range(seeds):
-        yield {"n_samples": n_samples, "epochs": epochs, "seed": seed}
+tasks = each_seed
 
 
 def measure(n_samples, epochs, seed):

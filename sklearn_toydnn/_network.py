@@ -92,6 +92,11 @@ def _optimizer_class(name):
     return get_optimizer_class(name)
 
 
+def _plain(thing):
+    """Return a number for NumPy's numbers, and for what has no value to write."""
+    return thing.item() if isinstance(thing, np.generic) else id(thing)
+
+
 @dataclass(frozen=True)
 class OptimizerSpec:
     """An optimizer not made: making one takes 3 ms and 70 kB that never come back."""
@@ -120,8 +125,7 @@ class OptimizerSpec:
             if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
                 config["learning_rate"] = keras.saving.serialize_keras_object(rate)
             rate = None
-        text = json.dumps(config, sort_keys=True, default=lambda thing: id(thing))
-        return cls(maker, config, rate, text)
+        return cls(maker, config, rate, json.dumps(config, default=_plain))
 
     def make(self):
         """Return a new optimizer."""

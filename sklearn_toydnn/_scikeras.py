@@ -21,7 +21,10 @@ from scikeras import wrappers
 from scikeras._utils import route_params, unflatten_params
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.multiclass import (
+    _check_partial_fit_first_call,
+    check_classification_targets,
+)
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 _ROUTES = ("optimizer__", "loss__", "callbacks__")
@@ -156,9 +159,28 @@ class KerasClassifier(wrappers.KerasClassifier, metaclass=_MixinFirst):
 
     def fit(self, X, y, sample_weight=None, **data):
         """Train; see the subclass."""
-        if not (self.warm_start and self.initialized_):
-            self.classes_ = None
-        return wrappers.BaseWrapper.fit(self, X, y, sample_weight, **data)
+        with self._all_or_nothing():
+            if not (self.warm_start and self.initialized_):
+                self.classes_ = None
+            return wrappers.BaseWrapper.fit(self, X, y, sample_weight, **data)
+
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Train for an epoch; see the subclass."""
+        with self._all_or_nothing():
+            _check_partial_fit_first_call(self, classes)
+            return wrappers.BaseWrapper.partial_fit(self, X, y, sample_weight)
+
+    @contextmanager
+    def _all_or_nothing(self):
+        """Leave the estimator as it was if what is done to it fails."""
+        before = vars(self).copy()
+        try:
+            yield
+        except BaseException:
+            before.pop("_model", None)  # trained in place; what it holds is unknown
+            vars(self).clear()
+            vars(self).update(before)
+            raise
 
     def _fit(self, X, y, sample_weight, warm_start, epochs, initial_epoch, **data):
         """Check, encode and hand over, as scikeras does, with today's checks."""

@@ -11,7 +11,6 @@ from math import ceil, floor
 from numbers import Integral, Real
 
 import numpy as np
-from scikeras import wrappers
 from scikeras.utils import loss_name
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import (
@@ -20,7 +19,6 @@ from sklearn.utils._param_validation import (
     Options,
     StrOptions,
 )
-from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import (
     check_array,
     check_consistent_length,
@@ -469,8 +467,7 @@ class DNNClassifier(KerasClassifier):
             The fitted classifier.
         """
         self._validate_params()
-        _check_partial_fit_first_call(self, classes)
-        return wrappers.BaseWrapper.partial_fit(self, X, y, sample_weight)
+        return super().partial_fit(X, y, classes, sample_weight)
 
     def _fit_keras_model(
         self,

@@ -451,6 +451,36 @@ def test_bad_data_are_named(change, message, data):
         small().fit(**given)
 
 
+class Interrupt(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("warm_start", [False, True])
+def test_a_failing_fit_loses_nothing(data, jit_compile, warm_start):
+    X, y = data
+    clf = small(warm_start=warm_start).fit(X, y)
+    before, proba = dict(vars(clf)), clf.predict_proba(X)
+    model = clf.model_.get_weights()
+    for fail in (
+        lambda: clf.fit(X * np.nan, y),
+        lambda: clf.fit(X, y, X_val=X),
+        lambda: clf.partial_fit(X, y + 7),
+    ):
+        with pytest.raises(ValueError, match=r"NaN|go together|labels"):
+            fail()
+    clf.set_params(callbacks=[Interrupt()], epochs=5)
+    with pytest.raises(KeyboardInterrupt):
+        clf.fit(X, y)
+    clf.set_params(callbacks=None, epochs=2)
+    assert set(before) - {"_model"} == set(vars(clf)) - {"_model"}
+    np.testing.assert_array_equal(clf.predict_proba(X), proba)
+    for a, b in zip(clf.model_.get_weights(), model, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert clf.history_ == before["history_"]
+
+
 def test_two_kinds_of_validation_data_are_refused(data):
     with pytest.raises(ValueError, match=r"validation_split=0.5 and X_val exclude"):
         small(validation_split=0.5).fit(*data, X_val=data[0], y_val=data[1])

@@ -355,7 +355,7 @@ def test_one_program_serves_all_fits_of_a_structure():
         for params in (
             {"random_state": 3},
             {"dropout_rate": 0.5},
-            {"optimizer__learning_rate": 0.1},
+            {"optimizer__learning_rate": np.float32(0.1)},
             {"kernel_initializer": "zeros"},
             {"shuffle": False},
             {"epochs": 7},
@@ -365,8 +365,11 @@ def test_one_program_serves_all_fits_of_a_structure():
         GridSearchCV(clf, {"dropout_rate": [0.1, 0.2]}, cv=2).fit(X, y)
     assert cache_info().misses == 1
     assert cache_info().hits == 3 * (1 + 7 + 5) - 1
-    compiled(epochs=1, activation="tanh").fit(X, y)
+    for _ in range(2):
+        compiled(epochs=1, optimizer__beta_1=np.float32(0.5)).fit(X, y)
     assert cache_info().misses == 2
+    compiled(epochs=1, activation="tanh").fit(X, y)
+    assert cache_info().misses == 3
 
 
 def test_a_learning_curve_of_8_sizes_compiles_few_programs():
