@@ -125,36 +125,51 @@ class OptimizerSpec:
             if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
                 config["learning_rate"] = keras.saving.serialize_keras_object(rate)
             rate = None
-        return cls(maker, config, rate, json.dumps(config, default=_plain))
+        name = f"{maker.__module__}.{maker.__qualname__}"
+        text = json.dumps(config, sort_keys=True, default=_plain)
+        return cls(maker, config, rate, f"{name} {text}")
 
     def make(self):
         """Return a new optimizer."""
-        rate = (
-            {} if self.learning_rate is None else {"learning_rate": self.learning_rate}
-        )
-        return self.cls.from_config(self.config | rate)
+        optimizer = self.make_default()
+        if self.learning_rate is not None:
+            optimizer.learning_rate = self.learning_rate
+        return optimizer
+
+    def make_default(self):
+        """Return a new optimizer with its class' own learning rate, or a schedule."""
+        return self.cls.from_config(dict(self.config))
 
 
-def loss_class(loss):
+def n_steps(optimizer):
+    """Return the variable in which an optimizer counts the gradients it was given."""
+    return getattr(optimizer, "inner_optimizer", optimizer)._iterations
+
+
+def loss_class(loss, dtype):
     """Return the class of a loss, or an instance that is or wraps what is given."""
     if isinstance(loss, type) and issubclass(loss, keras.Loss):
         return loss
     loss = keras.losses.get(loss)
     if isinstance(loss, keras.Loss):
         return loss
-    # Keras' short names give functions; those of its own have a class each.
-    name = loss.__name__.replace("_", "")
-    for cls in vars(keras.losses).values():
-        if isinstance(cls, type) and cls.__name__.lower() == name:
-            return cls
-    return LossFunctionWrapper(loss)
+    if getattr(loss, "__module__", "").startswith("keras."):
+        # Keras' short names give functions; those of its own have a class each.
+        name = loss.__name__.replace("_", "")
+        for cls in vars(keras.losses).values():
+            if isinstance(cls, type) and cls.__name__.lower() == name:
+                return cls
+    return LossFunctionWrapper(loss, dtype=dtype)
 
 
-def loss_key(loss):
+def loss_key(loss, given, params):
     """Return what is equal for losses that compute the same."""
+    if type(loss) is LossFunctionWrapper:
+        return loss.fn, loss.dtype
+    if isinstance(given, type):
+        return given, loss.dtype, json.dumps(params, sort_keys=True, default=_plain)
     if not type(loss).__module__.startswith("keras."):
         return loss  # its configuration may not say everything
     config = {name: repr(value) for name, value in loss.get_config().items()}
     config.pop("name")
-    fn = getattr(loss, "fn", None)
-    return type(loss), fn, loss.dtype, tuple(sorted(config.items()))
+    return type(loss), loss.dtype, tuple(sorted(config.items()))

@@ -22,14 +22,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ._network import Network
+from ._network import Network, n_steps
 from ._tensorflow import keras, tf
 
 MAX_PROGRAMS = 1024  # the paper's grid has 400 structures
 _MIN_ROWS = 4096  # padding costs a copy of the data, another capacity a compilation
 _MIN_EPOCHS = 128
 HISTORY = ["loss", "accuracy", "val_loss", "val_accuracy"]
-_CHUNK = 256  # rows of validation data evaluated at a time
+CHUNK = 256  # rows of validation data evaluated at a time
 
 
 class NotCompilable(Exception):
@@ -62,9 +62,12 @@ class Data:
         """Return the part of a structure that depends on the data's shape."""
         X, y, *_ = self.train
         n_val = len(self.validation[0])
+        # A batch of everything is filled up too, to serve other sizes.
+        everything = _capacity(len(X), 1)
         return {
-            # A batch of everything is filled up too, to serve other sizes.
-            "batch_size": min(batch_size, _capacity(len(X), 1)),
+            "batch_size": everything
+            if batch_size == -1
+            else min(batch_size, everything),
             "target_shape": y.shape[1:],
             "rows": _capacity(len(X), _MIN_ROWS),
             "epochs": _capacity(len(self.orders), _MIN_EPOCHS),
@@ -156,11 +159,13 @@ class Program:
         data = Data(points, points, np.zeros((0, 0), row_dtype(self.structure.rows)))
         self(weights, self.initial_state, data, range(0), 0.0, 0)
 
-    def state_for(self, learning_rate):
-        """Return the state of a new optimizer with this rate (None: its default)."""
-        state = list(self.initial_state)
-        if learning_rate is not None:
-            state[self._rate_index] = np.float32(learning_rate)
+    def with_rate(self, state, learning_rate):
+        """Return an optimizer's state with this learning rate (None: the default)."""
+        if self._rate_index is None:
+            return state
+        state, default = list(state), self.initial_state[self._rate_index]
+        rate = default if learning_rate is None else learning_rate
+        state[self._rate_index] = np.asarray(rate, default.dtype)
         return state
 
     def __call__(self, weights, state, data, epochs, dropout_rate, seed):
@@ -246,7 +251,7 @@ class Program:
             # Keras' Dropout layer names no generator; XLA's default one is slow here.
             drawn = tf.random.stateless_uniform(
                 X.shape,
-                seed=tf.stack([seed, self._optimizer._iterations.value]),
+                seed=tf.stack([seed, n_steps(self._optimizer).value]),
                 dtype=X.dtype,
                 alg="threefry",
             )
@@ -258,6 +263,7 @@ class Program:
         """Return the loss of the first `n_valid` rows as if there were no others."""
         valid = tf.cast(tf.range(output.shape[0]) < n_valid, output.dtype)
         loss = self._loss(y, output, sample_weight * valid)
+        loss = tf.cast(loss, output.dtype)
         if self._mean_over_batch:
             loss *= output.shape[0] / tf.cast(n_valid, output.dtype)
         return loss
@@ -266,7 +272,6 @@ class Program:
         valid = tf.range(output.shape[0]) < n_valid
         right = tf.reshape(self._accuracy(y, output), [-1])
         right = tf.where(valid, tf.cast(right, output.dtype), 0)
-        loss = tf.cast(loss, output.dtype)
         return tf.stack([loss * tf.cast(n_valid, loss.dtype), tf.reduce_sum(right)])
 
     def _evaluate(self, validation, n_val):
@@ -274,12 +279,12 @@ class Program:
         dtype = self.structure.network.dtype
 
         def chunk(start, totals):
-            rows = start + tf.range(_CHUNK)
+            rows = start + tf.range(CHUNK)
             X, y, sample_weight = [tf.gather(array, rows) for array in validation]
-            n_valid = tf.minimum(n_val - start, _CHUNK)
+            n_valid = tf.minimum(n_val - start, CHUNK)
             output = self._forward(X, None, None)
             loss = self._masked_loss(y, output, sample_weight, n_valid)
-            return start + _CHUNK, totals + self._totals(loss, y, output, n_valid)
+            return start + CHUNK, totals + self._totals(loss, y, output, n_valid)
 
         _, totals = tf.while_loop(
             lambda start, _: start < n_val, chunk, (0, tf.zeros(2, dtype))
@@ -314,9 +319,9 @@ def obstacle(callbacks, loss, optimizer, run_eagerly):
 
 
 def _acts_within_epochs(callback):
-    if isinstance(callback, keras.callbacks.TerminateOnNaN):
+    if type(callback) is keras.callbacks.TerminateOnNaN:
         return False  # the loss of an epoch is NaN if that of a batch is
-    if isinstance(callback, keras.callbacks.ModelCheckpoint):
+    if type(callback) is keras.callbacks.ModelCheckpoint:
         return callback.save_freq != "epoch"
     hooks = [
         f"on_{phase}batch_{moment}"
@@ -361,7 +366,7 @@ def train_by_epoch(train, model, callbacks, epochs, steps, verbose):
         callback_list.on_epoch_end(epoch, logs)
         if model.stop_training:
             break
-    callback_list.on_train_end()
+    callback_list.on_train_end(logs)
     return model.history.history
 
 
@@ -384,6 +389,7 @@ class Programs:
         """Forget all programs and start counting anew."""
         with self._lock:
             self._idle = OrderedDict()  # lists of programs, last used last
+            self._cleared = object()  # programs lent before do not come back
             self._uncompilable = {}
             self._hits = self._misses = self._memory = 0
             self._seconds = 0.0
@@ -409,12 +415,13 @@ class Programs:
             idle = self._idle.get(structure)
             program = idle.pop() if idle else None
             self._hits += program is not None
+            cleared = self._cleared
         if program is None:
             program = self._compile(structure, make_optimizer, make_loss)
         try:
             yield program
         finally:
-            self._take_back(structure, program)
+            self._take_back(structure, program, cleared)
 
     def _compile(self, structure, make_optimizer, make_loss):
         memory, start = resident_memory(), time.perf_counter()
@@ -433,8 +440,10 @@ class Programs:
             self._memory += max(0, resident_memory() - memory)
         return program
 
-    def _take_back(self, structure, program):
+    def _take_back(self, structure, program, cleared):
         with self._lock:
+            if cleared is not self._cleared:
+                return
             self._idle.setdefault(structure, []).append(program)
             self._idle.move_to_end(structure)
             while sum(map(len, self._idle.values())) > self._maxsize:

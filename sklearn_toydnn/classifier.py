@@ -26,9 +26,17 @@ from sklearn.utils.validation import (
     column_or_1d,
 )
 
-from ._network import Network, OptimizerSpec, loss_class, loss_key, make_initializer
+from ._network import (
+    Network,
+    OptimizerSpec,
+    loss_class,
+    loss_key,
+    make_initializer,
+    n_steps,
+)
 from ._scikeras import KerasClassifier
 from ._training import (
+    CHUNK,
     HISTORY,
     Data,
     NotCompilable,
@@ -83,8 +91,9 @@ class DNNClassifier(KerasClassifier):
     loss : str, keras.losses.Loss, class or callable, default="auto"
         The loss, as Keras names it. "auto" is binary cross entropy for two
         classes and sparse categorical cross entropy for more. A name or class
-        takes parameters as ``loss__label_smoothing`` and so on. Except for the
-        sparse loss, more than two classes are one-hot encoded.
+        takes parameters as ``loss__label_smoothing`` and so on; an instance of a
+        class of your own is cloned if the class is registered with Keras. Except
+        for the sparse loss, more than two classes are one-hot encoded.
 
     batch_size : int, default=32
         Number of points per gradient step; -1 takes all points at once.
@@ -116,14 +125,16 @@ class DNNClassifier(KerasClassifier):
         Whether Keras runs step by step in Python, to debug what it calls.
 
     dtype : {"float32", "float64"}, default="float32"
-        Precision of the weights and of all arithmetic.
+        Precision of the weights and of the arithmetic; a loss given as an
+        instance has its own.
 
     jit_compile : bool or "auto", default="auto"
         Whether all of training is compiled into one program, which is a hundred
         times faster and leaves nothing in memory. True raises an error where that
         cannot be; False trains with ``keras.Model.fit``; "auto" compiles what can
-        be compiled. Keras callbacks that act between epochs can, at an extra cost
-        per epoch; those that act within an epoch and `run_eagerly` cannot.
+        be compiled. Keras callbacks that act between epochs can, but they cost
+        a Keras model, and time per epoch; so does `verbose`. Callbacks that act
+        within an epoch and `run_eagerly` cannot.
 
     random_state : int, RandomState instance or None, default=None
         Determines the initial weights, the dropout and the order of the points.
@@ -153,8 +164,8 @@ class DNNClassifier(KerasClassifier):
         The trained bias of each layer.
 
     history_ : dict of list of float
-        One value per epoch under "loss" and "accuracy" and, with validation
-        data, "val_loss" and "val_accuracy".
+        One value per epoch under "loss" and "accuracy" and, if all epochs had
+        validation data, "val_loss" and "val_accuracy".
 
     model_ : keras.Sequential
         A compiled Keras model that holds the trained weights.
@@ -283,9 +294,11 @@ class DNNClassifier(KerasClassifier):
         binary = self.n_classes_ == 2
         if output == "auto":
             output = "sigmoid" if binary else "softmax"
-        elif output == "softmax" and binary:
+        elif binary and self._keras("output_activation", keras.activations.get) is (
+            keras.activations.softmax
+        ):
             raise InvalidParameterError(
-                "output_activation='softmax' of the single output that two classes "
+                "output_activation=softmax of the single output that two classes "
                 "have is always 1. Use 'auto' or 'sigmoid'."
             )
         else:
@@ -303,18 +316,13 @@ class DNNClassifier(KerasClassifier):
         with self._naming_routed("optimizer", self.optimizer):
             return OptimizerSpec.of(self.optimizer, params)
 
-    def _make_optimizer(self):
-        spec = self._optimizer_spec()
+    def _make_optimizer(self, spec, make):
         with self._naming_routed("optimizer", spec.cls):
-            return spec.make()
+            return make(spec)
 
     def _make_loss(self):
         binary = self.n_classes_ == 2
-        loss = (
-            self._keras("loss", loss_class)
-            if self.loss != "auto"
-            else _AUTO_LOSS[binary]
-        )
+        loss = _AUTO_LOSS[binary] if self.loss == "auto" else self._loss_class()
         if binary and "categorical" in loss_name(loss):
             raise InvalidParameterError(
                 f"loss={self.loss!r} compares one output per class, but two classes "
@@ -323,11 +331,14 @@ class DNNClassifier(KerasClassifier):
         # Keras would compute it in float32 whatever the network's precision.
         return self._routed("loss", loss, dtype=self.dtype)
 
+    def _loss_class(self):
+        return self._keras("loss", lambda loss: loss_class(loss, self.dtype))
+
     def _target(self, codes):
         """Return a column of numbers or, for most losses of many classes, one-hot."""
-        sparse = self.loss == "auto" or loss_name(
-            self._keras("loss", loss_class)
-        ).startswith("sparse")
+        sparse = self.loss == "auto" or loss_name(self._loss_class()).startswith(
+            "sparse"
+        )
         if self.n_classes_ == 2 or sparse:
             return codes[:, None].astype(self.dtype)
         return np.eye(self.n_classes_, dtype=self.dtype)[codes]
@@ -348,7 +359,7 @@ class DNNClassifier(KerasClassifier):
             "kernel_initializer", lambda name: make_initializer(name, self._seed)
         )
         self._set_weights(self._network.initial_weights(initializer, self._seed))
-        self._optimizer_state = self._optimizer_text = None
+        self._optimizer_state = self._optimizer_text = self._learning_rate = None
         vars(self).pop("_model", None)
 
     def _set_weights(self, weights):
@@ -371,7 +382,8 @@ class DNNClassifier(KerasClassifier):
 
     def _build_keras_model(self):
         model = self._network.build(self._get_weights(), self.dropout_rate, self._seed)
-        optimizer = self._make_optimizer()
+        spec = self._optimizer_spec()
+        optimizer = self._make_optimizer(spec, OptimizerSpec.make)
         model.compile(
             optimizer=optimizer,
             loss=self._make_loss(),
@@ -381,20 +393,20 @@ class DNNClassifier(KerasClassifier):
             jit_compile=False,
         )
         optimizer.build(model.trainable_variables)
-        state = self._usable_state(self._optimizer_spec().text)
-        if state is not None:
-            for variable, value in zip(optimizer.variables, state, strict=True):
+        if self._optimizer_state is not None and spec.text == self._optimizer_text:
+            rate = keras.ops.convert_to_numpy(optimizer.learning_rate)
+            for variable, value in zip(
+                optimizer.variables, self._optimizer_state, strict=True
+            ):
                 variable.assign(value)
+            if spec.learning_rate != self._learning_rate:
+                optimizer.learning_rate = rate
             dropout = model.layers[-2]
             if dropout.rate > 0:  # Keras makes it a generator only then
                 # The generator counts the masks it drew: one a step.
-                drawn = [self._seed, optimizer.iterations.numpy()]
+                drawn = [self._seed, n_steps(optimizer).numpy()]
                 dropout.seed_generator.state.assign(drawn)
         return model
-
-    def _usable_state(self, text):
-        """Return the optimizer's state if it is that of the same optimizer."""
-        return self._optimizer_state if self._optimizer_text == text else None
 
     def __getstate__(self):
         """Leave the Keras model out: it is built again from the arrays."""
@@ -481,28 +493,36 @@ class DNNClassifier(KerasClassifier):
         y_val=None,
     ):
         """Train for some epochs, compiled or with Keras; keep weights and history."""
+        if self._make_network() != self._network:
+            raise ValueError(
+                "warm_start and partial_fit go on with the network they find: "
+                f"{self._network}. The parameters now ask for {self._make_network()}."
+            )
         train, validation = self._split(X, y, sample_weight, X_val, y_val)
         data = Data(train, validation, self._row_orders(len(train[0]), epochs))
         epochs = range(initial_epoch, initial_epoch + epochs)
         callbacks = self._take_callbacks()
         loss, optimizer = self._make_loss(), self._optimizer_spec()
         reason = obstacle(callbacks, loss, optimizer, self.run_eagerly)
+        vars(self).pop("_model", None)  # parameters may have changed since
         history = None
-        if self.jit_compile is not False and not reason:
+        if self.jit_compile and not reason:
             try:
                 history = self._fit_compiled(data, epochs, callbacks, loss, optimizer)
             except NotCompilable as error:
                 reason = str(error)
         if history is None:
-            if self.jit_compile is True:
+            if self.jit_compile and self.jit_compile != "auto":
                 raise ValueError(f"jit_compile=True, but {reason}.")
             history = self._fit_with_keras(data, epochs, callbacks)
         self._optimizer_text = optimizer.text
+        self._learning_rate = optimizer.learning_rate
         self._epochs_seen += len(history["loss"])
-        past = self.history_ if epochs.start else {}
-        self.history_ = {
-            name: past.get(name, []) + history[name] for name in sorted(history)
-        }
+        if epochs.start:
+            # Each list has a value for each epoch: only what all epochs measured.
+            past = self.history_
+            history = {k: past[k] + history[k] for k in past.keys() & history.keys()}
+        self.history_ = {name: history[name] for name in sorted(history)}
 
     def _n_in_batch(self, data):
         n_rows = len(data.train[0])
@@ -514,14 +534,18 @@ class DNNClassifier(KerasClassifier):
         structure = Structure(
             self._network,
             (optimizer.cls, optimizer.text),
-            loss_key(loss),
-            **data.capacities(batch_size),
+            loss_key(loss, self.loss, self._routed("loss", dict)),
+            **data.capacities(self.batch_size),
         )
 
         def train(weights, state, part):
             return program(weights, state, data, part, self.dropout_rate, self._seed)
 
-        with programs.borrow(structure, self._make_optimizer, lambda: loss) as program:
+        def make_optimizer():
+            # The rate is no part of the structure: the next fit brings its own.
+            return self._make_optimizer(optimizer, OptimizerSpec.make_default)
+
+        with programs.borrow(structure, make_optimizer, lambda: loss) as program:
             if callbacks or self.verbose:
                 history = train_by_epoch(
                     train,
@@ -533,14 +557,15 @@ class DNNClassifier(KerasClassifier):
                 )
                 self._take_state(self.model_)
                 return history
-            state = self._usable_state(optimizer.text)
-            if state is None:
-                state = program.state_for(optimizer.learning_rate)
+            state, rate = self._optimizer_state, optimizer.learning_rate
+            if state is None or self._optimizer_text != optimizer.text:
+                state = program.with_rate(program.initial_state, rate)
+            elif rate != self._learning_rate:
+                state = program.with_rate(state, rate)
             weights, self._optimizer_state, history = train(
                 self._get_weights(), state, range(len(epochs))
             )
         self._set_weights(weights)
-        vars(self).pop("_model", None)
         return dict(zip(HISTORY, history.T.tolist(), strict=False))
 
     def _fit_with_keras(self, data, epochs, callbacks):
@@ -554,7 +579,7 @@ class DNNClassifier(KerasClassifier):
                 epochs=epochs.stop,
                 initial_epoch=epochs.start,
                 validation_data=data.validation if len(data.validation[0]) else None,
-                validation_batch_size=len(data.validation[0]) or None,
+                validation_batch_size=CHUNK,
                 callbacks=callbacks,
                 verbose=int(self.verbose),
             ).history
@@ -636,7 +661,7 @@ class DNNClassifier(KerasClassifier):
         total = output.sum(axis=1, keepdims=True)
         # Where an output activation like relu is 0 for every class, none is likelier.
         uniform = np.full_like(output, 1 / self.n_classes_)
-        return np.divide(output, total, out=uniform, where=total > 0)
+        return np.divide(output, total, out=uniform, where=total != 0)
 
     def predict(self, X):
         """Return the most probable class.

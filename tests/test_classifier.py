@@ -372,7 +372,7 @@ def test_pipeline_scales_validation_points_with_the_training_scaler(augment):
         ({"activation": "rely"}, "'activation' parameter .* Got 'rely'"),
         ({"activation": 3}, "'activation' parameter"),
         ({"output_activation": "softmacks"}, "'output_activation' parameter"),
-        ({"output_activation": "softmax"}, "output_activation='softmax'"),
+        ({"output_activation": "softmax"}, "output_activation=softmax"),
         ({"dropout_rate": -0.1}, "'dropout_rate' parameter"),
         ({"dropout_rate": 1.0}, "'dropout_rate' parameter"),
         ({"kernel_initializer": "zeroes"}, "'kernel_initializer' parameter"),

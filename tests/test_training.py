@@ -135,6 +135,9 @@ SCHEDULE = keras.optimizers.schedules.ExponentialDecay(0.05, 3, 0.5)
         {"loss__label_smoothing": 0.2},
         {"loss__reduction": "sum"},
         {"loss__reduction": "mean_with_sample_weight"},
+        {"loss": keras.losses.MeanAbsoluteError()},
+        {"loss": keras.losses.MeanSquaredError(), "dtype": "float64"},
+        {"loss": keras.losses.poisson},
         {"kernel_initializer": "orthogonal"},
         {"hidden_layer_sizes": (3,)},
         {"hidden_layer_sizes": (7, 5, 3)},
@@ -168,6 +171,125 @@ def test_sample_weights_and_validation_data(data):
     clf = compiled(dropout_rate=0.0)
     args = {"sample_weight": sample_weight, "X_val": X_val, "y_val": y_val}
     assert_close(clone(clf).fit(X, y, **args), plain(clf).fit(X, y, **args))
+
+
+def own_loss(y_true, y_pred):
+    return keras.ops.mean(keras.ops.square(y_true - y_pred) * 3, axis=-1)
+
+
+own_loss.__name__ = "mean_squared_error"  # Keras' name does not make it Keras'
+
+
+@keras.saving.register_keras_serializable()
+class OwnLoss(keras.losses.Loss):
+    def __init__(self, factor=3.0, **kwargs):
+        super().__init__(**kwargs)
+        self.factor = factor
+
+    def call(self, y_true, y_pred):
+        return own_loss(y_true, y_pred) * self.factor / 3
+
+    def get_config(self):
+        return {**super().get_config(), "factor": self.factor}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("loss", [own_loss, OwnLoss, OwnLoss(3.0)])
+def test_own_losses_are_used(loss, dtype, data):
+    clf = compiled(loss=loss, dtype=dtype, dropout_rate=0.0)
+    own, theirs = clone(clf).fit(*data), clone(clf).set_params(loss="mse").fit(*data)
+    assert own.history_["loss"][0] == pytest.approx(
+        3 * theirs.history_["loss"][0], rel=0.1
+    )
+    assert_close(own, plain(clf).fit(*data))
+
+
+def test_a_loss_class_is_structure_only():
+    X, y = make_data(50)
+    cache_clear()
+    for _ in range(3):
+        compiled(loss=OwnLoss, loss__factor=2.0).fit(X, y)
+    assert cache_info().misses == 1
+    compiled(loss=OwnLoss, loss__factor=1.0).fit(X, y)
+    assert cache_info().misses == 2
+
+
+@pytest.mark.parametrize("reduction", ["sum", "mean_with_sample_weight"])
+def test_validation_loss_of_many_rows(reduction):
+    X, y = make_data(1500)
+    clf = compiled(
+        loss__reduction=reduction,
+        validation_split=0.5,
+        dropout_rate=0.0,
+        optimizer="SGD",
+        optimizer__learning_rate=1e-4,
+    )
+    weight = np.linspace(0.5, 1.5, len(y))
+    one, other = clone(clf).fit(X, y, weight), plain(clf).fit(X, y, weight)
+    np.testing.assert_allclose(
+        one.history_["val_loss"], other.history_["val_loss"], rtol=1e-5
+    )
+
+
+def test_a_learning_rate_is_of_one_fit_only(data):
+    alone = compiled().fit(*data)
+    cache_clear()
+    compiled(optimizer__learning_rate=0.1).fit(*data)
+    assert_equal(alone, compiled().fit(*data))
+    assert cache_info().misses == 1
+
+
+@pytest.mark.parametrize("jit_compile", [True, False])
+@pytest.mark.parametrize("callbacks", [None, [keras.callbacks.TerminateOnNaN()]])
+def test_changed_optimizers_take_effect_when_going_on(jit_compile, callbacks, data):
+    clf = compiled(
+        jit_compile=jit_compile, callbacks=callbacks, warm_start=True, dropout_rate=0.0
+    ).fit(*data)
+    before = weights(clf)
+    clf.set_params(optimizer__learning_rate=0.0).fit(*data)
+    for a, b in zip(before, weights(clf), strict=True):
+        np.testing.assert_array_equal(a, b)
+    for name in ["RMSprop", "Adagrad", "SGD"]:
+        clf.set_params(optimizer=name, optimizer__learning_rate=0.01).fit(*data)
+        assert type(clf.model_.optimizer).__name__ == name
+        assert clf.model_.optimizer.iterations.numpy() == 9
+
+
+def test_going_on_with_another_structure_is_refused(data):
+    clf = compiled(warm_start=True).fit(*data)
+    for change in ({"dtype": "float64"}, {"hidden_layer_sizes": (3,)}):
+        with pytest.raises(ValueError, match="go on with the network they find"):
+            clone(clf).fit(*data).set_params(**change).fit(*data)
+
+
+def test_history_has_a_value_for_each_epoch(data):
+    clf = compiled(validation_split=0.3).fit(*data)
+    clf.set_params(validation_split=0.0).partial_fit(*data)
+    assert {k: len(v) for k, v in clf.history_.items()} == {"loss": 4, "accuracy": 4}
+
+
+def test_loss_scaling_draws_a_mask_for_each_step(data):
+    optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.0))
+    clf = compiled(optimizer=optimizer, epochs=4, shuffle=False, dropout_rate=0.5)
+    assert len(set(clf.fit(*data).history_["loss"])) == 4
+
+
+@pytest.mark.parametrize("no", [False, np.False_])
+def test_numpys_booleans_are_booleans(no, data):
+    cache_clear()
+    compiled(jit_compile=no).fit(*data)
+    assert cache_info().misses == 0
+    with pytest.raises(ValueError, match="jit_compile=True, but run_eagerly"):
+        compiled(jit_compile=np.True_, run_eagerly=True).fit(*data)
+
+
+@pytest.mark.parametrize("batch_size", [-1, 1000])
+def test_whole_batches_of_many_sizes_share_a_program(batch_size):
+    X, y = make_data(128)
+    cache_clear()
+    for n_samples in (70, 99, 128):
+        compiled(batch_size=batch_size).fit(X[:n_samples], y[:n_samples])
+    assert cache_info().misses == 1
 
 
 def test_float64_is_float64(data):
@@ -405,7 +527,10 @@ def test_the_cache_is_bounded_and_its_cost_can_be_read(data):
     assert info.seconds > 0 and info.memory > 0
     assert borrow(3) is third  # the last are kept, the first is not
     assert borrow(1) is not first
-    programs.clear()
+    with programs.borrow(
+        first.structure, keras.optimizers.SGD, keras.losses.BinaryCrossentropy
+    ):
+        programs.clear()
     assert programs.info() == (0, 0, 2, 0, 0.0, 0)
 
 
