@@ -3,8 +3,8 @@
 Its ``KerasClassifier`` predates scikit-learn's ``__sklearn_tags__``, mixin order and
 ``validate_data``; it lists parameters from ``__dict__``, accepts any routed name,
 seeds process-wide generators, multiplies class weights into the caller's array,
-encodes labels in milliseconds rather than microseconds, and squeezes the
-probabilities of a single row to one dimension. The class here has
+encodes labels in milliseconds rather than microseconds, knows no callbacks but
+Keras', and squeezes the probabilities of a single row to one dimension. The class here has
 none of that; what is left of scikeras is its parameter routing, its callbacks, the
 course of its ``fit`` and its place as the base class that users of Keras look for.
 """
@@ -14,33 +14,61 @@ from ._tensorflow import keras  # before scikeras, whose import is not quiet
 # isort: split
 from contextlib import contextmanager
 from copy import deepcopy
-from inspect import isclass
+from inspect import Parameter, isclass, signature
+from numbers import Real
 
 import numpy as np
 from scikeras import wrappers
 from scikeras._utils import route_params, unflatten_params
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import (
     _check_partial_fit_first_call,
     check_classification_targets,
 )
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    _num_samples,
+    validate_data,
+)
+
+from ._epochs import FitTasks
 
 _ROUTES = ("optimizer__", "loss__", "callbacks__")
 
 
-class _MixinFirst(type):
-    """Order the bases as scikit-learn asks: the mixin before what it modifies."""
+def _sklearn_tags(self):
+    """Pass the question for an estimator's tags on to the next base class."""
+    return super(wrappers.BaseWrapper, self).__sklearn_tags__()
+
+
+# scikit-learn refuses classes that, like this one, have the tags of old but not these.
+wrappers.BaseWrapper.__sklearn_tags__ = _sklearn_tags
+
+
+class _AsSklearnAsks(type):
+    """Order the bases, and describe the constructor, as scikit-learn asks."""
 
     def mro(cls):
+        """Put the mixin before what it modifies."""
         order = super().mro()
         order.remove(ClassifierMixin)
         order.insert(order.index(wrappers.BaseWrapper), ClassifierMixin)
         return order
 
+    @property
+    def __signature__(cls):
+        """The constructor's signature but for ``**kwargs``, no parameter's name."""
+        _, *named = signature(cls.__init__).parameters.values()
+        return signature(cls.__init__).replace(
+            parameters=[p for p in named if p.kind is not Parameter.VAR_KEYWORD]
+        )
 
-class KerasClassifier(wrappers.KerasClassifier, metaclass=_MixinFirst):
+
+class KerasClassifier(
+    CallbackSupportMixin, wrappers.KerasClassifier, metaclass=_AsSklearnAsks
+):
     """scikeras' classifier, following scikit-learn 1.9.
 
     Subclasses name all their parameters in ``__init__`` and pass the routed rest
@@ -49,7 +77,6 @@ class KerasClassifier(wrappers.KerasClassifier, metaclass=_MixinFirst):
     compares outputs with, and ``_fit_keras_model``.
     """
 
-    __sklearn_tags__ = ClassifierMixin.__sklearn_tags__
     __repr__ = BaseEstimator.__repr__
 
     # ---- parameters
@@ -118,20 +145,27 @@ class KerasClassifier(wrappers.KerasClassifier, metaclass=_MixinFirst):
 
     # ---- data
 
-    def _validate_data(self, X, y=None, reset=False):
-        """Check X, and y where it is given, as scikit-learn's classifiers do."""
+    def _validate_data(self, X, y="no_validation", reset=False):
+        """Check X, and y if there should be one, as scikit-learn's classifiers do."""
         # A value too large for float32 is an error below; NumPy need not warn too.
         with np.errstate(over="ignore"):
-            if y is None:
-                return validate_data(self, X, reset=reset, dtype=self.dtype), None
-            X, y = validate_data(self, X, y, reset=reset, dtype=self.dtype)
-        check_classification_targets(y)
-        return X, y
+            checked = validate_data(self, X, y, reset=reset, dtype=self.dtype)
+        if isinstance(y, str):
+            return checked, None
+        check_classification_targets(checked[1])
+        return checked
 
     def _check_sample_weight(self, sample_weight, X, y):
         """Return the weights times the class weights as an array, or None."""
         if sample_weight is None and self.class_weight is None:
             return None
+        if not isinstance(sample_weight, Real | None):
+            n_weights = _num_samples(sample_weight)
+            if n_weights != len(X):
+                raise ValueError(
+                    f"sample_weight has {n_weights} rows, but X has {len(X)}. In a "
+                    "pipeline, weights cannot be routed past a step that adds rows."
+                )
         sample_weight = _check_sample_weight(
             sample_weight, X, dtype=np.float64, ensure_non_negative=True, copy=True
         )
@@ -162,7 +196,18 @@ class KerasClassifier(wrappers.KerasClassifier, metaclass=_MixinFirst):
         with self._all_or_nothing():
             if not (self.warm_start and self.initialized_):
                 self.classes_ = None
+            return self._fit_telling(X, y, sample_weight, **data)
+
+    # Within `_all_or_nothing`, whose clearing away must not precede their teardown.
+    @with_callbacks
+    def _fit_telling(self, X, y, sample_weight, **data):
+        """Train, and tell scikit-learn's callbacks of it."""
+        if not hasattr(self, "_skl_callbacks"):
             return wrappers.BaseWrapper.fit(self, X, y, sample_weight, **data)
+        tasks = FitTasks(self, X, y, sample_weight)
+        wrappers.BaseWrapper.fit(self, X, y, sample_weight, tasks=tasks, **data)
+        tasks.end_fit()
+        return self
 
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train for an epoch; see the subclass."""

@@ -143,9 +143,9 @@ class Program:
             points(structure.rows),
             points(structure.validation_rows),
             spec(structure.epochs, self._order_width, dtype=row_dtype(structure.rows)),
-            spec(3, dtype=tf.int32),
             spec(),
             spec(dtype=tf.int64),
+            spec(4, dtype=tf.int32),
         )
 
     # ---- running it
@@ -157,7 +157,7 @@ class Program:
         points = np.zeros((0, features), dtype), np.zeros((0, *targets), dtype)
         weights = [v.numpy() for v in self._variables]
         data = Data(points, points, np.zeros((0, 0), row_dtype(self.structure.rows)))
-        self(weights, self.initial_state, data, range(0), 0.0, 0)
+        self.with_data(data, 0.0, 0)(weights, self.initial_state, range(0))
 
     def with_rate(self, state, learning_rate):
         """Return an optimizer's state with this learning rate (None: the default)."""
@@ -168,40 +168,47 @@ class Program:
         state[self._rate_index] = np.asarray(rate, default.dtype)
         return state
 
-    def __call__(self, weights, state, data, epochs, dropout_rate, seed):
-        """Train for the epochs of this range of `data.orders`.
+    def with_data(self, data, dropout_rate, seed):
+        """Return the function that trains on these data for a range of the epochs.
 
-        Returns the weights, the optimizer's state and the history, one row per
-        epoch of loss, accuracy and, with validation data, the same on it.
+        It takes weights, optimizer state and the range of `data.orders`, and returns
+        weights, state and the history: one row per epoch of loss, accuracy and, with
+        validation data, the same on it.
         """
         structure = self.structure
-        orders = data.orders[epochs.start : epochs.stop]
         n_rows, n_val = len(data.train[0]), len(data.validation[0])
-        weights, state, history = self._compiled(
-            [tf.constant(a) for a in weights],
-            [tf.constant(a) for a in state],
+        tensors = [
             _pad_points(*data.train, rows=structure.rows),
             _pad_points(*data.validation, rows=structure.validation_rows),
-            _pad(orders, structure.epochs, self._order_width),
-            tf.constant([n_rows, len(epochs), n_val], tf.int32),
+            _pad(data.orders, structure.epochs, self._order_width),
             tf.constant(dropout_rate, structure.network.dtype),
             tf.constant(seed, tf.int64),
-        )
-        return (
-            [a.numpy() for a in weights],
-            [a.numpy() for a in state],
-            history.numpy()[: len(epochs)],
-        )
+        ]
+
+        def train(weights, state, epochs):
+            weights, state, history = self._compiled(
+                [tf.constant(a) for a in weights],
+                [tf.constant(a) for a in state],
+                *tensors,
+                tf.constant([n_rows, n_val, epochs.start, epochs.stop], tf.int32),
+            )
+            return (
+                [a.numpy() for a in weights],
+                [a.numpy() for a in state],
+                history.numpy()[epochs.start : epochs.stop],
+            )
+
+        return train
 
     # ---- what is compiled
 
     def _train(
-        self, weights, state, points, validation, orders, counts, dropout_rate, seed
+        self, weights, state, points, validation, orders, dropout_rate, seed, counts
     ):
         variables = [*self._variables, *self._optimizer.variables]
         for variable, value in zip(variables, [*weights, *state], strict=True):
             variable.assign(value)
-        n_rows, n_epochs, n_val = tf.unstack(counts)
+        n_rows, n_val, first, stop = tf.unstack(counts)
         batch_size, dtype = self.structure.batch_size, self.structure.network.dtype
 
         def epoch(i, history):
@@ -223,9 +230,9 @@ class Program:
 
         n_scores = 4 if self.structure.validation_rows else 2
         _, history = tf.while_loop(
-            lambda i, _: i < n_epochs,
+            lambda i, _: i < stop,
             epoch,
-            (0, tf.zeros((self.structure.epochs, n_scores), dtype)),
+            (first, tf.zeros((self.structure.epochs, n_scores), dtype)),
         )
         return (
             [tf.identity(v.value) for v in self._variables],
@@ -299,75 +306,6 @@ def _accuracy(target_shape, n_outputs):
     if target_shape == (1,):
         return keras.metrics.sparse_categorical_accuracy
     return keras.metrics.categorical_accuracy
-
-
-# ---- between epochs
-
-
-def obstacle(callbacks, loss, optimizer, run_eagerly):
-    """Return why training cannot be compiled, or None."""
-    if run_eagerly:
-        return "run_eagerly=True asks for steps in Python"
-    if loss.reduction in (None, "none"):
-        return "a loss without reduction is no number to minimise"
-    if optimizer.config.get("use_ema"):
-        return "use_ema=True exchanges the weights when training ends"
-    for callback in callbacks:
-        if _acts_within_epochs(callback):
-            return f"{type(callback).__name__} acts within an epoch"
-    return None
-
-
-def _acts_within_epochs(callback):
-    if type(callback) is keras.callbacks.TerminateOnNaN:
-        return False  # the loss of an epoch is NaN if that of a batch is
-    if type(callback) is keras.callbacks.ModelCheckpoint:
-        return callback.save_freq != "epoch"
-    hooks = [
-        f"on_{phase}batch_{moment}"
-        for phase in ("", "train_", "test_")
-        for moment in ("begin", "end")
-    ]
-    return any(
-        getattr(getattr(callback, hook), "__func__", None)
-        is not getattr(keras.callbacks.Callback, hook)
-        for hook in [*hooks, "on_test_begin", "on_test_end"]
-    )
-
-
-def train_by_epoch(train, model, callbacks, epochs, steps, verbose):
-    """Train a Keras model an epoch at a time, with Keras' callbacks in between.
-
-    `train` takes weights, optimizer state and the epoch's place in the row orders,
-    and returns what :class:`Program` does. Returns Keras' history.
-    """
-    callback_list = keras.callbacks.CallbackList(
-        callbacks,
-        add_history=True,
-        add_progbar=verbose > 0,
-        model=model,
-        verbose=verbose,
-        epochs=epochs.stop,
-        steps=steps,
-    )
-    model.stop_training = False
-    callback_list.on_train_begin()
-    for i, epoch in enumerate(epochs):
-        callback_list.on_epoch_begin(epoch)
-        state = [v.numpy() for v in model.optimizer.variables]
-        weights, state, history = train(model.get_weights(), state, range(i, i + 1))
-        model.set_weights(weights)
-        for variable, value in zip(model.optimizer.variables, state, strict=True):
-            variable.assign(value)
-        logs = dict(zip(HISTORY, map(float, history[0]), strict=False))
-        for callback in callback_list.callbacks:
-            if isinstance(callback, keras.callbacks.TerminateOnNaN):
-                callback.on_batch_end(steps - 1, logs)
-        callback_list.on_epoch_end(epoch, logs)
-        if model.stop_training:
-            break
-    callback_list.on_train_end(logs)
-    return model.history.history
 
 
 # ---- the programs of this process

@@ -221,10 +221,14 @@ class GaussianAugmenter(BaseSampler):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = False
+        tags.sampler_tags.sample_indices = True
         return tags
 
     def _check_X_y(self, X, y, accept_sparse=False):
         """Check the data as every sampler does, but refuse sparse points."""
+        # Of a frame only the columns' storage is sparse, and it comes back that way.
+        if hasattr(X, "sparse"):
+            X = X.sparse.to_dense()
         return super()._check_X_y(X, y, accept_sparse=accept_sparse)
 
     def _fit_resample(self, X, y):

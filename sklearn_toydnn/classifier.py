@@ -7,11 +7,14 @@ from ._tensorflow import (
 )  # before scikeras, whose import is not quiet
 
 # isort: split
+import warnings
 from math import ceil, floor
 from numbers import Integral, Real
 
 import numpy as np
 from scikeras.utils import loss_name
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import (
     Interval,
@@ -26,6 +29,13 @@ from sklearn.utils.validation import (
     column_or_1d,
 )
 
+from ._epochs import (
+    EarlyStopping,
+    Watching,
+    obstacle,
+    train_watched,
+    train_with_callbacks,
+)
 from ._network import (
     Network,
     OptimizerSpec,
@@ -41,10 +51,8 @@ from ._training import (
     Data,
     NotCompilable,
     Structure,
-    obstacle,
     programs,
     row_dtype,
-    train_by_epoch,
 )
 
 _AUTO_LOSS = {
@@ -105,6 +113,22 @@ class DNNClassifier(KerasClassifier):
         Share of the points, in [0, 1), that is held out for validation: the last
         ones in the order given, as in Keras. Behind an augmentation step they
         include noisy copies of training points: pass `X_val` instead.
+
+    early_stopping : bool, default=False
+        Whether to stop when the accuracy on the validation points no longer
+        rises, and to keep the weights of the best epoch. Where there are no
+        validation points, from `X_val` or `validation_split`, a share of the
+        points is drawn from each class and held out.
+
+    validation_fraction : float, default=0.1
+        The share held out for early stopping, in (0, 1).
+
+    n_iter_no_change : int, default=10
+        Early stopping ends training after this many epochs in a row of which
+        none was better than the best before it by `tol`.
+
+    tol : float, default=1e-4
+        The smallest rise of the validation accuracy that counts as one.
 
     shuffle : bool, default=True
         Whether to put the points in a new order before each epoch.
@@ -167,6 +191,9 @@ class DNNClassifier(KerasClassifier):
         One value per epoch under "loss" and "accuracy" and, if all epochs had
         validation data, "val_loss" and "val_accuracy".
 
+    n_iter_ : int
+        The number of epochs in `history_`.
+
     model_ : keras.Sequential
         A compiled Keras model that holds the trained weights.
 
@@ -213,6 +240,10 @@ class DNNClassifier(KerasClassifier):
         ],
         "epochs": [Interval(Integral, 1, None, closed="left")],
         "validation_split": [Interval(Real, 0, 1, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
         "shuffle": ["boolean"],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "warm_start": ["boolean"],
@@ -237,6 +268,10 @@ class DNNClassifier(KerasClassifier):
         batch_size=32,
         epochs=100,
         validation_split=0.0,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        tol=1e-4,
         shuffle=True,
         class_weight=None,
         warm_start=False,
@@ -258,6 +293,10 @@ class DNNClassifier(KerasClassifier):
         self.batch_size = batch_size
         self.epochs = epochs
         self.validation_split = validation_split
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
         self.shuffle = shuffle
         self.class_weight = class_weight
         self.warm_start = warm_start
@@ -479,6 +518,8 @@ class DNNClassifier(KerasClassifier):
             The fitted classifier.
         """
         self._validate_params()
+        if self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True.")
         return super().partial_fit(X, y, classes, sample_weight)
 
     def _fit_keras_model(
@@ -491,6 +532,7 @@ class DNNClassifier(KerasClassifier):
         initial_epoch,
         X_val=None,
         y_val=None,
+        tasks=None,
     ):
         """Train for some epochs, compiled or with Keras; keep weights and history."""
         if self._make_network() != self._network:
@@ -501,36 +543,57 @@ class DNNClassifier(KerasClassifier):
         train, validation = self._split(X, y, sample_weight, X_val, y_val)
         data = Data(train, validation, self._row_orders(len(train[0]), epochs))
         epochs = range(initial_epoch, initial_epoch + epochs)
-        callbacks = self._take_callbacks()
-        loss, optimizer = self._make_loss(), self._optimizer_spec()
-        reason = obstacle(callbacks, loss, optimizer, self.run_eagerly)
+        stopping = EarlyStopping(self.n_iter_no_change, self.tol)
+        watchers = [tasks] if tasks else []
+        if self.early_stopping:
+            watchers.append(stopping)
+        optimizer = self._optimizer_spec()
         vars(self).pop("_model", None)  # parameters may have changed since
-        history = None
-        if self.jit_compile and not reason:
-            try:
-                history = self._fit_compiled(data, epochs, callbacks, loss, optimizer)
-            except NotCompilable as error:
-                reason = str(error)
-        if history is None:
-            if self.jit_compile and self.jit_compile != "auto":
-                raise ValueError(f"jit_compile=True, but {reason}.")
-            history = self._fit_with_keras(data, epochs, callbacks)
+        history = self._train(data, epochs, optimizer, watchers)
         self._optimizer_text = optimizer.text
         self._learning_rate = optimizer.learning_rate
         self._epochs_seen += len(history["loss"])
+        if self.early_stopping:
+            self._set_weights(stopping.best_weights)
+            vars(self).pop("_model", None)
+            if len(history["loss"]) == len(epochs) and not stopping.converged:
+                warnings.warn(
+                    f"Maximum epochs ({len(epochs)}) reached and the validation "
+                    "accuracy has not converged yet.",
+                    ConvergenceWarning,
+                    stacklevel=2,
+                )
         if epochs.start:
             # Each list has a value for each epoch: only what all epochs measured.
             past = self.history_
             history = {k: past[k] + history[k] for k in past.keys() & history.keys()}
         self.history_ = {name: history[name] for name in sorted(history)}
+        self.n_iter_ = len(self.history_["loss"])
+
+    def _train(self, data, epochs, optimizer, watchers):
+        """Train compiled where that is possible and asked for, or with Keras."""
+        callbacks, loss = self._take_callbacks(), self._make_loss()
+        reason = obstacle(callbacks, loss, optimizer, self.run_eagerly)
+        if self.jit_compile and not reason:
+            try:
+                return self._fit_compiled(
+                    data, epochs, callbacks, watchers, loss, optimizer
+                )
+            except NotCompilable as error:
+                reason = str(error)
+        if self.jit_compile and self.jit_compile != "auto":
+            raise ValueError(f"jit_compile=True, but {reason}.")
+        return self._fit_with_keras(data, epochs, [*callbacks, Watching(watchers)])
 
     def _n_in_batch(self, data):
         n_rows = len(data.train[0])
         return n_rows if self.batch_size == -1 else min(self.batch_size, n_rows)
 
-    def _fit_compiled(self, data, epochs, callbacks, loss, optimizer):
+    def _n_steps(self, data):
+        return ceil(len(data.train[0]) / self._n_in_batch(data))
+
+    def _fit_compiled(self, data, epochs, callbacks, watchers, loss, optimizer):
         """Train in a compiled program: all at once, or an epoch at a time."""
-        batch_size = self._n_in_batch(data)
         structure = Structure(
             self._network,
             (optimizer.cls, optimizer.text),
@@ -538,21 +601,19 @@ class DNNClassifier(KerasClassifier):
             **data.capacities(self.batch_size),
         )
 
-        def train(weights, state, part):
-            return program(weights, state, data, part, self.dropout_rate, self._seed)
-
         def make_optimizer():
             # The rate is no part of the structure: the next fit brings its own.
             return self._make_optimizer(optimizer, OptimizerSpec.make_default)
 
         with programs.borrow(structure, make_optimizer, lambda: loss) as program:
+            train = program.with_data(data, self.dropout_rate, self._seed)
             if callbacks or self.verbose:
-                history = train_by_epoch(
+                history = train_with_callbacks(
                     train,
                     self.model_,
-                    callbacks,
+                    [*callbacks, Watching(watchers)],
                     epochs,
-                    ceil(len(data.train[0]) / batch_size),
+                    self._n_steps(data),
                     int(self.verbose),
                 )
                 self._take_state(self.model_)
@@ -562,20 +623,19 @@ class DNNClassifier(KerasClassifier):
                 state = program.with_rate(program.initial_state, rate)
             elif rate != self._learning_rate:
                 state = program.with_rate(state, rate)
-            weights, self._optimizer_state, history = train(
-                self._get_weights(), state, range(len(epochs))
+            weights, self._optimizer_state, history = train_watched(
+                train, self._get_weights(), state, len(epochs), watchers
             )
         self._set_weights(weights)
         return dict(zip(HISTORY, history.T.tolist(), strict=False))
 
     def _fit_with_keras(self, data, epochs, callbacks):
         """Train with keras.Model.fit."""
-        batch_size = self._n_in_batch(data)
         with without_retracing_warnings():
             history = self.model_.fit(
-                _batches(data, batch_size),
+                _batches(data, self._n_in_batch(data)),
                 shuffle=False,
-                steps_per_epoch=ceil(len(data.train[0]) / batch_size),
+                steps_per_epoch=self._n_steps(data),
                 epochs=epochs.stop,
                 initial_epoch=epochs.start,
                 validation_data=data.validation if len(data.validation[0]) else None,
@@ -610,6 +670,8 @@ class DNNClassifier(KerasClassifier):
                     f"{self.n_features_in_}."
                 )
             return train, (X_val, self._encode(y_val, "y_val"))
+        if self.early_stopping and not self.validation_split:
+            return self._hold_out(train)
         n_train = floor(len(X) * (1 - self.validation_split))
         if self.validation_split and not 0 < n_train < len(X):
             raise ValueError(
@@ -620,6 +682,22 @@ class DNNClassifier(KerasClassifier):
             tuple(array[:n_train] for array in train),
             tuple(array[n_train:] for array in train),
         )
+
+    def _hold_out(self, train):
+        """Draw a share of each class for early stopping, the same in every fit."""
+        try:
+            rows = train_test_split(
+                np.arange(len(train[0])),
+                test_size=self.validation_fraction,
+                random_state=self._seed,
+                stratify=train[1],
+            )
+        except ValueError as error:
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction} of {len(train[0])} "
+                f"samples cannot be held out of every class: {error}"
+            ) from error
+        return tuple(tuple(array[np.sort(part)] for array in train) for part in rows)
 
     def _row_orders(self, n_samples, epochs):
         """Return the order of the rows in each epoch, (epochs, n_samples).

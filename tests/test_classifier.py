@@ -431,7 +431,7 @@ def test_unknown_names_are_refused():
         ({"y": [0] * 200}, "at least 2 classes"),
         ({"y": np.linspace(0, 1, 200)}, "Unknown label type"),
         ({"y": [0, 1]}, "inconsistent numbers of samples"),
-        ({"sample_weight": [1.0]}, "sample_weight.shape"),
+        ({"sample_weight": [1.0]}, "sample_weight has 1 rows, but X has 200"),
         (
             {"sample_weight": [-1.0] * 200},
             "Negative values in data passed to `sample_w",

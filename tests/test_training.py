@@ -559,14 +559,18 @@ def test_threads_get_a_program_each_and_the_same_weights():
 
 def test_a_failing_fit_leaves_its_program_usable(data, monkeypatch):
     before = compiled().fit(*data)
-    call = _training.Program.__call__
+    with_data = _training.Program.with_data
 
     def interrupted(*args):
-        call(*args)
-        raise KeyboardInterrupt
+        def train(*args):
+            trained(*args)
+            raise KeyboardInterrupt
+
+        trained = with_data(*args)
+        return train
 
     with monkeypatch.context() as patch:
-        patch.setattr(_training.Program, "__call__", interrupted)
+        patch.setattr(_training.Program, "with_data", interrupted)
         with pytest.raises(KeyboardInterrupt):
             compiled(random_state=7).fit(*data)
     n_programs = cache_info().misses
