@@ -83,10 +83,8 @@ class Watching(keras.callbacks.Callback):
             watcher.begin()
 
     def on_epoch_end(self, epoch, logs=None):
-        """Ask all watchers, also after one has asked to stop."""
-        weights = self.model.get_weights()
-        if any([watcher.end(weights, logs) for watcher in self._watchers]):
-            self.model.stop_training = True
+        """Ask the watchers."""
+        self.model.stop_training |= _end(self._watchers, self.model.get_weights(), logs)
 
 
 def train_watched(train, weights, state, n_epochs, watchers):
@@ -103,8 +101,7 @@ def train_watched(train, weights, state, n_epochs, watchers):
             watcher.begin()
         weights, state, scores = train(weights, state, range(epoch, epoch + 1))
         history.append(scores)
-        logs = _logs(scores)
-        if any([watcher.end(weights, logs) for watcher in watchers]):
+        if _end(watchers, weights, _logs(scores)):
             break
     return weights, state, np.concatenate(history)
 
@@ -141,6 +138,12 @@ def train_with_callbacks(train, model, callbacks, epochs, steps, verbose):
             break
     callback_list.on_train_end(logs)
     return model.history.history
+
+
+def _end(watchers, weights, logs):
+    """Ask all watchers, also after one has asked to stop."""
+    stop = [watcher.end(weights, logs) for watcher in watchers]
+    return any(stop)
 
 
 def _logs(scores):

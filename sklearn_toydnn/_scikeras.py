@@ -4,9 +4,10 @@ Its ``KerasClassifier`` predates scikit-learn's ``__sklearn_tags__``, mixin orde
 ``validate_data``; it lists parameters from ``__dict__``, accepts any routed name,
 seeds process-wide generators, multiplies class weights into the caller's array,
 encodes labels in milliseconds rather than microseconds, knows no callbacks but
-Keras', and squeezes the probabilities of a single row to one dimension. The class here has
-none of that; what is left of scikeras is its parameter routing, its callbacks, the
-course of its ``fit`` and its place as the base class that users of Keras look for.
+Keras', and squeezes the probabilities of a single row to one dimension. The class
+here has none of that; what is left of scikeras is its parameter routing, its Keras
+callbacks, the course of its ``fit`` and its place as the base class that users of
+Keras look for.
 """
 
 from ._tensorflow import keras  # before scikeras, whose import is not quiet

@@ -8,6 +8,7 @@ scaler, those of the data.
 from numbers import Real
 
 import numpy as np
+import pandas as pd
 from imblearn.base import BaseSampler
 from sklearn.base import (
     BaseEstimator,
@@ -16,6 +17,7 @@ from sklearn.base import (
     _fit_context,
 )
 from sklearn.utils import _safe_indexing, check_random_state
+from sklearn.utils._dataframe import is_polars_df, is_polars_df_or_series
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -185,6 +187,11 @@ class GaussianAugmenter(BaseSampler):
     ``validation_split``, are near copies of training points, and a score on
     them flatters. Pass clean points as ``X_val`` instead.
 
+    A scaler belongs after this step, also for the sake of ``X_val``: a pipeline's
+    `transform_input` cannot take points past a sampler that has another
+    transformer before it. Sample weights cannot be taken past a step that adds
+    rows at all.
+
     A copy close to the boundary may land on its other side with the wrong
     label; with a large ``std`` many do.
 
@@ -230,6 +237,50 @@ class GaussianAugmenter(BaseSampler):
         if hasattr(X, "sparse"):
             X = X.sparse.to_dense()
         return super()._check_X_y(X, y, accept_sparse=accept_sparse)
+
+    def fit_resample(self, X, y):
+        """Return the points and their noisy copies.
+
+        Parameters
+        ----------
+        X : {array-like, dataframe} of shape (n_samples, n_features)
+            The training points.
+
+        y : array-like of shape (n_samples,)
+            Their labels.
+
+        Returns
+        -------
+        X_resampled : {ndarray, dataframe} of shape (n_samples_new, n_features)
+            The points, then the copies, as the kind of container that X is and
+            with its names; of floats, whatever X is of.
+
+        y_resampled : array-like of shape (n_samples_new,)
+            Their labels.
+
+        Raises
+        ------
+        InvalidParameterError
+            If a parameter has the wrong type or is out of range (a ValueError and
+            a TypeError).
+        ValueError
+            If the data are not valid training data.
+        """
+        if is_polars_df(X):
+            return self._fit_resample_polars(X, y)
+        if isinstance(X, pd.DataFrame):
+            # It comes back as it came: with whole numbers, the noise would be cut off.
+            whole = [name for name, dtype in X.dtypes.items() if dtype.kind in "biu"]
+            X = X.astype(dict.fromkeys(whole, float))
+        return super().fit_resample(X, y)
+
+    def _fit_resample_polars(self, X, y):
+        """Resample by way of pandas: imbalanced-learn knows no other frames."""
+        frame = pd.DataFrame(X.to_numpy(), columns=X.columns)
+        X_new, y_new = self.fit_resample(frame, np.asarray(y))
+        if is_polars_df_or_series(y):
+            y_new = type(y)(y.name, y_new, dtype=y.dtype)
+        return type(X)(X_new.to_numpy(), schema=X.columns), y_new
 
     def _fit_resample(self, X, y):
         n_samples = X.shape[0]

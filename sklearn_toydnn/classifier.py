@@ -208,6 +208,18 @@ class DNNClassifier(KerasClassifier):
     sklearn.neural_network.MLPClassifier : scikit-learn's own, without dropout,
         choice of initializer or of output activation.
 
+    Notes
+    -----
+    The state of a fitted classifier is NumPy arrays and plain Python: pickle,
+    joblib, cloudpickle and skops save it, and what they load can be trained
+    further. skops asks which types to trust; they are
+    ``["sklearn_toydnn._network.Network",
+    "sklearn_toydnn.classifier.DNNClassifier"]``. ``clf.model_.save("net.keras")``
+    saves the network alone, for Keras.
+
+    scikit-learn's callbacks, given by ``set_callbacks``, are told of each epoch,
+    Keras' own by the parameter `callbacks`.
+
     References
     ----------
     The paper, Methods. The base class is scikeras' ``KerasClassifier``.

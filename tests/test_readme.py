@@ -22,7 +22,17 @@ def test_the_example_runs_and_prints_scores(capsys):
 
 
 def test_the_table_lists_the_studies():
-    assert re.findall(r"^``(\w+)``  ", README, flags=re.M) == STUDIES + APART
+    assert (
+        re.findall(r"^``(\w+)``  (?!.* test_)", README, flags=re.M) == STUDIES + APART
+    )
+
+
+def test_each_line_of_what_works_has_its_test():
+    shown = re.findall(r"^\S.*  (test_\w+)$", README, flags=re.M)
+    tests = "".join(path.read_text() for path in (ROOT / "tests").glob("*.py"))
+    assert len(shown) > 30
+    for name in shown:
+        assert len(set(re.findall(rf"def ({name}\w*)\(", tests))) == 1, name
 
 
 def test_it_is_valid_and_its_pictures_exist():

@@ -1,0 +1,551 @@
+"""What users of scikit-learn expect to work with these estimators, tool by tool."""
+
+import pickle
+import subprocess
+import sys
+
+import cloudpickle
+import joblib
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import skops.io
+from imblearn.pipeline import make_pipeline as make_sampling_pipeline
+from scipy.sparse import csr_array
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.callback import CallbackSupportMixin, ProgressBar, ScoringMonitor
+from sklearn.ensemble import BaggingClassifier, VotingClassifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.inspection import DecisionBoundaryDisplay, permutation_importance
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import (
+    GridSearchCV,
+    HalvingGridSearchCV,
+    LearningCurveDisplay,
+    ValidationCurveDisplay,
+)
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import estimator_html_repr
+
+from sklearn_toydnn import DNNClassifier, GaussianAugmenter, GaussianNoise
+from sklearn_toydnn._tensorflow import keras
+
+
+@pytest.fixture(scope="module")
+def data():
+    """Points on either side of a line, which one feature of two tells."""
+    X = np.random.default_rng(0).uniform(-1, 1, size=(200, 2))
+    return X, (X[:, 0] > 0).astype(int)
+
+
+def learner(**params):
+    """Make a network that learns the data in a moment."""
+    defaults = {"epochs": 30, "optimizer__learning_rate": 0.01, "random_state": 0}
+    return DNNClassifier(**defaults | params)
+
+
+# ---- labels
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [[0, 1], [5, -5], ["yes", "no"], [True, False], ["b", "c", "a"], [3.0, 1.0, 2.0]],
+    ids=str,
+)
+def test_labels_of_any_type_come_back(labels, data):
+    X, _ = data
+    y = np.array(labels)[np.digitize(X[:, 0], [-0.3, 0.3][: len(labels) - 1])]
+    clf, reference = learner().fit(X, y), LogisticRegression().fit(X, y)
+    np.testing.assert_array_equal(clf.classes_, reference.classes_)
+    assert clf.classes_.dtype == reference.classes_.dtype
+    assert clf.predict_proba(X).shape == (len(X), len(labels))
+    assert clf.score(X, y) > 0.8
+    assert clf.predict(X).dtype == y.dtype
+
+
+@pytest.mark.parametrize("class_weight", ["balanced", {"rare": 9.0, "common": 1.0}])
+def test_class_weights_bring_out_the_rare_class(class_weight, data):
+    X, _ = data
+    generator = np.random.default_rng(0)
+    rare = generator.uniform(size=len(X)) < 0.1  # whatever the features
+    y = np.where(rare, "rare", "common")
+    share = [
+        learner(class_weight=weight).fit(X, y).predict_proba(X)[:, 1].mean()
+        for weight in (None, class_weight)
+    ]
+    assert share[0] < 0.2 and share[1] > 0.35
+
+
+# ---- containers
+
+
+@pytest.mark.parametrize(
+    "frame, series",
+    [(pd.DataFrame, pd.Series), (pl.DataFrame, pl.Series)],
+    ids=["pandas", "polars"],
+)
+def test_frames_bring_their_names(frame, series, data):
+    X, y = data
+    named = frame({"left": X[:, 0], "up": X[:, 1]})
+    clf = learner(epochs=2).fit(named, series(y))
+    np.testing.assert_array_equal(clf.feature_names_in_, ["left", "up"])
+    np.testing.assert_array_equal(
+        clf.predict_proba(named), learner(epochs=2).fit(X, y).predict_proba(X)
+    )
+    with pytest.raises(ValueError, match="(?s)feature names .* same order"):
+        clf.predict(named[["up", "left"]])
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        clf.predict(X)
+
+
+@pytest.mark.parametrize("container", ["pandas", "polars"])
+def test_set_output(container, data):
+    noise = GaussianNoise(random_state=0).set_output(transform=container)
+    frame = {"pandas": pd.DataFrame, "polars": pl.DataFrame}[container]
+    named = frame(
+        data[0], **{"columns" if frame is pd.DataFrame else "schema": ["a", "b"]}
+    )
+    for jittered in (noise.fit_transform(named), noise.transform(named)):
+        assert isinstance(jittered, frame)
+        assert list(jittered.columns) == ["a", "b"]
+
+
+def test_the_augmenter_returns_what_it_is_given(data):
+    X, y = data
+    augmenter = GaussianAugmenter(0.5, random_state=0)
+    X_new, y_new = augmenter.fit_resample(X, y)
+    for frame, series in [
+        (pd.DataFrame({"a": X[:, 0], "b": X[:, 1]}), pd.Series(y, name="label")),
+        (pl.DataFrame({"a": X[:, 0], "b": X[:, 1]}), pl.Series("label", y)),
+    ]:
+        new, labels = augmenter.fit_resample(frame, series)
+        assert type(new) is type(frame) and list(new.columns) == ["a", "b"]
+        assert type(labels) is type(series) and labels.name == "label"
+        np.testing.assert_array_equal(new, X_new)
+        np.testing.assert_array_equal(labels, y_new)
+
+
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
+def test_noise_on_whole_numbers_is_not_cut_off(frame):
+    named = frame({"a": [1, 2, 3, 4], "b": [0, 0, 1, 1]})
+    new, _ = GaussianAugmenter(1.0, random_state=0).fit_resample(named, [0, 1, 0, 1])
+    copies = np.asarray(new)[4:]
+    assert (copies != np.round(copies)).all()
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda X, y: learner().fit(csr_array(X), y),
+        lambda X, y: learner(epochs=1).fit(X, y).predict(csr_array(X)),
+        lambda X, y: GaussianNoise().fit(csr_array(X)),
+        lambda X, y: GaussianAugmenter().fit_resample(csr_array(X), y),
+    ],
+    ids=["fit", "predict", "noise", "augmenter"],
+)
+def test_sparse_points_are_refused(act, data):
+    with pytest.raises(TypeError, match="Sparse data was passed.*dense data is requ"):
+        act(*data)
+
+
+# ---- metadata routing
+
+
+@pytest.fixture
+def routing():
+    with config_context(enable_metadata_routing=True):
+        yield
+
+
+def test_a_search_routes_validation_points_and_weights(routing, data):
+    X, y = data
+    X_val, y_val = X[:60], y[:60]
+    weight = np.where(y == 1, 1.0, 0.0) + np.where(np.arange(len(y)) < 20, 1.0, 0.0)
+    net = learner().set_fit_request(X_val=True, y_val=True, sample_weight=True)
+    net.set_score_request(sample_weight=True)
+    scaler = StandardScaler().set_fit_request(sample_weight=False)
+    search = GridSearchCV(
+        make_pipeline(scaler, net, transform_input=["X_val"]),
+        {"dnnclassifier__dropout_rate": [0.0, 0.1]},
+        cv=2,
+    ).fit(X * 100, y, X_val=X_val * 100, y_val=y_val, sample_weight=weight)
+    best = search.best_estimator_
+    assert best[-1].history_["val_accuracy"][-1] == pytest.approx(
+        best.score(X_val * 100, y_val)
+    )
+    unweighted = clone(best).fit(X * 100, y, X_val=X_val * 100, y_val=y_val)
+    share = [p.predict_proba(X * 100)[:, 1].mean() for p in (best, unweighted)]
+    assert share[0] > share[1]
+
+
+def test_weights_are_not_routed_past_an_augmenter(routing, data):
+    X, y = data
+    pipeline = make_sampling_pipeline(
+        GaussianAugmenter(), learner().set_fit_request(sample_weight=True)
+    )
+    with pytest.raises(
+        ValueError, match=r"sample_weight has 200 rows, but X has 220.*adds rows"
+    ):
+        pipeline.fit(X, y, sample_weight=np.ones(len(y)))
+
+
+def test_validation_points_are_not_routed_past_a_scaler_and_an_augmenter(routing, data):
+    X, y = data
+    net = learner().set_fit_request(X_val=True, y_val=True)
+    pipeline = make_sampling_pipeline(
+        StandardScaler(), GaussianAugmenter(), net, transform_input=["X_val"]
+    )
+    with pytest.raises(AttributeError, match="'Pipeline' has no attribute 'transform'"):
+        pipeline.fit(X, y, X_val=X[:9], y_val=y[:9])
+
+
+# ---- callbacks
+
+
+class Record:
+    """Record what the hooks are told; ask to stop after some epochs."""
+
+    max_propagation_depth = None
+
+    def __init__(self, stop_after=np.inf, fail=False):
+        self.stop_after, self.fail = stop_after, fail
+        self.calls, self.scores = [], []
+
+    def setup(self, estimator, context):
+        self.calls.append("setup")
+
+    def teardown(self, estimator, context):
+        self.calls.append("teardown")
+
+    def on_fit_task_begin(self, estimator, context):
+        self.calls.append(f"begin {context.task_name}")
+
+    def on_fit_task_end(self, estimator, context, *, X, y, fitted_estimator):
+        self.calls.append(f"end {context.task_name}")
+        self.scores.append(fitted_estimator.score(X, y))
+        if self.fail:
+            raise RuntimeError("no more")
+        return len(self.scores) >= self.stop_after
+
+
+PATHS = [
+    {},
+    {"jit_compile": False},
+    {"callbacks": [keras.callbacks.TerminateOnNaN()]},
+]
+
+
+@pytest.mark.parametrize("params", PATHS, ids=["compiled", "keras", "keras-callback"])
+def test_callbacks_are_told_of_every_epoch(params, data):
+    record = Record()
+    clf = learner(epochs=3, **params).set_callbacks(record).fit(*data)
+    assert isinstance(clf, CallbackSupportMixin)
+    epochs = ["begin epoch", "end epoch"] * 3
+    assert record.calls == ["setup", "begin fit", *epochs, "end fit", "teardown"]
+    after = [learner(epochs=n, **params).fit(*data).score(*data) for n in (1, 2, 3, 3)]
+    assert record.scores == after
+
+
+@pytest.mark.parametrize("params", PATHS, ids=["compiled", "keras", "keras-callback"])
+def test_a_callback_can_stop_training(params, data):
+    clf = learner(**params).set_callbacks(Record(stop_after=4)).fit(*data)
+    assert clf.n_iter_ == len(clf.history_["loss"]) == 4
+    shorter = learner(epochs=4, **params).fit(*data)
+    np.testing.assert_array_equal(clf.coefs_[0], shorter.coefs_[0])
+
+
+def test_callbacks_change_nothing_else(data):
+    one, other = learner(), learner().set_callbacks(Record())
+    np.testing.assert_array_equal(one.fit(*data).coefs_[1], other.fit(*data).coefs_[1])
+    assert one.history_ == other.history_
+    assert not [name for name in vars(other) if "callback" in name and "_fit" in name]
+
+
+def test_a_failing_callback_is_torn_down_and_loses_nothing(data):
+    record = Record(fail=True)
+    clf = learner().fit(*data)
+    proba = clf.predict_proba(data[0])
+    with pytest.raises(RuntimeError, match="no more"):
+        clf.set_callbacks(record).fit(*data)
+    assert record.calls[-1] == "teardown"
+    np.testing.assert_array_equal(clf.predict_proba(data[0]), proba)
+
+
+def test_a_progress_bar_shows_epochs(data, capsys):
+    learner(epochs=2).set_callbacks(ProgressBar()).fit(*data)
+    assert "DNNClassifier - fit" in capsys.readouterr().out
+    net = make_pipeline(StandardScaler(), learner(epochs=2))
+    for depth, shown in [(0, False), (1, False), (2, True)]:
+        search = GridSearchCV(net, {"dnnclassifier__epochs": [1, 2]}, cv=2)
+        search.set_callbacks(ProgressBar(max_propagation_depth=depth)).fit(*data)
+        out = capsys.readouterr().out
+        assert "GridSearchCV - fit" in out
+        assert ("DNNClassifier" in out) == shown
+
+
+def test_a_scoring_monitor_records_a_score_per_epoch(data):
+    monitor = ScoringMonitor(scoring="neg_log_loss")
+    named = pd.DataFrame(data[0], columns=["a", "b"])
+    clf = learner(epochs=5).set_callbacks(monitor).fit(named, data[1])
+    log = monitor.get_logs().data_as_pandas
+    scores = log.loc[log["task_name"] == "epoch", "neg_log_loss"]
+    assert len(scores) == 5 and scores.is_monotonic_increasing
+    shorter = learner(epochs=2).fit(named, data[1]).predict_proba(named)
+    assert scores.iloc[1] == pytest.approx(
+        np.log(shorter[range(200), data[1]]).mean(), rel=1e-5
+    )
+    assert clf.n_iter_ == 5
+
+
+# ---- early stopping
+
+STOPPING = {"early_stopping": True, "epochs": 300, "n_iter_no_change": 5}
+
+
+@pytest.mark.parametrize("params", PATHS, ids=["compiled", "keras", "keras-callback"])
+def test_early_stopping_keeps_the_best_epoch(params, data):
+    X, y = data
+    noisy = np.where(np.random.default_rng(1).uniform(size=len(y)) < 0.2, 1 - y, y)
+    X_val, y_val = X[:70], y[:70]
+    clf = learner(**STOPPING, **params).fit(
+        X[70:], noisy[70:], X_val=X_val, y_val=y_val
+    )
+    scores = clf.history_["val_accuracy"]
+    assert clf.n_iter_ == len(scores) < 300
+    best = int(np.argmax(scores))
+    assert best < clf.n_iter_ - 1
+    assert clf.score(X_val, y_val) == pytest.approx(scores[best])
+    until = learner(epochs=best + 1, **params).fit(X[70:], noisy[70:])
+    np.testing.assert_array_equal(clf.coefs_[0], until.coefs_[0])
+    np.testing.assert_array_equal(clf.model_.get_weights()[0], until.coefs_[0])
+
+
+def test_early_stopping_waits_for_so_many_epochs(data):
+    scores = learner(**STOPPING).fit(*data).history_["val_accuracy"]
+    *before, last = range(len(scores) - 4)
+    assert scores[last] < max([scores[i] for i in before]) + 1e-4
+    assert max(scores[last:]) < max(scores[:last]) + 1e-4
+    patient = learner(**STOPPING | {"n_iter_no_change": 20}).fit(*data)
+    assert patient.n_iter_ > len(scores)
+    with pytest.warns(ConvergenceWarning):
+        demanding = learner(**STOPPING | {"tol": 0.0, "epochs": 40}).fit(*data)
+    assert demanding.n_iter_ == 40
+
+
+def test_early_stopping_holds_out_a_share_of_each_class(data):
+    X, _ = data
+    y = np.where(np.arange(len(X)) < 20, "rare", "common")
+    clf = learner(**STOPPING, validation_fraction=0.1).fit(X, y)
+    step = 1 / (0.1 * len(X))
+    scores = np.array(clf.history_["val_accuracy"]) / step
+    np.testing.assert_allclose(scores, np.round(scores), atol=1e-4)
+    with pytest.raises(ValueError, match="validation_fraction=0.1 of 20 samples"):
+        y[:] = "common"
+        y[0] = "rare"
+        clf.fit(X[:20], y[:20])
+
+
+def test_early_stopping_warns_where_it_has_not_converged(data):
+    with pytest.warns(ConvergenceWarning, match=r"Maximum epochs \(3\) reached"):
+        learner(**STOPPING | {"epochs": 3}).fit(*data)
+    learner(epochs=3).fit(*data)  # as many epochs as asked for: no warning
+
+
+def test_partial_fit_and_early_stopping_exclude_each_other(data):
+    with pytest.raises(ValueError, match="partial_fit does not support early_stopping"):
+        learner(**STOPPING).partial_fit(*data, classes=[0, 1])
+
+
+def test_keras_own_early_stopping_works_too(data):
+    stop = keras.callbacks.EarlyStopping("val_loss", patience=2)
+    clf = learner(callbacks=[stop], validation_split=0.3, epochs=200).fit(*data)
+    assert clf.n_iter_ < 200
+
+
+# ---- persistence
+
+TRUSTED = ["sklearn_toydnn._network.Network", "sklearn_toydnn.classifier.DNNClassifier"]
+WAYS = {
+    "pickle": (pickle.dump, "import pickle; load = pickle.load"),
+    "joblib": (joblib.dump, "import joblib; load = joblib.load"),
+    "cloudpickle": (cloudpickle.dump, "import cloudpickle; load = cloudpickle.load"),
+    "skops": (
+        skops.io.dump,
+        f"import skops.io; load = lambda f: skops.io.load(f, trusted={TRUSTED})",
+    ),
+}
+ELSEWHERE = """
+import sys
+import numpy as np
+{how}
+folder = sys.argv[1]
+X, y = np.load(folder + "/X.npy"), np.load(folder + "/y.npy")
+clf = load(open(folder + "/clf", "rb"))
+np.save(folder + "/proba.npy", clf.predict_proba(X))
+np.save(folder + "/further.npy", clf.partial_fit(X, y).predict_proba(X))
+"""
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_saved_classifiers_go_on_in_another_process(way, data, tmp_path):
+    X, y = data
+    dump, how = WAYS[way]
+    clf = learner(epochs=3).fit(X, y)
+    with open(tmp_path / "clf", "wb") as file:
+        dump(clf, file)
+    np.save(tmp_path / "X.npy", X)
+    np.save(tmp_path / "y.npy", y)
+    code = ELSEWHERE.format(how=how)
+    subprocess.run([sys.executable, "-c", code, tmp_path], check=True)
+    np.testing.assert_array_equal(np.load(tmp_path / "proba.npy"), clf.predict_proba(X))
+    np.testing.assert_array_equal(
+        np.load(tmp_path / "further.npy"), clf.partial_fit(X, y).predict_proba(X)
+    )
+
+
+def test_a_pipeline_is_saved_by_skops(data):
+    pipeline = make_pipeline(StandardScaler(), learner(epochs=2)).fit(*data)
+    saved = skops.io.dumps(pipeline)
+    assert sorted(skops.io.get_untrusted_types(data=saved)) == TRUSTED
+    again = skops.io.loads(saved, trusted=TRUSTED)
+    np.testing.assert_array_equal(
+        again.predict_proba(data[0]), pipeline.predict_proba(data[0])
+    )
+
+
+def test_the_model_is_saved_by_keras(data, tmp_path):
+    clf = learner(epochs=3).fit(*data)
+    clf.model_.save(tmp_path / "net.keras")
+    model = keras.models.load_model(tmp_path / "net.keras")
+    np.testing.assert_allclose(
+        model.predict(data[0], verbose=0)[:, 0],
+        clf.predict_proba(data[0])[:, 1],
+        rtol=1e-5,
+    )
+    model.fit(*data, epochs=1, verbose=0)
+
+
+# ---- reading
+
+
+def test_repr_shows_what_was_changed():
+    clf = DNNClassifier((5,), epochs=3, optimizer__learning_rate=0.1)
+    shown = (
+        "DNNClassifier(epochs=3, hidden_layer_sizes=(5,), optimizer__learning_rate=0.1)"
+    )
+    assert " ".join(repr(clf).split()) == shown
+
+
+@pytest.mark.parametrize("fitted", [False, True])
+def test_html_diagram(fitted, data):
+    pipeline = make_pipeline(StandardScaler(), learner(epochs=1))
+    if fitted:
+        pipeline.fit(*data)
+    html = estimator_html_repr(pipeline)
+    for text in ["DNNClassifier", "optimizer__learning_rate", "hidden_layer_sizes"]:
+        assert text in html
+    assert ("<span>Fitted</span>" in html) == fitted
+
+
+def test_routed_parameters_on_fresh_unfitted_and_fitted_estimators(data):
+    def rate(clf):
+        return float(np.asarray(clf.model_.optimizer.learning_rate))
+
+    fresh = DNNClassifier(epochs=1, random_state=0, optimizer__learning_rate=0.5)
+    assert fresh.get_params()["optimizer__learning_rate"] == 0.5
+    unfitted = DNNClassifier(epochs=1).set_params(optimizer__learning_rate=0.25)
+    assert unfitted.get_params()["optimizer__learning_rate"] == 0.25
+    assert rate(fresh.fit(*data)) == 0.5
+    fresh.set_params(optimizer__learning_rate=0.125)
+    assert fresh.get_params()["optimizer__learning_rate"] == 0.125
+    assert rate(fresh.fit(*data)) == 0.125
+    fresh.set_params(optimizer="SGD", optimizer__momentum=0.5)
+    assert fresh.fit(*data).model_.optimizer.momentum == 0.5
+
+
+# ---- tools
+
+
+def test_halving_grid_search(data):
+    search = HalvingGridSearchCV(
+        learner(),
+        {"optimizer__learning_rate": [1e-30, 0.01]},
+        resource="epochs",
+        max_resources=20,
+        min_resources=10,
+        cv=2,
+        factor=2,
+        random_state=0,
+    ).fit(*data)
+    assert search.best_params_["optimizer__learning_rate"] == 0.01
+    assert search.n_iterations_ == 2 and search.best_estimator_.epochs == 20
+    assert search.score(*data) > 0.9
+
+
+def test_calibrated_classifier(data):
+    X, y = data
+    doubtful = np.where(np.random.default_rng(0).uniform(size=len(y)) < 0.2, 1 - y, y)
+    calibrated = CalibratedClassifierCV(learner(), cv=3).fit(X, doubtful)
+    assert calibrated.score(X, y) > 0.9
+    proba = calibrated.predict_proba(X)[:, 1]
+    assert proba.max() < 0.95  # of the surest labels, a fifth are wrong
+    assert proba[y == 1].mean() > 0.6 > 0.4 > proba[y == 0].mean()
+
+
+def test_voting_classifier(data):
+    X, y = data
+    names = np.array(["left", "right"])[y]
+    vote = VotingClassifier(
+        [("net", learner()), ("line", LogisticRegression())], voting="soft"
+    ).fit(X, names)
+    assert vote.score(X, names) > 0.9
+    expected = (
+        vote.named_estimators_["net"].predict_proba(X)
+        + vote.named_estimators_["line"].predict_proba(X)
+    ) / 2
+    np.testing.assert_allclose(vote.predict_proba(X), expected, rtol=1e-6)
+
+
+def test_bagging_classifier(data):
+    bag = BaggingClassifier(learner(), n_estimators=3, random_state=0).fit(*data)
+    assert bag.score(*data) > 0.9
+    first, second, _ = bag.estimators_
+    assert (first.coefs_[0] != second.coefs_[0]).any()
+
+
+def test_permutation_importance(data):
+    clf = learner().fit(*data)
+    matters, matters_not = permutation_importance(
+        clf, *data, random_state=0
+    ).importances_mean
+    assert matters > 0.3 > 0.1 > abs(matters_not)
+
+
+def test_decision_boundary_display(data):
+    clf = learner().fit(*data)
+    display = DecisionBoundaryDisplay.from_estimator(
+        clf, data[0], response_method="predict"
+    )
+    right = display.xx0 > 0.2
+    assert display.response[right].mean() > 0.9
+    assert display.response[display.xx0 < -0.2].mean() < 0.1
+
+
+def test_learning_curve_display(data):
+    display = LearningCurveDisplay.from_estimator(
+        learner(), *data, train_sizes=[10, 100], cv=2, score_type="test"
+    )
+    assert list(display.train_sizes) == [10, 100]
+    assert display.test_scores[1].mean() > max(0.9, display.test_scores[0].mean())
+
+
+def test_validation_curve_display(data):
+    display = ValidationCurveDisplay.from_estimator(
+        learner(), *data, param_name="epochs", param_range=[1, 30], cv=2
+    )
+    assert display.test_scores[1].mean() > max(0.9, display.test_scores[0].mean())
