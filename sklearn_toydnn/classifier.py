@@ -17,6 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import (
+    HasMethods,
     Interval,
     InvalidParameterError,
     Options,
@@ -36,6 +37,7 @@ from ._epochs import (
     train_watched,
     train_with_callbacks,
 )
+from ._memory import is_of_keras, name_of, recall, warn_not_kept
 from ._network import (
     Network,
     OptimizerSpec,
@@ -59,6 +61,19 @@ _AUTO_LOSS = {
     True: keras.losses.BinaryCrossentropy,
     False: keras.losses.SparseCategoricalCrossentropy,
 }
+
+# What outcomes depend on beside the data, the weights and what has been made of
+# the other parameters.
+_NAMED_IN_MEMORY = [
+    "activation",
+    "output_activation",
+    "batch_size",
+    "dropout_rate",
+    "shuffle",
+    "run_eagerly",
+    "dtype",
+    "jit_compile",
+]
 
 
 class DNNClassifier(KerasClassifier):
@@ -159,6 +174,15 @@ class DNNClassifier(KerasClassifier):
         be compiled. Keras callbacks that act between epochs can, but they cost
         a Keras model, and time per epoch; so does `verbose`. Callbacks that act
         within an epoch and `run_eagerly` cannot.
+
+    memory : str, joblib.Memory or None, default=None
+        Where to keep what comes of each fit, a folder or what ``Pipeline`` takes
+        under this name: a search started again takes from there the fits that it
+        had finished. A fit is known by its data, its parameters, the source of
+        this package and the versions of TensorFlow, Keras and NumPy. Not kept,
+        with a warning, are fits with ``random_state=None``, with callbacks, and
+        with functions or classes of your own, which may change. The folder must
+        be your own: what is read from there can run code.
 
     random_state : int, RandomState instance or None, default=None
         Determines the initial weights, the dropout and the order of the points.
@@ -263,6 +287,7 @@ class DNNClassifier(KerasClassifier):
         "run_eagerly": ["boolean"],
         "dtype": [StrOptions({"float32", "float64"})],
         "jit_compile": ["boolean", StrOptions({"auto"})],
+        "memory": [str, HasMethods("cache"), None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -291,6 +316,7 @@ class DNNClassifier(KerasClassifier):
         run_eagerly=False,
         dtype="float32",
         jit_compile="auto",
+        memory=None,
         random_state=None,
         verbose=0,
         **kwargs,
@@ -316,6 +342,7 @@ class DNNClassifier(KerasClassifier):
         self.run_eagerly = run_eagerly
         self.dtype = dtype
         self.jit_compile = jit_compile
+        self.memory = memory
         self.random_state = random_state
         self.verbose = verbose
         self._set_routed(kwargs, TypeError)
@@ -552,29 +579,24 @@ class DNNClassifier(KerasClassifier):
                 "warm_start and partial_fit go on with the network they find: "
                 f"{self._network}. The parameters now ask for {self._make_network()}."
             )
-        train, validation = self._split(X, y, sample_weight, X_val, y_val)
-        data = Data(train, validation, self._row_orders(len(train[0]), epochs))
         epochs = range(initial_epoch, initial_epoch + epochs)
-        stopping = EarlyStopping(self.n_iter_no_change, self.tol)
-        watchers = [tasks] if tasks else []
-        if self.early_stopping:
-            watchers.append(stopping)
+        points = self._split(X, y, sample_weight, X_val, y_val)
         optimizer = self._optimizer_spec()
         vars(self).pop("_model", None)  # parameters may have changed since
-        history = self._train(data, epochs, optimizer, watchers)
+        weights, self._optimizer_state, history, converged = self._outcome(
+            points, epochs, optimizer, tasks
+        )
+        self._set_weights(weights)
         self._optimizer_text = optimizer.text
         self._learning_rate = optimizer.learning_rate
         self._epochs_seen += len(history["loss"])
-        if self.early_stopping:
-            self._set_weights(stopping.best_weights)
-            vars(self).pop("_model", None)
-            if len(history["loss"]) == len(epochs) and not stopping.converged:
-                warnings.warn(
-                    f"Maximum epochs ({len(epochs)}) reached and the validation "
-                    "accuracy has not converged yet.",
-                    ConvergenceWarning,
-                    stacklevel=2,
-                )
+        if not converged and len(history["loss"]) == len(epochs):
+            warnings.warn(
+                f"Maximum epochs ({len(epochs)}) reached and the validation accuracy "
+                "has not converged yet.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
         if epochs.start:
             # Each list has a value for each epoch: only what all epochs measured.
             past = self.history_
@@ -582,20 +604,80 @@ class DNNClassifier(KerasClassifier):
         self.history_ = {name: history[name] for name in sorted(history)}
         self.n_iter_ = len(self.history_["loss"])
 
-    def _train(self, data, epochs, optimizer, watchers):
-        """Train compiled where that is possible and asked for, or with Keras."""
+    def _outcome(self, points, epochs, optimizer, tasks):
+        """Train, or take from memory what came of the same training before.
+
+        Returns weights, optimizer state, history and whether training converged.
+        """
         callbacks, loss = self._take_callbacks(), self._make_loss()
+
+        def train():
+            return self._train(points, epochs, optimizer, loss, callbacks, tasks)
+
+        if self.memory is None:
+            return train()
+        reason = self._forgettable(optimizer, loss, callbacks or tasks)
+        if reason:
+            warn_not_kept(reason)
+            return train()
+        settings = {
+            "layer_sizes": self._network.layer_sizes,
+            "optimizer": (optimizer.text, optimizer.learning_rate),
+            "optimizer of the state": (self._optimizer_text, self._learning_rate),
+            "loss": loss_key(loss, self.loss, self._routed("loss", dict)),
+            "epochs": (self._epochs_seen, len(epochs)),
+            "stopping": self.early_stopping and (self.n_iter_no_change, self.tol),
+            "seed": self._seed,
+            **{name: name_of(getattr(self, name)) for name in _NAMED_IN_MEMORY},
+        }
+        state = self._get_weights(), self._optimizer_state or []
+        return recall(self.memory, train, repr(settings), points, state)
+
+    def _forgettable(self, optimizer, loss, callbacks):
+        """Return why a fit cannot be known again from what is given, or None."""
+        if self.random_state is None:
+            return "with random_state=None, no two are meant to be the same"
+        if callbacks:
+            return "callbacks act on training as it happens"
+        used = {
+            "activation": [self.activation],
+            "output_activation": [self.output_activation],
+            "optimizer": [optimizer.cls],
+            "loss": [type(loss), getattr(loss, "fn", type(loss))],
+        }
+        for name, things in used.items():
+            if not all(map(is_of_keras, things)):
+                return f"{name} is not by a name of Keras', and may change"
+        return None
+
+    def _train(self, points, epochs, optimizer, loss, callbacks, tasks):
+        """Train compiled where that is possible and asked for, or with Keras."""
+        n_rows = len(points[0][0])
+        data = Data(*points, self._row_orders(n_rows, len(epochs)))
+        stopping = EarlyStopping(self.n_iter_no_change, self.tol)
+        watchers = [tasks] if tasks else []
+        if self.early_stopping:
+            watchers.append(stopping)
         reason = obstacle(callbacks, loss, optimizer, self.run_eagerly)
+        history = None
         if self.jit_compile and not reason:
             try:
-                return self._fit_compiled(
-                    data, epochs, callbacks, watchers, loss, optimizer
+                history = self._fit_compiled(
+                    data, epochs, optimizer, loss, callbacks, watchers
                 )
             except NotCompilable as error:
                 reason = str(error)
-        if self.jit_compile and self.jit_compile != "auto":
-            raise ValueError(f"jit_compile=True, but {reason}.")
-        return self._fit_with_keras(data, epochs, [*callbacks, Watching(watchers)])
+        if history is None:
+            if self.jit_compile and self.jit_compile != "auto":
+                raise ValueError(f"jit_compile=True, but {reason}.")
+            history = self._fit_with_keras(
+                data, epochs, [*callbacks, Watching(watchers)]
+            )
+        if not self.early_stopping:
+            return self._get_weights(), self._optimizer_state, history, True
+        vars(self).pop("_model", None)  # it holds the last epoch's weights
+        best = stopping.best_weights
+        return best, self._optimizer_state, history, stopping.converged
 
     def _n_in_batch(self, data):
         n_rows = len(data.train[0])
@@ -604,7 +686,7 @@ class DNNClassifier(KerasClassifier):
     def _n_steps(self, data):
         return ceil(len(data.train[0]) / self._n_in_batch(data))
 
-    def _fit_compiled(self, data, epochs, callbacks, watchers, loss, optimizer):
+    def _fit_compiled(self, data, epochs, optimizer, loss, callbacks, watchers):
         """Train in a compiled program: all at once, or an epoch at a time."""
         structure = Structure(
             self._network,

@@ -1,0 +1,263 @@
+"""DNNClassifier(memory=...): a search started again takes up where it ended."""
+
+import subprocess
+import sys
+
+import joblib
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.callback import ScoringMonitor
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV, cross_validate, learning_curve
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklearn_toydnn import DNNClassifier, _memory, make_triangle
+from sklearn_toydnn._tensorflow import keras
+
+PARAMS = {"epochs": 2, "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def data():
+    X, y = make_triangle(n_samples=120, random_state=0)
+    return StandardScaler().fit_transform(X), y
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """Count the fits that are trained, not found."""
+    train, fits = DNNClassifier._train, []
+
+    def counting(self, *args):
+        fits.append(self.get_params())
+        return train(self, *args)
+
+    monkeypatch.setattr(DNNClassifier, "_train", counting)
+    return fits
+
+
+def state(clf):
+    names = ["coefs_", "intercepts_", "history_", "n_iter_", "_optimizer_state"]
+    return joblib.hash([vars(clf)[name] for name in names])
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"jit_compile": False},
+        {"validation_split": 0.25},
+        {"optimizer": "SGD", "optimizer__momentum": 0.5, "dtype": "float64"},
+        {"activation": keras.activations.tanh, "loss": keras.losses.Poisson()},
+        {"random_state": np.random.RandomState(0)},
+    ],
+    ids=lambda params: "-".join(params),
+)
+def test_a_fit_found_is_the_fit_trained(params, data, tmp_path, trained):
+    clf = DNNClassifier(**PARAMS | params)
+    alone = state(clone(clf).fit(*data))
+    kept = clf.set_params(memory=str(tmp_path))
+    assert [state(clone(kept).fit(*data)) for _ in range(3)] == [alone] * 3
+    assert len(trained) == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"random_state": 1},
+        {"epochs": 3},
+        {"batch_size": 16},
+        {"dropout_rate": 0.1},
+        {"shuffle": False},
+        {"activation": "tanh"},
+        {"output_activation": "tanh"},
+        {"hidden_layer_sizes": (20, 20, 20)},
+        {"kernel_initializer": "zeros"},
+        {"optimizer": "SGD"},
+        {"optimizer__learning_rate": 0.5},
+        {"optimizer__beta_1": 0.5},
+        {"loss": "mse"},
+        {"loss__label_smoothing": 0.1},
+        {"class_weight": "balanced"},
+        {"validation_split": 0.1},
+        {"jit_compile": False},
+        {"dtype": "float64"},
+    ],
+    ids=lambda change: "-".join(change),
+)
+def test_another_parameter_is_another_fit(change, data, tmp_path, trained):
+    clf = DNNClassifier(**PARAMS, memory=str(tmp_path)).fit(*data)
+    clone(clf).set_params(**change).fit(*data)
+    assert len(trained) == 2
+
+
+def test_other_data_are_another_fit(data, tmp_path, trained):
+    X, y = data
+    clf = DNNClassifier(**PARAMS, memory=str(tmp_path)).fit(X, y)
+    moved = X.copy()
+    moved[0, 0] += 1e-6
+    clf.fit(moved, y)
+    clf.fit(X, np.where(np.arange(len(y)) == 0, 1 - y, y))
+    clf.fit(X, y, np.linspace(1, 2, len(y)))
+    clf.fit(X, y, X_val=X[:9], y_val=y[:9])
+    assert len(trained) == 5
+
+
+@pytest.mark.parametrize("made", ["_code", "version"])
+def test_what_other_code_has_made_is_not_found(
+    made, data, tmp_path, trained, monkeypatch
+):
+    clf = DNNClassifier(**PARAMS, memory=str(tmp_path)).fit(*data)
+    if made == "_code":
+        (source := tmp_path / "_memory.py").write_text("# another")
+        monkeypatch.setattr(_memory, "__file__", str(source))
+    else:
+        monkeypatch.setattr(keras, "__version__", "0")
+    _memory._code.cache_clear()
+    clf.fit(*data)
+    monkeypatch.undo()
+    _memory._code.cache_clear()
+    assert len(trained) == 2
+
+
+def test_tools_take_finished_fits_from_there(data, tmp_path, trained):
+    memory = joblib.Memory(tmp_path, verbose=0)
+    net = make_pipeline(StandardScaler(), DNNClassifier(**PARAMS, memory=memory))
+    grid = {"dnnclassifier__dropout_rate": [0.1, 0.2]}
+
+    def run():
+        search = GridSearchCV(net, grid, cv=2).fit(*data)
+        curve = learning_curve(net, *data, train_sizes=[20, 50], cv=2)
+        scores = cross_validate(net, *data, cv=2)["test_score"]
+        return search.cv_results_["mean_test_score"].tolist(), curve, scores
+
+    once = run()
+    assert len(trained) == 5 + 4  # the folds of cross_validate are the search's
+    assert joblib.hash(once) == joblib.hash(run())
+    assert len(trained) == 5 + 4
+
+
+def test_a_search_that_was_interrupted_goes_on(data, tmp_path, trained, monkeypatch):
+    search = GridSearchCV(
+        DNNClassifier(**PARAMS, memory=str(tmp_path)),
+        {"dropout_rate": [0.1, 0.2, 0.3]},
+        cv=2,
+    )
+    train = DNNClassifier._train
+
+    def interrupted(self, *args):
+        if len(trained) == 3:
+            raise KeyboardInterrupt
+        return train(self, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DNNClassifier, "_train", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            search.fit(*data)
+    search.fit(*data)
+    assert len(trained) == 3 + 4  # 6 folds and the last fit
+
+
+ELSEWHERE = """
+import sys, joblib, numpy as np
+from sklearn_toydnn import DNNClassifier
+def train(*args): raise AssertionError("trained")
+if sys.argv[2] == "again": DNNClassifier._train = train
+X, y = np.load(sys.argv[1] + "/X.npy"), np.load(sys.argv[1] + "/y.npy")
+clf = DNNClassifier(epochs=2, random_state=0, memory=sys.argv[1]).fit(X, y)
+print(joblib.hash(clf.coefs_))
+"""
+
+
+def test_another_process_finds_it(data, tmp_path):
+    np.save(tmp_path / "X.npy", data[0])
+    np.save(tmp_path / "y.npy", data[1])
+    first, again = (
+        subprocess.run(
+            [sys.executable, "-c", ELSEWHERE, tmp_path, word],
+            check=True,
+            capture_output=True,
+        ).stdout
+        for word in ("first", "again")
+    )
+    assert first == again
+
+
+def test_going_on_from_a_fit_found(data, tmp_path, trained):
+    whole = DNNClassifier(**PARAMS | {"epochs": 4}).fit(*data)
+    for _ in range(2):
+        clf = DNNClassifier(**PARAMS, memory=str(tmp_path)).fit(*data)
+        clf.partial_fit(*data).partial_fit(*data)
+        assert state(clf) == state(whole)
+    assert len(trained) == 1 + 3
+
+
+def test_early_stopping_is_kept(data, tmp_path, trained):
+    clf = DNNClassifier(
+        **PARAMS | {"epochs": 100},
+        early_stopping=True,
+        n_iter_no_change=3,
+        memory=str(tmp_path),
+    )
+    once = state(clf.fit(*data))
+    assert clf.n_iter_ < 100
+    assert state(clf.fit(*data)) == once
+    clf.set_params(epochs=2)
+    for _ in range(2):
+        with pytest.warns(ConvergenceWarning):
+            clf.fit(*data)
+    assert len(trained) == 2
+
+
+def swish(x):
+    return keras.activations.swish(x)
+
+
+@pytest.mark.parametrize(
+    "params, reason",
+    [
+        ({"random_state": None}, "random_state=None"),
+        ({"activation": swish}, "activation is not by a name of Keras'"),
+        ({"activation": keras.layers.LeakyReLU(0.1)}, "activation is not by a name"),
+        (
+            {"loss": lambda y, p: keras.ops.mean((y - p) ** 2, axis=-1)},
+            "loss is not by a name",
+        ),
+        ({"callbacks": [keras.callbacks.TerminateOnNaN()]}, "callbacks act"),
+    ],
+    ids=lambda case: "-".join(case) if isinstance(case, dict) else "",
+)
+def test_fits_that_cannot_be_known_again_are_not_kept(
+    params, reason, data, tmp_path, trained
+):
+    clf = DNNClassifier(**PARAMS | params, memory=str(tmp_path))
+    _memory.warn_not_kept.cache_clear()
+    with pytest.warns(UserWarning, match=f"not kept in memory: .*{reason}"):
+        clf.fit(*data)
+    clf.fit(*data)  # one warning is enough
+    assert len(trained) == 2
+    assert not list(tmp_path.rglob("output.pkl"))
+
+
+def test_scikit_learns_callbacks_hear_of_every_epoch(data, tmp_path):
+    monitor = ScoringMonitor(scoring="accuracy")
+    clf = DNNClassifier(**PARAMS, memory=str(tmp_path)).fit(*data)
+    _memory.warn_not_kept.cache_clear()
+    with pytest.warns(UserWarning, match="callbacks act on training"):
+        clf.set_callbacks(monitor).fit(*data)
+    assert (monitor.get_logs().data_as_pandas["task_name"] == "epoch").sum() == 2
+
+
+def test_a_failing_fit_keeps_nothing(data, tmp_path):
+    with pytest.raises(ValueError, match="jit_compile=True, but"):
+        DNNClassifier(
+            **PARAMS, memory=str(tmp_path), jit_compile=True, loss__reduction="none"
+        ).fit(*data)
+    assert not list(tmp_path.rglob("output.pkl"))
+
+
+def test_memory_is_validated(data):
+    with pytest.raises(ValueError, match="'memory' parameter"):
+        DNNClassifier(memory=3).fit(*data)
