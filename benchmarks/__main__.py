@@ -2,7 +2,6 @@
 
 import argparse
 import tempfile
-from importlib import import_module
 from pathlib import Path
 
 STUDIES = [
@@ -11,7 +10,10 @@ STUDIES = [
     "figure3_sample_size",
     "table1_augmentation",
     "table2_grid_search",
+    "table2_leaders",
     "table3_initializers",
+    "noise_regularization",
+    "claims",
 ]
 APART = ["speed"]  # run when named: about the code, not the paper
 
@@ -74,13 +76,30 @@ def main(argv=None):
     parser.add_argument(
         "--n-jobs", metavar="N", type=_n_jobs, default=-1, help="processes (all cores)"
     )
+    parser.add_argument(
+        "--dask",
+        metavar="tcp://HOST:PORT",
+        help="send the fits to this Dask scheduler instead",
+    )
+    parser.add_argument(
+        "--fresh", action="store_true", help="forget what earlier runs have kept"
+    )
     args = parser.parse_args(argv)
 
-    from ._study import run
+    from . import report
+    from ._run import run
 
-    for name in args.studies or STUDIES:
-        study = import_module(f"benchmarks.{name}")
-        run(study, quick=args.quick, output=args.output, n_jobs=args.n_jobs)
+    names = args.studies or STUDIES
+    done = run(
+        names,
+        quick=args.quick,
+        output=args.output,
+        n_jobs=args.n_jobs,
+        dask=args.dask,
+        fresh=args.fresh,
+    )
+    if set(STUDIES) <= set(done):
+        report.write(done, quick=args.quick, output=args.output)
 
 
 if __name__ == "__main__":

@@ -1,19 +1,11 @@
-"""What the studies share: one repetition's data, its scores, and how a study runs."""
+"""What the studies share: one repetition's data and scores, and statistics of many."""
 
-import os
-import textwrap
-from contextlib import contextmanager
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
-from joblib import Parallel, delayed
 from matplotlib.figure import Figure
-from rich.console import Console
-from rich.progress import track
 from scipy import stats
-from sklearn import config_context
 from sklearn.model_selection import GridSearchCV, PredefinedSplit
 from sklearn.preprocessing import StandardScaler
 
@@ -121,54 +113,3 @@ def new_figure(n_rows, n_columns, width=4.5, height=4, **sharing):
         figsize=(width * n_columns, height * n_rows + 0.6), layout="constrained"
     )
     return figure, figure.subplots(n_rows, n_columns, squeeze=False, **sharing)
-
-
-def run(study, *, quick, output, n_jobs):
-    """Run a study: its CSV and picture under `output`, its table on the screen."""
-    settings = study.QUICK if quick else study.FULL
-    tasks = list(study.tasks(**settings))
-    n_jobs = getattr(study, "N_JOBS", n_jobs)
-    parts = Parallel(n_jobs=n_jobs, return_as="generator")(
-        delayed(_measure)(study.measure, task) for task in tasks
-    )
-    console = Console()
-    frame = pd.concat(
-        track(parts, description=study.TITLE, total=len(tasks), console=console),
-        ignore_index=True,
-    )
-    frame.insert(0, "run", "quick" if quick else "full")
-    label = "; ".join(f"{name} {_short(value)}" for name, value in settings.items())
-    kind = "quick run, not the study" if quick else "full run"
-    title = f"{study.TITLE}\n{textwrap.fill(f'{kind}: {label}', 100)}"
-
-    name = study.__name__.rpartition(".")[2]
-    with _whole_file(output / f"{name}.csv") as path:
-        frame.to_csv(path, index=False)
-    sns.set_theme(style="ticks")
-    figure = study.plot(frame)
-    figure.suptitle(title)
-    with _whole_file(output / f"{name}.png") as path:
-        figure.savefig(path, format="png", dpi=120)
-    table = study.summary(frame).to_string(index=False, na_rep="")
-    print(f"\n{title}\n{table}\n", flush=True)
-    return frame
-
-
-def _measure(measure, task):
-    with config_context(enable_metadata_routing=True):
-        return measure(**task)
-
-
-def _short(value):
-    return ", ".join(map(str, value)) if isinstance(value, list) else value
-
-
-@contextmanager
-def _whole_file(path):
-    """Yield a path to write to, which becomes `path` once it is written whole."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        yield part
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from . import paper
 from ._study import new_figure, summarize
 
 TITLE = "Fig. 1: data distribution for each label function"
+ALT = "Three scatter plots: the points of f1, f2 and f3, coloured by label."
 FULL = {"seeds": 5, "n_samples": 4000}
 QUICK = {"seeds": 3, "n_samples": 4000}
 

@@ -12,16 +12,22 @@ from . import paper
 from ._study import draw, each_seed, interval, make_net, new_figure, summarize
 
 TITLE = "Fig. 2: loss and accuracy against the epochs (f1)"
+ALT = "Training and validation loss, and accuracy, against the epochs."
 FULL = {"seeds": 30, "n_samples": 2000, "epochs": 100}
 QUICK = {"seeds": 10, "n_samples": 2000, "epochs": 100}
 
 tasks = each_seed
 
 
-def measure(n_samples, epochs, seed):
+def work(seeds, n_samples, epochs):
+    """Return how much there is to train: points times epochs."""
+    return seeds * n_samples * epochs
+
+
+def measure(n_samples, epochs, seed, memory):
     """Return one row per epoch for each of training and validation."""
     data = draw(paper.MAKERS["f1"], n_samples, seed)
-    net = make_net(make_pipeline, epochs=epochs, random_state=seed)
+    net = make_net(make_pipeline, epochs=epochs, random_state=seed, memory=memory)
     result = cross_validate(
         net,
         data.X,

@@ -1,8 +1,12 @@
 """Fig. 3: validation loss and accuracy against the number of samples, each f.
 
 Beside the paper's two scores, which are extremes over the epochs and so flatter,
-stands the last epoch's accuracy on an untouched test sample.
+stands the last epoch's accuracy on an untouched test sample. More points at equal
+epochs are also more gradient steps: in the control, every N gets as many as the
+paper's 4,000 points do.
 """
+
+from itertools import product
 
 import pandas as pd
 import seaborn as sns
@@ -13,8 +17,18 @@ from . import paper
 from ._study import SCORES, draw, interval, make_net, new_figure, score, summarize
 
 TITLE = "Fig. 3: loss and accuracy against the number of samples"
-FULL = {"seeds": 30, "sizes": [250, 500, 1000, 2000, 4000, 8000], "epochs": 100}
+ALT = (
+    "Six panels: minimum validation loss, maximum validation accuracy and test "
+    "accuracy against the number of samples, a line for each function; above at "
+    "equal epochs, below at equal gradient steps."
+)
+FULL = {
+    "seeds": 30,
+    "sizes": [250, 500, 1000, 2000, 4000, 8000, 16000],
+    "epochs": 100,
+}
 QUICK = {"seeds": 5, "sizes": [250, 500, 1000, 2000, 4000], "epochs": 100}
+REFERENCE = 4000  # the number of samples whose gradient steps the control gives to all
 
 
 def tasks(seeds, sizes, epochs):
@@ -29,19 +43,28 @@ def tasks(seeds, sizes, epochs):
             }
 
 
-def measure(function, sizes, epochs, seed):
-    """Return one row per number of samples.
+def work(seeds, sizes, epochs):
+    """Return how much there is to train: points times epochs."""
+    return seeds * 3 * epochs * (sum(sizes) + REFERENCE * len(sizes))
+
+
+def measure(function, sizes, epochs, seed, memory):
+    """Return a row for each number of samples, at equal epochs and at equal steps.
 
     The training sets are nested. Each size has its own number of validation
     points, a fifth of it, so each is a learning curve of one size.
     """
     data = draw(paper.MAKERS[function], max(sizes), seed)
-    net = make_net(make_pipeline, epochs=epochs, random_state=seed)
+    net = make_net(make_pipeline, random_state=seed, memory=memory)
     rows = []
-    for n_samples in sizes:
+    for equal, n_samples in product(["epochs", "steps"], sizes):
         n_val = n_samples // 5
-        row = {"function": function, "n_samples": n_samples, "seed": seed}
+        share = 1 if equal == "epochs" else REFERENCE / n_samples
+        net.set_params(dnnclassifier__epochs=max(1, round(epochs * share)))
+        row = {"function": function, "equal": equal, "n_samples": n_samples}
         for name in SCORES:
+            # A learning curve has room for one score. The fit is done once: the
+            # second and the third find it in memory.
             _, _, scores = learning_curve(
                 net,
                 data.X,
@@ -52,12 +75,12 @@ def measure(function, sizes, epochs, seed):
                 params={"X_val": data.X_val[:n_val], "y_val": data.y_val[:n_val]},
             )
             row[name] = scores[0, 0]
-        rows.append(row)
+        rows.append({**row, "seed": seed})
     return pd.DataFrame(rows)
 
 
 class _Score:
-    """One of the scores: a learning curve has room for one."""
+    """One of the scores."""
 
     def __init__(self, name):
         self.name = name
@@ -68,28 +91,30 @@ class _Score:
 
 def summary(frame):
     """Return the scores for each function and number of samples."""
-    frame = frame.sort_values(["function", "n_samples"])
-    return summarize(frame, ["function", "n_samples"], SCORES)
+    by = ["equal", "function", "n_samples"]
+    return summarize(frame.sort_values(by), by, SCORES)
 
 
 def plot(frame):
     """Draw each score against the number of samples."""
-    figure, axes = new_figure(1, 3)
-    for ax, name in zip(axes[0], SCORES, strict=True):
-        sns.lineplot(
-            frame,
-            x="n_samples",
-            y=name,
-            hue="function",
-            style="function",
-            markers=True,
-            dashes=False,
-            errorbar=interval,
-            ax=ax,
-        )
-        ax.set(xscale="log", xlabel="number of samples $N$", ylabel=SCORES[name])
-        ax.set_xticks(sizes := frame["n_samples"].unique(), sizes, rotation=45)
-        ax.minorticks_off()
+    figure, axes = new_figure(2, 3, sharex=True, sharey="col")
+    for row, (equal, part) in zip(axes, frame.groupby("equal"), strict=True):
+        for ax, name in zip(row, SCORES, strict=True):
+            sns.lineplot(
+                part,
+                x="n_samples",
+                y=name,
+                hue="function",
+                style="function",
+                markers=True,
+                dashes=False,
+                errorbar=interval,
+                ax=ax,
+            )
+            ax.set(xscale="log", xlabel="number of samples $N$", ylabel=SCORES[name])
+            ax.set_title(f"equal {equal}")
+            ax.set_xticks(sizes := frame["n_samples"].unique(), sizes, rotation=45)
+            ax.minorticks_off()
     return figure
 
 

@@ -27,6 +27,7 @@ from sklearn_toydnn._training import programs, resident_memory
 from ._study import new_figure
 
 TITLE = "Speed: DNNClassifier and its peers"
+ALT = "Each measure over what it is to reach, a dot per turn."
 FULL = {"repeats": 7, "memory_fits": 5000}
 QUICK = {"repeats": 5, "memory_fits": 2000}
 N_JOBS = 1  # what else runs here would be measured too

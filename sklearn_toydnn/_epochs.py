@@ -4,23 +4,31 @@ Watchers have two methods: ``begin()`` is called before an epoch, ``end(weights,
 logs)`` after it, and tells whether training is to stop.
 """
 
+from collections import defaultdict
+from numbers import Real
+
 import numpy as np
+from sklearn.utils.validation import _num_samples
 
 from ._tensorflow import keras
 from ._training import HISTORY
 
 
 class EarlyStopping:
-    """Stop where validation accuracy no longer rises, as ``MLPClassifier`` does.
+    """Stop where the validation score no longer rises, as ``SGDClassifier`` does.
 
     Unlike Keras' callback of this name it needs no Keras model, and what it takes
     for the best epoch is the best, not the last to be better by `tol`.
+
+    `score` returns the score of weights; without it, it is the accuracy. `start`
+    are weights to do better than.
     """
 
-    def __init__(self, n_iter_no_change, tol):
+    def __init__(self, n_iter_no_change, tol, score=None, start=None):
         self._n_iter_no_change, self._tol = n_iter_no_change, tol
-        self._n_unimproved, self._best = 0, -np.inf
-        self.best_weights = None
+        self._score, self._n_unimproved = score, 0
+        self.best_weights = start
+        self._best = -np.inf if start is None else score(start)
 
     @property
     def converged(self):
@@ -32,7 +40,7 @@ class EarlyStopping:
 
     def end(self, weights, logs):
         """Compare the epoch with the best so far."""
-        score = logs["val_accuracy"]
+        score = self._score(weights) if self._score else logs["val_accuracy"]
         improved = score >= self._best + self._tol
         self._n_unimproved = 0 if improved else self._n_unimproved + 1
         if score > self._best:
@@ -45,6 +53,9 @@ class FitTasks:
 
     def __init__(self, estimator, X, y, sample_weight):
         self._estimator = estimator
+        self._history = defaultdict(list)
+        if isinstance(sample_weight, Real):
+            sample_weight = np.full(_num_samples(X), sample_weight)
         metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
         self._about = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
         self._fit = estimator._init_callback_context(max_subtasks=estimator.epochs)
@@ -57,6 +68,8 @@ class FitTasks:
 
     def end(self, weights, logs):
         """Close the epoch's task; return whether a callback asks to stop."""
+        for name, value in logs.items():
+            self._history[name].append(value)
         return self._end(self._epoch, weights)
 
     def end_fit(self):
@@ -64,15 +77,23 @@ class FitTasks:
         self._end(self._fit, self._estimator._get_weights())
 
     def _end(self, task, weights):
-        fitted = {"coefs_": weights[::2], "intercepts_": weights[1::2]}
+        fitted = {
+            "coefs_": weights[::2],
+            "intercepts_": weights[1::2],
+            "history_": {name: [*values] for name, values in self._history.items()},
+            "n_iter_": len(self._history["loss"]),
+        }
         return task.call_on_fit_task_end(
             **self._about, reconstruction_attributes=fitted
         )
 
 
-class Watching(keras.callbacks.Callback):
-    """Call the watchers from where Keras' callbacks are called."""
+def watching(watchers):
+    """Return Keras callbacks, one or none, that call the watchers."""
+    return [_Watching(watchers)] if watchers else []
 
+
+class _Watching(keras.callbacks.Callback):
     def __init__(self, watchers):
         super().__init__()
         self._watchers = watchers

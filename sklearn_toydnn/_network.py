@@ -148,7 +148,9 @@ def n_steps(optimizer):
 
 def loss_class(loss, dtype):
     """Return the class of a loss, or an instance that is or wraps what is given."""
-    if isinstance(loss, type) and issubclass(loss, keras.Loss):
+    if isinstance(loss, type):
+        if not issubclass(loss, keras.Loss):
+            raise ValueError(f"{loss} is no class of losses")
         return loss
     loss = keras.losses.get(loss)
     if isinstance(loss, keras.Loss):

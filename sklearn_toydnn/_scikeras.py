@@ -13,6 +13,7 @@ Keras look for.
 from ._tensorflow import keras  # before scikeras, whose import is not quiet
 
 # isort: split
+from abc import ABCMeta
 from contextlib import contextmanager
 from copy import deepcopy
 from inspect import Parameter, isclass, signature
@@ -23,6 +24,7 @@ from scikeras import wrappers
 from scikeras._utils import route_params, unflatten_params
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import (
     _check_partial_fit_first_call,
@@ -48,8 +50,11 @@ def _sklearn_tags(self):
 wrappers.BaseWrapper.__sklearn_tags__ = _sklearn_tags
 
 
-class _AsSklearnAsks(type):
-    """Order the bases, and describe the constructor, as scikit-learn asks."""
+class _AsSklearnAsks(ABCMeta):
+    """Order the bases, and describe the constructor, as scikit-learn asks.
+
+    (An ``ABCMeta`` so that subclasses may have abstract bases too.)
+    """
 
     def mro(cls):
         """Put the mixin before what it modifies."""
@@ -82,10 +87,24 @@ class KerasClassifier(
 
     # ---- parameters
 
-    def _get_param_names(self):
-        """List the constructor's parameters, then the routed names in use."""
-        named = super(wrappers.BaseWrapper, type(self))._get_param_names()
-        return [*named, *sorted(name for name in vars(self) if "__" in name[1:])]
+    _get_param_names = vars(BaseEstimator)["_get_param_names"]
+
+    def get_params(self, deep=True):
+        """Return the parameters, routed ones like ``optimizer__learning_rate`` too.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            For scikit-learn's convention; no parameter is an estimator.
+
+        Returns
+        -------
+        params : dict
+            Values by name.
+        """
+        routed = sorted(name for name in vars(self) if name.startswith(_ROUTES))
+        named = BaseEstimator.get_params(self, deep)
+        return named | {name: getattr(self, name) for name in routed}
 
     def _set_routed(self, params, error):
         """Set parameters like ``optimizer__learning_rate``, or raise `error`."""
@@ -119,7 +138,7 @@ class KerasClassifier(
         """
         named = {name: value for name, value in params.items() if "__" not in name}
         routed = {name: value for name, value in params.items() if "__" in name}
-        unknown = set(named) - set(self._get_param_names())
+        unknown = set(named) - set(self.get_params())
         self._set_routed(dict.fromkeys(unknown) | routed, ValueError)
         return BaseEstimator.set_params(self, **named)
 
@@ -160,6 +179,8 @@ class KerasClassifier(
         """Return the weights times the class weights as an array, or None."""
         if sample_weight is None and self.class_weight is None:
             return None
+        if isinstance(self.class_weight, dict):
+            self._check_class_weight()
         if not isinstance(sample_weight, Real | None):
             n_weights = _num_samples(sample_weight)
             if n_weights != len(X):
@@ -175,6 +196,15 @@ class KerasClassifier(
         if not sample_weight.any():
             raise ValueError("sample_weight and class_weight leave no row any weight.")
         return sample_weight.astype(X.dtype)
+
+    def _check_class_weight(self):
+        for weight in self.class_weight.values():
+            if not isinstance(weight, Real) or not 0 <= weight < np.inf:
+                raise InvalidParameterError(
+                    f"The 'class_weight' parameter of {type(self).__name__} must give "
+                    "each class a finite number that is not negative. Got "
+                    f"{self.class_weight!r} instead."
+                )
 
     def _initialize(self, X, y):
         """Check the data and start anew from it."""
@@ -258,6 +288,9 @@ class KerasClassifier(
 
     def _take_callbacks(self):
         """Return the callbacks of one fit: instances of classes, copies of others."""
+        routed = [name for name in vars(self) if name.startswith("callbacks__")]
+        if routed and not self.callbacks:
+            raise ValueError(f"{', '.join(routed)}: there are no callbacks to take it.")
         try:
             self._initialize_callbacks()
         except TypeError as error:

@@ -10,6 +10,7 @@ from numbers import Real
 import numpy as np
 import pandas as pd
 from imblearn.base import BaseSampler
+from pandas.api.types import is_float_dtype
 from sklearn.base import (
     BaseEstimator,
     OneToOneFeatureMixin,
@@ -189,7 +190,8 @@ class GaussianAugmenter(BaseSampler):
 
     A scaler belongs after this step, also for the sake of ``X_val``: a pipeline's
     `transform_input` cannot take points past a sampler that has another
-    transformer before it. Sample weights cannot be taken past a step that adds
+    transformer before it; imbalanced-learn's error is "This 'Pipeline' has no
+    attribute 'transform'". Sample weights cannot be taken past a step that adds
     rows at all.
 
     A copy close to the boundary may land on its other side with the wrong
@@ -266,21 +268,20 @@ class GaussianAugmenter(BaseSampler):
         ValueError
             If the data are not valid training data.
         """
-        if is_polars_df(X):
-            return self._fit_resample_polars(X, y)
-        if isinstance(X, pd.DataFrame):
+        # imbalanced-learn takes every frame for one of pandas.
+        polars_X, polars_y = is_polars_df(X), is_polars_df_or_series(y)
+        points = pd.DataFrame(X.to_numpy(), columns=X.columns) if polars_X else X
+        if isinstance(points, pd.DataFrame):
             # It comes back as it came: with whole numbers, the noise would be cut off.
-            whole = [name for name, dtype in X.dtypes.items() if dtype.kind in "biu"]
-            X = X.astype(dict.fromkeys(whole, float))
-        return super().fit_resample(X, y)
-
-    def _fit_resample_polars(self, X, y):
-        """Resample by way of pandas: imbalanced-learn knows no other frames."""
-        frame = pd.DataFrame(X.to_numpy(), columns=X.columns)
-        X_new, y_new = self.fit_resample(frame, np.asarray(y))
-        if is_polars_df_or_series(y):
-            y_new = type(y)(y.name, y_new, dtype=y.dtype)
-        return type(X)(X_new.to_numpy(), schema=X.columns), y_new
+            columns = points.dtypes.items()
+            other = [name for name, dtype in columns if not is_float_dtype(dtype)]
+            points = points.astype(dict.fromkeys(other, float))
+        X_new, y_new = super().fit_resample(points, y.to_numpy() if polars_y else y)
+        if polars_X:
+            X_new = type(X)(X_new.to_numpy(), schema=X.columns)
+        if polars_y:
+            y_new = y[self.sample_indices_]
+        return X_new, y_new
 
     def _fit_resample(self, X, y):
         n_samples = X.shape[0]

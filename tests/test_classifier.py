@@ -2,6 +2,7 @@
 
 import pickle
 import random
+from abc import ABC
 
 import numpy as np
 import pytest
@@ -296,6 +297,24 @@ def test_is_a_scikeras_classifier_with_named_parameters():
     }
 
 
+class Subclass(DNNClassifier, ABC):
+    def __init__(self, depth=2, epochs=2, random_state=0):
+        super().__init__((5,) * depth, epochs=epochs, random_state=random_state)
+        self.depth = depth
+
+    def fit(self, X, y):
+        self.__seen = len(X)
+        return super().fit(X, y)
+
+
+def test_a_subclass_has_its_own_parameters(data):
+    clf = Subclass(depth=3).fit(*data)
+    assert set(clf.get_params()) == {"depth", "epochs", "random_state"}
+    assert clone(clf).set_params(epochs=1).get_params()["depth"] == 3
+    assert len(clf.coefs_) == 4
+    assert "depth" in Subclass._get_param_names()
+
+
 def test_routed_parameters_arrive(data):
     clf = small(optimizer__learning_rate=0.125, loss__label_smoothing=0.5).fit(*data)
     assert float(clf.model_.optimizer.learning_rate.numpy()) == 0.125
@@ -379,6 +398,7 @@ def test_pipeline_scales_validation_points_with_the_training_scaler(augment):
         ({"optimizer": "Adamant"}, "'optimizer' parameter"),
         ({"optimizer": dict}, "'optimizer' parameter"),
         ({"loss": "crossed"}, "'loss' parameter"),
+        ({"loss": dict}, "'loss' parameter"),
         ({"loss": "sparse_categorical_crossentropy"}, "compares one output per class"),
         ({"batch_size": 0}, "'batch_size' parameter"),
         ({"epochs": 0}, "'epochs' parameter"),
@@ -389,6 +409,14 @@ def test_pipeline_scales_validation_points_with_the_training_scaler(augment):
         ),
         ({"shuffle": "yes"}, "'shuffle' parameter"),
         ({"class_weight": "even"}, "'class_weight' parameter"),
+        ({"class_weight": {0: -1.0, 1: 1.0}}, "'class_weight' parameter"),
+        ({"class_weight": {0: np.nan, 1: 1.0}}, "'class_weight' parameter"),
+        ({"class_weight": {0: "a", 1: 1.0}}, "'class_weight' parameter"),
+        ({"early_stopping": 3}, "'early_stopping' parameter"),
+        ({"validation_fraction": 0.0}, "'validation_fraction' parameter"),
+        ({"n_iter_no_change": 0}, "'n_iter_no_change' parameter"),
+        ({"tol": -1.0}, "'tol' parameter"),
+        ({"callbacks__patience": 3}, "callbacks__patience: there are no callbacks"),
         ({"warm_start": 3}, "'warm_start' parameter"),
         ({"callbacks": 3}, "'callbacks' parameter"),
         ({"callbacks": [3]}, "callbacks=\\[3\\]"),

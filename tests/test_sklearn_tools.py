@@ -3,6 +3,7 @@
 import pickle
 import subprocess
 import sys
+from warnings import catch_warnings
 
 import cloudpickle
 import joblib
@@ -22,11 +23,13 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.inspection import DecisionBoundaryDisplay, permutation_importance
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, balanced_accuracy_score
 from sklearn.model_selection import (
     GridSearchCV,
     HalvingGridSearchCV,
     LearningCurveDisplay,
     ValidationCurveDisplay,
+    cross_validate,
 )
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -34,6 +37,7 @@ from sklearn.utils import estimator_html_repr
 
 from sklearn_toydnn import DNNClassifier, GaussianAugmenter, GaussianNoise
 from sklearn_toydnn._tensorflow import keras
+from sklearn_toydnn._training import Program
 
 
 @pytest.fixture(scope="module")
@@ -115,27 +119,51 @@ def test_set_output(container, data):
         assert list(jittered.columns) == ["a", "b"]
 
 
-def test_the_augmenter_returns_what_it_is_given(data):
+@pytest.mark.parametrize("module", [pd, pl], ids=["pandas", "polars"])
+def test_the_augmenter_returns_what_it_is_given(module, data):
     X, y = data
     augmenter = GaussianAugmenter(0.5, random_state=0)
     X_new, y_new = augmenter.fit_resample(X, y)
-    for frame, series in [
-        (pd.DataFrame({"a": X[:, 0], "b": X[:, 1]}), pd.Series(y, name="label")),
-        (pl.DataFrame({"a": X[:, 0], "b": X[:, 1]}), pl.Series("label", y)),
-    ]:
-        new, labels = augmenter.fit_resample(frame, series)
+    frame = module.DataFrame({"a": X[:, 0], "b": X[:, 1]})
+    table = module.DataFrame({"label": y})
+    for labels in [table["label"], y.tolist(), y]:
+        new, new_labels = augmenter.fit_resample(frame, labels)
         assert type(new) is type(frame) and list(new.columns) == ["a", "b"]
-        assert type(labels) is type(series) and labels.name == "label"
+        assert type(new_labels) is type(labels)
+        assert getattr(new_labels, "name", "label") == "label"
         np.testing.assert_array_equal(new, X_new)
-        np.testing.assert_array_equal(labels, y_new)
+        np.testing.assert_array_equal(new_labels, y_new)
+    new, new_labels = augmenter.fit_resample(X, table["label"])
+    assert type(new) is np.ndarray and type(new_labels) is module.Series
+    new, new_labels = augmenter.fit_resample(frame, table)
+    assert type(new_labels) is type(table)
+    np.testing.assert_array_equal(new_labels["label"], y_new)
 
 
-@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pd.DataFrame({"a": [1, 2, 3, 4], "b": [0, 0, 1, 1]}),
+        pd.DataFrame({"a": pd.Categorical([1, 2, 3, 4]), "b": [True, False] * 2}),
+        pd.DataFrame({"a": ["1", "2", "3", "4"], "b": pd.array([0, 0, 1, 1], "Int64")}),
+        pl.DataFrame({"a": [1, 2, 3, 4], "b": [0, 0, 1, 1]}),
+    ],
+    ids=["int", "categories", "text", "polars"],
+)
 def test_noise_on_whole_numbers_is_not_cut_off(frame):
-    named = frame({"a": [1, 2, 3, 4], "b": [0, 0, 1, 1]})
-    new, _ = GaussianAugmenter(1.0, random_state=0).fit_resample(named, [0, 1, 0, 1])
-    copies = np.asarray(new)[4:]
-    assert (copies != np.round(copies)).all()
+    new, _ = GaussianAugmenter(1.0, random_state=0).fit_resample(frame, [0, 1, 0, 1])
+    np.testing.assert_array_equal(np.asarray(new)[:4, 0].astype(float), [1, 2, 3, 4])
+    copies = np.asarray(new)[4:].astype(float)
+    assert np.isfinite(copies).all() and (copies != np.round(copies)).all()
+
+
+def test_names_of_validation_points_are_checked(data):
+    X, y = data
+    named = pd.DataFrame(X, columns=["a", "b"])
+    for names in (["b", "a"], ["c", "d"]):
+        with pytest.raises(ValueError, match="(?s)X_val does not have the features of"):
+            learner().fit(named, y, X_val=named.set_axis(names, axis=1), y_val=y)
+    learner(epochs=1).fit(named, y, X_val=named, y_val=y)
 
 
 @pytest.mark.parametrize(
@@ -276,16 +304,77 @@ def test_a_failing_callback_is_torn_down_and_loses_nothing(data):
     np.testing.assert_array_equal(clf.predict_proba(data[0]), proba)
 
 
-def test_a_progress_bar_shows_epochs(data, capsys):
+def test_a_progress_bar_shows_epochs(data, monkeypatch, capsys):
+    told = []
+    end = ProgressBar.on_fit_task_end
+
+    def recording(self, estimator, context):
+        told.append((type(estimator).__name__, context.task_name))
+        end(self, estimator, context)
+
+    monkeypatch.setattr(ProgressBar, "on_fit_task_end", recording)
     learner(epochs=2).set_callbacks(ProgressBar()).fit(*data)
-    assert "DNNClassifier - fit" in capsys.readouterr().out
+    assert told == [("DNNClassifier", "epoch")] * 2 + [("DNNClassifier", "fit")]
     net = make_pipeline(StandardScaler(), learner(epochs=2))
-    for depth, shown in [(0, False), (1, False), (2, True)]:
+    for depth, epochs in [(0, 0), (1, 0), (2, 1 + 1 + 2 + 2 + 2)]:
+        told.clear()
+        capsys.readouterr()
         search = GridSearchCV(net, {"dnnclassifier__epochs": [1, 2]}, cv=2)
         search.set_callbacks(ProgressBar(max_propagation_depth=depth)).fit(*data)
+        # The better of the two is trained again: one epoch or two.
+        assert told.count(("DNNClassifier", "epoch")) in {epochs, max(0, epochs - 1)}
         out = capsys.readouterr().out
         assert "GridSearchCV - fit" in out
-        assert ("DNNClassifier" in out) == shown
+        assert ("DNNClassifier - fit" in out) == (epochs > 0)
+
+
+def test_callbacks_hear_from_worker_processes(data, capsys):
+    net = learner(epochs=2)
+    search = GridSearchCV(net, {"dropout_rate": [0.1, 0.2]}, cv=2, n_jobs=2)
+    search.set_callbacks(ProgressBar()).fit(*data)
+    assert capsys.readouterr().out.count("DNNClassifier - fit") == 5
+    monitor = ScoringMonitor(scoring="accuracy")
+    cross_validate(net.set_callbacks(monitor), *data, cv=2, n_jobs=2)
+    scores = [log.data_as_pandas for log in monitor.get_logs(select="all")]
+    assert [(log["task_name"] == "epoch").sum() for log in scores] == [2, 2]
+
+
+def test_callbacks_get_weights_and_history(data):
+    X, y = data
+    weight = np.where(y == 1, 3.0, 1.0)
+    for given in (weight, 2.0):
+        monitor = ScoringMonitor(scoring="accuracy")
+        clf = learner(epochs=3).set_callbacks(monitor).fit(X, y, given)
+        log = monitor.get_logs().data_as_pandas
+        expected = accuracy_score(y, clf.predict(X), sample_weight=given * np.ones(200))
+        assert log["accuracy"].iloc[-1] == pytest.approx(expected)
+
+    lengths = []
+
+    class Lengths(Record):
+        def on_fit_task_end(self, estimator, context, *, fitted_estimator):
+            lengths.append(len(fitted_estimator.history_["loss"]))
+            assert fitted_estimator.n_iter_ == lengths[-1]
+
+    clf.set_callbacks(Lengths()).fit(X, y)
+    assert lengths == [1, 2, 3, 3]
+
+
+def test_without_callbacks_all_epochs_are_one_call(data, monkeypatch):
+    calls = []
+    with_data = Program.with_data
+
+    def counting(*args):
+        def train(weights, state, epochs):
+            calls.append(len(epochs))
+            return trained(weights, state, epochs)
+
+        trained = with_data(*args)
+        return train
+
+    monkeypatch.setattr(Program, "with_data", counting)
+    learner().fit(*data)
+    assert calls[-1:] == [30] and set(calls) <= {0, 30}  # 0: a new program's warm-up
 
 
 def test_a_scoring_monitor_records_a_score_per_epoch(data):
@@ -325,29 +414,77 @@ def test_early_stopping_keeps_the_best_epoch(params, data):
     np.testing.assert_array_equal(clf.model_.get_weights()[0], until.coefs_[0])
 
 
-def test_early_stopping_waits_for_so_many_epochs(data):
-    scores = learner(**STOPPING).fit(*data).history_["val_accuracy"]
-    *before, last = range(len(scores) - 4)
-    assert scores[last] < max([scores[i] for i in before]) + 1e-4
-    assert max(scores[last:]) < max(scores[:last]) + 1e-4
-    patient = learner(**STOPPING | {"n_iter_no_change": 20}).fit(*data)
-    assert patient.n_iter_ > len(scores)
-    with pytest.warns(ConvergenceWarning):
-        demanding = learner(**STOPPING | {"tol": 0.0, "epochs": 40}).fit(*data)
-    assert demanding.n_iter_ == 40
+def n_expected(scores, patience, tol):
+    """Return after how many epochs scores like these end training."""
+    waited, best = 0, -np.inf
+    for n, score in enumerate(scores, start=1):
+        waited = 0 if score >= best + tol else waited + 1
+        best = max(best, score)
+        if waited == patience:
+            return n
+    return len(scores)
 
 
-def test_early_stopping_holds_out_a_share_of_each_class(data):
+@pytest.mark.parametrize("patience, tol", [(1, 1e-4), (5, 1e-4), (5, 0.2), (5, 0.0)])
+def test_early_stopping_waits_for_so_many_epochs(patience, tol, data):
+    X, y = data
+    all_scores = learner(epochs=60).fit(X, y, X_val=X[:70], y_val=y[:70])
+    expected = n_expected(all_scores.history_["val_accuracy"], patience, tol)
+    params = {"n_iter_no_change": patience, "tol": tol, "epochs": 60}
+    clf = learner(**STOPPING | params)
+    with catch_warnings(action="ignore", category=ConvergenceWarning):
+        clf.fit(X, y, X_val=X[:70], y_val=y[:70])
+    assert clf.n_iter_ == expected
+
+
+@pytest.mark.parametrize("fraction", [0.1, 0.3])
+def test_early_stopping_holds_out_a_share_of_each_class(fraction, data):
     X, _ = data
     y = np.where(np.arange(len(X)) < 20, "rare", "common")
-    clf = learner(**STOPPING, validation_fraction=0.1).fit(X, y)
-    step = 1 / (0.1 * len(X))
-    scores = np.array(clf.history_["val_accuracy"]) / step
-    np.testing.assert_allclose(scores, np.round(scores), atol=1e-4)
-    with pytest.raises(ValueError, match="validation_fraction=0.1 of 20 samples"):
-        y[:] = "common"
-        y[0] = "rare"
-        clf.fit(X[:20], y[:20])
+    clf = learner(**STOPPING, validation_fraction=fraction).fit(X, y)
+    codes = (y == "rare").astype(float)[:, None]
+    held = clf._split(X.astype(np.float32), codes, None, None, None)[1]
+    assert len(held[0]) == fraction * 200
+    assert held[1].sum() == fraction * 20
+    few = np.where(np.arange(20) == 0, "rare", "common")
+    with pytest.raises(ValueError, match=f"validation_fraction={fraction} of 20 samp"):
+        clf.fit(X[:20], few)
+
+
+def test_early_stopping_uses_the_validation_points_there_are(data):
+    X, y = data
+    split = learner(**STOPPING, validation_split=0.35).fit(X, y)
+    given = learner(**STOPPING).fit(X[:130], y[:130], X_val=X[130:], y_val=y[130:])
+    np.testing.assert_array_equal(split.coefs_[0], given.coefs_[0])
+
+
+@pytest.mark.parametrize("how", ["class_weight", "sample_weight", "X_val"])
+def test_early_stopping_counts_points_by_their_weights(how):
+    generator = np.random.RandomState(3)
+    y = (generator.uniform(size=1000) < 0.05).astype(int)
+    X = generator.normal(size=(1000, 2)) + 1.5 * y[:, None]
+    balanced = {"class_weight": "balanced"} if how != "sample_weight" else {}
+    fit = {"sample_weight": np.where(y, 19.0, 1.0)} if how == "sample_weight" else {}
+    if how == "X_val":
+        fit = {"X_val": X[:300], "y_val": y[:300]}
+    clf = learner(**STOPPING, **balanced, optimizer__learning_rate=0.001)
+    clf.fit(X, y, **fit)
+    assert balanced_accuracy_score(y, clf.predict(X)) > 0.75
+    if how == "X_val":
+        score = balanced_accuracy_score(y[:300], clf.predict(X[:300]))
+        until = clf.history_["val_accuracy"]
+        assert clf.n_iter_ == len(until) and score > 0.75
+
+
+def test_early_stopping_does_not_go_back_when_going_on(data):
+    X, y = data
+    noisy = np.where(np.random.default_rng(1).uniform(size=len(y)) < 0.2, 1 - y, y)
+    clf = learner(**STOPPING | {"n_iter_no_change": 1}, warm_start=True)
+    scores = []
+    for _ in range(6):
+        clf.fit(X, noisy, X_val=X[:70], y_val=y[:70])
+        scores.append(clf.score(X[:70], y[:70]))
+    assert scores == sorted(scores)
 
 
 def test_early_stopping_warns_where_it_has_not_converged(data):

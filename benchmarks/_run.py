@@ -1,0 +1,247 @@
+"""How studies run: in processes or on a cluster, kept as they go, written whole."""
+
+import os
+import shutil
+import textwrap
+import time
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from importlib import import_module
+from pathlib import Path
+from types import SimpleNamespace
+
+import joblib
+import pandas as pd
+import seaborn as sns
+from joblib import Parallel, delayed, parallel_config
+from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from sklearn import config_context
+
+from sklearn_toydnn import _memory
+
+RESTARTS = 10  # of a study whose worker processes die
+
+
+def run(names, *, quick, output, n_jobs=1, dask=None, fresh=False):
+    """Run studies, and before them what they need: CSV, picture and printed table.
+
+    Returns what came of each: its frame, its settings and the seconds it took.
+    """
+    kept = output / "memory"
+    if fresh:
+        shutil.rmtree(kept, ignore_errors=True)
+    studies = _with_needs(names)
+    done = {}
+    with _workers(n_jobs, dask), _Bars(studies.values(), quick) as bars:
+        for name, study in studies.items():
+            start = time.perf_counter()
+            settings = settings_of(study, quick)
+            frames = [done[needed].frame for needed in getattr(study, "NEEDS", [])]
+            if hasattr(study, "judge"):
+                frame = study.judge(*frames, **settings)
+            else:
+                tasks = list(study.tasks(*frames, **settings))
+                parts = bars.track(study, _measure_all(study, tasks, kept), len(tasks))
+                frame = pd.concat(parts, ignore_index=True)
+            frame.insert(0, "run", "quick" if quick else "full")
+            done[name] = SimpleNamespace(
+                study=study,
+                frame=frame,
+                settings=settings,
+                seconds=time.perf_counter() - start,
+            )
+            _write(name, study, frame, quick, output)
+            if dask is None:
+                # Nothing else gives back the memory that compiled programs hold.
+                get_reusable_executor().shutdown(wait=True)
+    return done
+
+
+def settings_of(study, quick):
+    """Return what a study is run with."""
+    return study.QUICK if quick else study.FULL
+
+
+def _with_needs(names):
+    """Import the studies, before each what it needs."""
+    studies = {}
+    for name in names:
+        study = import_module(f"benchmarks.{name}")
+        studies |= _with_needs(getattr(study, "NEEDS", [])) | {name: study}
+    return studies
+
+
+# ---- where and how tasks are measured
+
+
+@contextmanager
+def _workers(n_jobs, dask):
+    """Have joblib use processes of this machine or, by its address, a cluster."""
+    if dask is None:
+        with parallel_config("loky", n_jobs=n_jobs):
+            yield
+        return
+    from distributed import Client
+
+    with Client(dask), parallel_config("dask", n_jobs=-1):
+        yield
+
+
+def _measure_all(study, tasks, kept):
+    """Yield each task's frame; where a worker dies, start again with what is left."""
+    name, n_done, restarts = study.__name__, 0, 0
+    while n_done < len(tasks):
+        parallel = Parallel(
+            return_as="generator",
+            n_jobs=getattr(study, "N_JOBS", None),
+            batch_size=1,
+        )
+        try:
+            for frame in parallel(
+                delayed(_measure)(name, task, str(kept)) for task in tasks[n_done:]
+            ):
+                n_done += 1
+                yield frame
+        except _lost_workers() as error:
+            restarts += 1
+            if restarts > RESTARTS:
+                raise
+            print(
+                f"Lost a worker ({type(error).__name__}): starting again.", flush=True
+            )
+
+
+def _lost_workers():
+    """List the errors that tell of a worker that died, here or on a cluster."""
+    errors = [TerminatedWorkerError]
+    with suppress(ImportError):
+        from distributed import FutureCancelledError, KilledWorker
+
+        errors += [FutureCancelledError, KilledWorker]
+    return tuple(errors)
+
+
+def _measure(name, task, kept):
+    """Measure a task, or take what was measured from where it is kept."""
+    with config_context(enable_metadata_routing=True):
+        study = import_module(name)
+        if not hasattr(study, "work"):  # nothing is trained that could be kept
+            return study.measure(**task)
+        piece = joblib.Memory(kept, verbose=0).cache(_piece, ignore=["kept"])
+        return piece(name, task, _code(), kept)
+
+
+def _piece(name, task, code, kept):
+    return import_module(name).measure(**task, memory=kept)
+
+
+@lru_cache
+def _code():
+    """Hash what computes a piece, once a process."""
+    source = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
+    return joblib.hash([*source, _memory._code()])
+
+
+# ---- how far it is
+
+
+class _Bars:
+    """Bars for the whole and for the study; in a log file, a line a minute."""
+
+    def __init__(self, studies, quick):
+        console = Console()
+        self._seen = console.is_terminal
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not self._seen,
+            transient=True,
+            speed_estimate_period=600,
+        )
+        self._work = {
+            study: study.work(**settings_of(study, quick))
+            for study in studies
+            if hasattr(study, "work")
+        }
+        self._whole = self._bars.add_task("all", total=sum(self._work.values()) or 1)
+        self._last_line = time.monotonic()
+
+    def __enter__(self):
+        self._bars.start()
+        return self
+
+    def __exit__(self, *error):
+        self._bars.stop()
+
+    def track(self, study, parts, n_parts):
+        """Yield the parts of a study's frame, telling of each."""
+        share = self._work.get(study, 0) / n_parts
+        bar = self._bars.add_task(study.TITLE, total=n_parts)
+        for part in parts:
+            self._bars.advance(bar)
+            self._bars.advance(self._whole, share)
+            if not self._seen and time.monotonic() - self._last_line > 60:
+                self._print_line(bar)
+            yield part
+        self._bars.remove_task(bar)
+
+    def _print_line(self, bar):
+        self._last_line = time.monotonic()
+        tasks = {task.id: task for task in self._bars.tasks}
+        whole, part = tasks[self._whole], tasks[bar]
+        print(
+            f"{time.strftime('%H:%M')} {part.description}: {part.percentage:.0f} %, "
+            f"{_minutes(part)} left; all: {whole.percentage:.0f} %, "
+            f"{_minutes(whole)} left",
+            flush=True,
+        )
+
+
+def _minutes(task):
+    seconds = task.time_remaining
+    return "?" if seconds is None else f"{seconds / 60:.0f} min"
+
+
+# ---- what comes of it
+
+
+def _write(name, study, frame, quick, output):
+    """Write a study's CSV and picture, and print its table."""
+    with whole_file(output / f"{name}.csv") as path:
+        frame.to_csv(path, index=False)
+    sns.set_theme(style="ticks")
+    figure = study.plot(frame)
+    title = f"{study.TITLE}\n{textwrap.fill(describe(study, quick), 100)}"
+    figure.suptitle(title)
+    with whole_file(output / f"{name}.png") as path:
+        figure.savefig(path, format="png", dpi=120)
+    table = study.summary(frame).to_string(index=False, na_rep="")
+    print(f"\n{title}\n{table}\n", flush=True)
+
+
+def describe(study, quick):
+    """Return, in a line, what a study was run with."""
+    kind = "quick run, not the study" if quick else "full run"
+    settings = settings_of(study, quick).items()
+    return f"{kind}: " + "; ".join(f"{name} {_short(v)}" for name, v in settings)
+
+
+def _short(value):
+    return ", ".join(map(str, value)) if isinstance(value, list) else value
+
+
+@contextmanager
+def whole_file(path):
+    """Yield a path to write to, which becomes `path` once it is written whole."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

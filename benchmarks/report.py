@@ -1,0 +1,70 @@
+"""The whole of a run on one page: report.html, for a browser, a phone or a printer."""
+
+import base64
+import inspect
+import os
+import platform
+import textwrap
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from . import claims
+from ._run import describe, whole_file
+
+TITLE = "A study on deep neural networks, run again"
+PACKAGES = ["sklearn-toydnn", "tensorflow", "keras", "scikit-learn", "numpy", "scipy"]
+
+
+def write(done, *, quick, output):
+    """Write the report of what `run` returned, whose pictures lie in `output`."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+    )
+    judged = done["claims"].frame
+    page = environment.get_template("report.html.jinja").render(
+        title=TITLE,
+        quick=quick,
+        date=time.strftime("%Y-%m-%d"),
+        total=sum(part.seconds for part in done.values()),
+        minutes=_minutes,
+        versions=[
+            f"Python {platform.python_version()}",
+            *(f"{name} {version(name)}" for name in PACKAGES),
+        ],
+        cores=os.cpu_count(),
+        verdicts=judged["verdict"].value_counts().to_dict(),
+        claims=judged.to_dict("records"),
+        how=textwrap.dedent(claims.__doc__.partition("\n\n")[2]),
+        studies=[_section(name, part, quick, output) for name, part in done.items()],
+    )
+    with whole_file(output / "report.html") as path:
+        path.write_text(page)
+
+
+def _section(name, part, quick, output):
+    study = part.study
+    table = None
+    if name != "claims":  # at the top, in full
+        table = study.summary(part.frame).to_html(index=False, na_rep="", border=0)
+    picture = (output / f"{name}.png").read_bytes()
+    return {
+        "name": name,
+        "title": study.TITLE,
+        "about": inspect.cleandoc(study.__doc__).partition("\n\n")[2]
+        if name != "claims"
+        else "The claims above, drawn.",
+        "picture": base64.b64encode(picture).decode(),
+        "alt": study.ALT,
+        "table": table,
+        "settings": describe(study, quick),
+        "seconds": part.seconds,
+    }
+
+
+def _minutes(seconds):
+    return f"{seconds / 60:.1f} min"
