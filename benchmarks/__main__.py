@@ -57,6 +57,18 @@ def _folder(text):
     return folder
 
 
+def _scheduler(address):
+    try:
+        from distributed import Client
+
+        with Client(address, timeout=5):
+            return address
+    except (OSError, ValueError, ImportError) as error:
+        raise argparse.ArgumentTypeError(
+            f"no Dask scheduler at {address!r}: {error}"
+        ) from error
+
+
 def main(argv=None):
     """Parse the arguments, check them all, then run the studies in turn."""
     parser = _Parser(prog="python -m benchmarks", description=__doc__)
@@ -79,6 +91,7 @@ def main(argv=None):
     parser.add_argument(
         "--dask",
         metavar="tcp://HOST:PORT",
+        type=_scheduler,
         help="send the fits to this Dask scheduler instead",
     )
     parser.add_argument(

@@ -12,6 +12,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from numpy.linalg import norm
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_toydnn import DNNClassifier, GaussianAugmenter, GaussianNoise
@@ -72,7 +73,7 @@ def measure(noise, std, n_samples, epochs, seed, memory):
     row = {
         "noise": noise,
         "std": std,
-        "weight_norm": np.sqrt(sum((kernel**2).sum() for kernel in net.coefs_)),
+        "weight_norm": float(norm([norm(kernel) for kernel in net.coefs_])),
         "gradient_norm": gradient_norm(net, X_test),
         "test_accuracy": net.score(X_test, data.y[~train]),
         "seed": seed,

@@ -44,13 +44,13 @@ QUICK = {
     "dropout_rate": [0.3],
 }
 PARAMETERS = list(paper.TABLE2_GRID)
+STRUCTURE = ["optimizer", "activation", "output_activation"]
 
 
-def tasks(
-    seeds, n_samples, epochs, folds, initializer, units, dropout_rate, **structure
-):
+def tasks(seeds, n_samples, epochs, folds, initializer, **grid):
     """List the parts of the grid: each structure is compiled in one process only."""
-    for seed, values in product(range(seeds), product(*structure.values())):
+    structures = product(*(grid[name] for name in STRUCTURE))
+    for seed, values in product(range(seeds), structures):
         yield {
             "n_samples": n_samples,
             "epochs": epochs,
@@ -58,11 +58,8 @@ def tasks(
             "seed": seed,
             "grid": {
                 "kernel_initializer": initializer,
-                **{
-                    name: [value] for name, value in zip(structure, values, strict=True)
-                },
-                "units": units,
-                "dropout_rate": dropout_rate,
+                **grid,
+                **{name: [one] for name, one in zip(STRUCTURE, values, strict=True)},
             },
         }
 

@@ -1,33 +1,58 @@
 """Each study on a tiny setting, and the command line."""
 
+import os
+import re
+import signal
 import subprocess
 import sys
+import threading
+import time
+from contextlib import contextmanager
+from html.parser import HTMLParser
 from importlib import import_module
 
 import numpy as np
 import pandas as pd
 import pytest
+from distributed import Client, LocalCluster
+from joblib.externals.loky import reusable_executor
 from matplotlib import image
 
-from benchmarks import paper
+from benchmarks import _run, paper, report, table1_augmentation
 from benchmarks.__main__ import STUDIES, main
-from benchmarks._study import interval, run
+from benchmarks._run import run
+from benchmarks._study import interval
+from sklearn_toydnn import DNNClassifier
 
 TINY = {
     "figure1_datasets": {"seeds": 2, "n_samples": 50},
     "figure2_loss_curves": {"seeds": 2, "n_samples": 50, "epochs": 2},
-    "figure3_sample_size": {"seeds": 2, "sizes": [50, 100], "epochs": 1},
+    "figure3_sample_size": {"seeds": 2, "sizes": [50, 75, 100], "epochs": 1},
     "table1_augmentation": {"seeds": 2, "n_samples": 50, "epochs": 1},
     "table2_grid_search": {
         "seeds": 2,
         "n_samples": 50,
         "epochs": 1,
         "folds": 2,
+        "initializer": ["zeros", "glorot_uniform"],
         "optimizer": ["SGD"],
         "activation": ["sigmoid"],
         "output_activation": ["sigmoid"],
         "units": [5],
-        "dropout_rate": [0.3],
+        "dropout_rate": [0.1, 0.3],
+    },
+    "table2_leaders": {
+        "seeds": 3,
+        "leaders": 2,
+        "n_samples": 50,
+        "epochs": 1,
+        "folds": 2,
+    },
+    "noise_regularization": {
+        "seeds": 2,
+        "stds": [0.0, 1.0],
+        "n_samples": 50,
+        "epochs": 2,
     },
     "table3_initializers": {"seeds": 2, "n_samples": 50, "epochs": 1},
 }
@@ -35,10 +60,21 @@ TINY = {
 ROWS = {
     "figure1_datasets": (2 * 3 * 50, ["function", "seed", "x0", "x1"]),
     "figure2_loss_curves": (2 * 2 * 2, ["seed", "points", "epoch"]),
-    "figure3_sample_size": (2 * 2 * 3, ["seed", "function", "n_samples"]),
+    "figure3_sample_size": (2 * 2 * 3 * 3, ["equal", "seed", "function", "n_samples"]),
     "table1_augmentation": (2 * 7, ["seed", "fraction", "std"]),
-    "table2_grid_search": (2 * 3, ["seed", "function"]),
-    "table3_initializers": (2 * 7, ["seed", "initializer"]),
+    "table2_grid_search": (
+        2 * 3 * 2 * 2,
+        ["seed", "function", "initializer", "dropout_rate"],
+    ),
+    "table2_leaders": (
+        3 * 3 * 2 * 2,
+        ["seed", "function", "initializer", "dropout_rate"],
+    ),
+    "table3_initializers": (
+        2 * (7 + 2 + 2 + 2),
+        ["seed", "function", "activation", "initializer"],
+    ),
+    "noise_regularization": (2 * 2 * 2, ["seed", "noise", "std"]),
 }
 SCORED = ["min_val_loss", "max_val_accuracy", "test_accuracy"]
 MEASURED = {
@@ -47,18 +83,27 @@ MEASURED = {
     "figure3_sample_size": SCORED,
     "table1_augmentation": SCORED,
     "table2_grid_search": ["accuracy", "majority"],
+    "table2_leaders": ["accuracy", "majority"],
+    "noise_regularization": ["weight_norm", "gradient_norm", "test_accuracy"],
     "table3_initializers": SCORED,
 }
 
 
-@pytest.mark.parametrize("name", STUDIES)
-def test_each_study_leaves_its_csv_and_picture(name, tmp_path, monkeypatch, capsys):
-    study = import_module(f"benchmarks.{name}")
-    monkeypatch.setattr(study, "QUICK", TINY[name])
-    run(study, quick=True, output=tmp_path, n_jobs=1)
+@pytest.fixture
+def tiny(monkeypatch):
+    """Make every study's quick run a tiny one."""
+    for name, settings in TINY.items():
+        monkeypatch.setattr(import_module(f"benchmarks.{name}"), "QUICK", settings)
 
-    assert {path.name for path in tmp_path.iterdir()} == {f"{name}.csv", f"{name}.png"}
-    frame = pd.read_csv(tmp_path / f"{name}.csv")
+
+def run_one(name, output, **how):
+    return run([name], quick=True, output=output, **how)[name].frame
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_each_study_leaves_its_csv_and_picture(name, tiny, tmp_path, capsys):
+    frame = run_one(name, tmp_path)
+    pd.testing.assert_frame_equal(frame, pd.read_csv(tmp_path / f"{name}.csv"))
     n_rows, key = ROWS[name]
     assert len(frame) == n_rows and not frame.duplicated(key).any()
     assert (frame["run"] == "quick").all()
@@ -66,33 +111,202 @@ def test_each_study_leaves_its_csv_and_picture(name, tmp_path, monkeypatch, caps
     assert image.imread(tmp_path / f"{name}.png").std() > 0.05
     printed = capsys.readouterr().out
     assert "quick run, not the study" in printed
-    assert "seeds 2" in printed
+    assert f"seeds {TINY[name]['seeds']}" in printed
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
-def test_published_values_stand_beside_ours(tmp_path, monkeypatch):
+def test_published_values_stand_beside_ours(tiny, tmp_path):
     for name, key in [
         ("table1_augmentation", ["fraction", "std"]),
         ("table3_initializers", ["initializer"]),
     ]:
-        study = import_module(f"benchmarks.{name}")
-        monkeypatch.setattr(study, "QUICK", {**TINY[name], "seeds": 1})
-        frame = run(study, quick=True, output=tmp_path, n_jobs=1)
+        frame = run_one(name, tmp_path)
         published = {"table1_augmentation": paper.TABLE1}.get(name, paper.TABLE3)
         ours = frame.dropna(subset="published_loss")[published.columns]
         pd.testing.assert_frame_equal(
-            ours.sort_values(key, ignore_index=True),
+            ours.drop_duplicates().sort_values(key, ignore_index=True),
             published.sort_values(key, ignore_index=True),
         )
+    frame = run_one("table2_grid_search", tmp_path)
+    published = frame.dropna(subset="published_accuracy")
+    assert set(published["initializer"]) == {"zeros"}
+    assert published["published_accuracy"].unique().tolist() == [0.5231, 0.5775]
 
 
-def test_seeds_are_repetitions(tmp_path, monkeypatch):
-    study = import_module("benchmarks.table3_initializers")
-    monkeypatch.setattr(study, "QUICK", TINY["table3_initializers"])
-    frame = run(study, quick=True, output=tmp_path, n_jobs=1)
-    again = run(study, quick=True, output=tmp_path, n_jobs=2)
+def test_seeds_are_repetitions(tiny, tmp_path):
+    frame = run_one("table3_initializers", tmp_path)
+    again = run_one("table3_initializers", tmp_path, n_jobs=2, fresh=True)
     pd.testing.assert_frame_equal(frame, again)
-    by_seed = frame.set_index(["initializer", "seed"])["min_val_loss"].unstack()
+    drawn = frame[frame["initializer"] != "zeros"]
+    by = ["function", "activation", "initializer", "seed"]
+    by_seed = drawn.set_index(by)["min_val_loss"].unstack()
     assert (by_seed[0] != by_seed[1]).all()
+
+
+# ---- what is kept
+
+
+def test_what_is_finished_is_not_done_again(tiny, tmp_path, monkeypatch):
+    frame = run_one("table1_augmentation", tmp_path)
+
+    def train(*args):
+        raise AssertionError("trained")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DNNClassifier, "_train", train)
+        pd.testing.assert_frame_equal(frame, run_one("table1_augmentation", tmp_path))
+        # Also where a study's own code has changed, but not what computes its fits.
+        patch.setattr(_run, "_code", lambda: "another")
+        pd.testing.assert_frame_equal(frame, run_one("table1_augmentation", tmp_path))
+        with pytest.raises(AssertionError, match="trained"):
+            run_one("table1_augmentation", tmp_path, fresh=True)
+    changed = TINY["table1_augmentation"] | {"epochs": 2}
+    monkeypatch.setattr(table1_augmentation, "QUICK", changed)
+    assert (run_one("table1_augmentation", tmp_path)["min_val_loss"] > 0).all()
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from benchmarks import table1_augmentation
+from benchmarks._run import run
+table1_augmentation.QUICK = {"seeds": 6, "n_samples": 50, "epochs": 2}
+if __name__ == "__main__":
+    run(["table1_augmentation"], quick=True, output=Path(sys.argv[1]), n_jobs=2)
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_and_ends_in_the_same_bytes(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(KILLED)
+    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+
+    def start(output):
+        output.mkdir(exist_ok=True)
+        return subprocess.Popen(
+            [sys.executable, script, output],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,  # so that its workers are killed with it
+        )
+
+    assert start(tmp_path / "never").wait() == 0
+    killed = tmp_path / "killed"
+    kept = []
+    while len(kept) < 2:
+        process = start(killed)
+        before = len(list(killed.rglob("output.pkl")))
+        while process.poll() is None and (
+            len(list(killed.rglob("output.pkl"))) < before + 5
+        ):
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+        kept.append(len(list(killed.rglob("output.pkl"))))
+        assert not (killed / "table1_augmentation.csv").exists()
+    assert kept[1] > kept[0] > 0
+    assert start(killed).wait() == 0
+    one, other = (
+        (tmp_path / run / "table1_augmentation.csv").read_bytes()
+        for run in ("never", "killed")
+    )
+    assert one == other
+
+
+@contextmanager
+def killing(pids, kept, n_pieces):
+    """Kill a process of those that `pids` returns once so many outcomes are kept."""
+
+    def kill():
+        while len(list(kept.rglob("output.pkl"))) < n_pieces:
+            time.sleep(0.01)
+        os.kill(pids()[0], signal.SIGKILL)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    yield
+    thread.join()
+
+
+@pytest.fixture
+def some_work(monkeypatch):
+    monkeypatch.setattr(
+        table1_augmentation, "QUICK", {"seeds": 6, "n_samples": 50, "epochs": 2}
+    )
+
+
+@pytest.mark.slow
+def test_a_lost_process_is_no_lost_run(some_work, tmp_path, capsys):
+    def workers():
+        return [*reusable_executor._executor._processes]
+
+    (tmp_path / "lost").mkdir()
+    frame = run_one("table1_augmentation", tmp_path)
+    with killing(workers, tmp_path / "lost", 8):
+        again = run_one("table1_augmentation", tmp_path / "lost", n_jobs=2)
+    pd.testing.assert_frame_equal(frame, again)
+    assert "Lost a worker (TerminatedWorkerError)" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_lost_dask_worker_is_no_lost_run(some_work, tmp_path, capsys):
+    (tmp_path / "lost").mkdir()
+    frame = run_one("table1_augmentation", tmp_path)
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as dask,
+        Client(dask) as client,
+    ):
+        pids = list(client.run(os.getpid).values())
+        with killing(lambda: pids, tmp_path / "lost", 8):
+            again = run_one(
+                "table1_augmentation", tmp_path / "lost", dask=dask.scheduler_address
+            )
+        assert len(pids) == 2
+        assert set(pids) != set(client.run(os.getpid).values())
+    pd.testing.assert_frame_equal(frame, again)
+
+
+# ---- the report
+
+
+class Page(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.images, self.headings, self.links, self._open = [], [], [], None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self._open = tag
+        if tag == "img":
+            self.images.append(attrs)
+        self.links += [attrs[name] for name in ("href", "src") if name in attrs]
+
+    def handle_data(self, data):
+        if self._open in {"h1", "h2"} and data.strip():
+            self.headings.append(data.strip())
+
+
+def test_the_report_is_one_page_with_everything(tiny, tmp_path):
+    done = run(STUDIES, quick=True, output=tmp_path)
+    report.write(done, quick=True, output=tmp_path)
+    text = (tmp_path / "report.html").read_text()
+    page = Page(text)
+    assert page.headings[1] == "What of the paper holds"
+    assert set(page.headings[2:]) == {part.study.TITLE for part in done.values()}
+    assert len(page.images) == len(STUDIES)
+    assert all(len(image["alt"]) > 30 for image in page.images)
+    assert all(link.startswith("data:image/png;base64,") for link in page.links)
+    assert "quick run, not the study" in text
+    for row in done["claims"].frame.to_dict("records"):
+        assert row["claim"].replace("'", "&#39;") in text
+    published = paper.TABLE3["published_loss"].astype(str)
+    assert all(value in text for value in published)
+    assert re.search(r"tensorflow \d+\.\d+", text) and "seeds 2" in text
+
+
+# ---- the study
 
 
 def test_table2_is_the_papers_grid():
@@ -103,7 +317,13 @@ def test_table2_is_the_papers_grid():
         np.prod([len(values) for values in task["grid"].values()]) * task["folds"]
         for task in tasks
     )
-    assert fits == 30_000
+    assert fits * len(paper.MAKERS) == 2 * 30_000  # with either initializer
+    structures = [
+        (*(task["grid"][name][0] for name in study.STRUCTURE), units)
+        for task in tasks
+        for units in task["grid"]["units"]
+    ]
+    assert len(structures) == len(set(structures)) == 400  # each compiled once
 
 
 def test_interval_is_students():
@@ -119,6 +339,7 @@ def test_interval_is_students():
         (["--n-jobs", "0"], "must be a number of processes"),
         (["--n-jobs", "many"], "must be a number of processes"),
         (["--output", "/dev/null/results"], "cannot write to '/dev/null/results'"),
+        (["--dask", "nowhere"], "no Dask scheduler at 'nowhere'"),
     ],
 )
 def test_bad_arguments_are_one_line_and_status_2(arguments, message, capsys):
