@@ -15,7 +15,7 @@ STUDIES = [
     "noise_regularization",
     "claims",
 ]
-APART = ["speed"]  # run when named: about the code, not the paper
+APART = ["speed", "scaling"]  # run when named: about the code, not the paper
 
 
 class _Parser(argparse.ArgumentParser):

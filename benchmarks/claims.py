@@ -133,6 +133,8 @@ def _test(claim, level, power):
 
 def _ttest(differences, alternative="two-sided"):
     """Return SciPy's paired t-test; differences that are all one have no spread."""
+    if len(differences) < 2 or not np.isfinite(differences).all():
+        raise ValueError(f"A claim needs two pairs or more, all finite: {differences}")
     if np.ptp(differences) > 0:
         return stats.ttest_1samp(differences, 0, alternative=alternative)
     mean = differences[0]
@@ -418,6 +420,7 @@ def plot(frame):
     ax.axvline(1, color="black", linewidth=0.8, linestyle=":")
     ax.set_xscale("symlog", linthresh=2)
     ax.set_yticks(range(len(frame)), frame["claim"], fontsize=8)
+    ax.margins(y=0.01)
     ax.invert_yaxis()
     ax.set_xlabel("effect for the claim, in smallest differences worth naming (dotted)")
     figure.legend(loc="outside lower center", ncols=4)

@@ -14,7 +14,7 @@ from ._study import draw, each_seed, interval, make_net, new_figure, summarize
 TITLE = "Fig. 2: loss and accuracy against the epochs (f1)"
 ALT = "Training and validation loss, and accuracy, against the epochs."
 FULL = {"seeds": 30, "n_samples": 2000, "epochs": 100}
-QUICK = {"seeds": 10, "n_samples": 2000, "epochs": 100}
+QUICK = {"seeds": 5, "n_samples": 2000, "epochs": 100}
 
 tasks = each_seed
 

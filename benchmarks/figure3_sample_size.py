@@ -27,7 +27,7 @@ FULL = {
     "sizes": [250, 500, 1000, 2000, 4000, 8000, 16000],
     "epochs": 100,
 }
-QUICK = {"seeds": 5, "sizes": [250, 500, 1000, 2000, 4000], "epochs": 100}
+QUICK = {"seeds": 3, "sizes": [250, 500, 1000, 2000, 4000], "epochs": 100}
 REFERENCE = 4000  # the number of samples whose gradient steps the control gives to all
 
 

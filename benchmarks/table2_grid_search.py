@@ -153,12 +153,15 @@ def plot(frame):
                 ],
                 linestyle="none",
                 errorbar=interval,
-                legend=ax is axes[0][-1],
+                legend=ax is axes[0][0],
                 ax=ax,
             )
             ax.axhline(part["majority"].mean(), color="gray", linestyle=":")
             ax.set_ylabel(f"{function}: mean accuracy" if ax is row[0] else "")
             ax.tick_params(axis="x", rotation=45)
+    handles, labels = axes[0][0].get_legend_handles_labels()
+    axes[0][0].get_legend().remove()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2)
     return figure
 
 

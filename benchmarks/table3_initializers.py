@@ -26,7 +26,7 @@ from ._study import (
 
 TITLE = "Table III: weight initializers (f1)"
 FULL = {"seeds": 30, "n_samples": 4000, "epochs": 100}
-QUICK = {"seeds": 10, "n_samples": 4000, "epochs": 100}
+QUICK = {"seeds": 5, "n_samples": 4000, "epochs": 100}
 
 ALT = (
     "Three panels: minimum validation loss, maximum validation accuracy and test "

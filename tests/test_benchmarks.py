@@ -369,7 +369,7 @@ def test_speed_measures_everything_it_names(tmp_path, monkeypatch):
     data = speed._data
     monkeypatch.setattr(speed, "_data", lambda n=200: data(n if n == 10_000 else 200))
     monkeypatch.setattr(speed, "FULL", {"repeats": 1, "memory_fits": 520})
-    frame = run(speed, quick=False, output=tmp_path, n_jobs=2)
+    frame = run(["speed"], quick=False, output=tmp_path)["speed"].frame
     optional = {"fit: skorch / ours", "fit: JAX / ours"}
     assert set(speed.REACH) - optional <= set(frame["measure"]) <= set(speed.REACH)
     assert np.isfinite(frame["value"]).all()
@@ -377,6 +377,20 @@ def test_speed_measures_everything_it_names(tmp_path, monkeypatch):
     assert table.loc["memory growth, kB per fit", "relation"] == "<="
     assert set(table["holds"]) <= {"yes", "no"}
     assert (tmp_path / "speed.png").is_file()
+
+
+@pytest.mark.slow
+def test_scaling_measures_workers_and_tasks(tmp_path, monkeypatch):
+    from benchmarks import scaling
+
+    monkeypatch.setattr(scaling, "QUICK", {"repeats": 1, "fits": 4, "empty": 20})
+    frame = run_one("scaling", tmp_path)
+    assert set(frame["measure"]) == {
+        scaling.FITS.format(1),
+        scaling.FITS.format(2),
+        scaling.COST,
+    }
+    assert (frame["value"] > 0).all()
 
 
 def test_speed_tells_what_holds_from_what_does_not():

@@ -54,6 +54,12 @@ def test_verdicts(differences, kwargs, verdict):
     assert judged(*differences, **kwargs)["verdict"].startswith(verdict)
 
 
+@pytest.mark.parametrize("differences", [[], [0.1], [0.1, np.nan]])
+def test_claims_without_data_are_errors(differences):
+    with pytest.raises(ValueError, match="two pairs or more, all finite"):
+        judged(np.array(differences))
+
+
 def test_effect_interval_and_p_value_are_scipys():
     differences = np.random.default_rng(0).normal(0.01, 0.02, size=30)
     row = judged(differences)
