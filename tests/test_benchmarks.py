@@ -350,6 +350,7 @@ def test_bad_arguments_are_one_line_and_status_2(arguments, message, capsys):
     assert message in error and error.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_each_script_runs_alone(tmp_path):
     for module in ["benchmarks", "benchmarks.figure1_datasets"]:
         study = ["figure1_datasets"] if module == "benchmarks" else []

@@ -507,42 +507,47 @@ def test_keras_own_early_stopping_works_too(data):
 # ---- persistence
 
 TRUSTED = ["sklearn_toydnn._network.Network", "sklearn_toydnn.classifier.DNNClassifier"]
-WAYS = {
-    "pickle": (pickle.dump, "import pickle; load = pickle.load"),
-    "joblib": (joblib.dump, "import joblib; load = joblib.load"),
-    "cloudpickle": (cloudpickle.dump, "import cloudpickle; load = cloudpickle.load"),
-    "skops": (
-        skops.io.dump,
-        f"import skops.io; load = lambda f: skops.io.load(f, trusted={TRUSTED})",
-    ),
+DUMPS = {
+    "pickle": pickle.dump,
+    "joblib": joblib.dump,
+    "cloudpickle": cloudpickle.dump,
+    "skops": skops.io.dump,
 }
-ELSEWHERE = """
-import sys
-import numpy as np
-{how}
-folder = sys.argv[1]
-X, y = np.load(folder + "/X.npy"), np.load(folder + "/y.npy")
-clf = load(open(folder + "/clf", "rb"))
-np.save(folder + "/proba.npy", clf.predict_proba(X))
-np.save(folder + "/further.npy", clf.partial_fit(X, y).predict_proba(X))
+ELSEWHERE = f"""
+import pickle, sys
+from pathlib import Path
+import cloudpickle, joblib, numpy as np, skops.io
+
+folder = Path(sys.argv[1])
+X, y = np.load(folder / "X.npy"), np.load(folder / "y.npy")
+loads = {{
+    "pickle": pickle.load,
+    "joblib": joblib.load,
+    "cloudpickle": cloudpickle.load,
+    "skops": lambda file: skops.io.load(file, trusted={TRUSTED}),
+}}
+for way, load in loads.items():
+    with open(folder / way, "rb") as file:
+        clf = load(file)
+    np.save(folder / f"{{way}}-proba.npy", clf.predict_proba(X))
+    np.save(folder / f"{{way}}-further.npy", clf.partial_fit(X, y).predict_proba(X))
 """
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_saved_classifiers_go_on_in_another_process(way, data, tmp_path):
+def test_saved_classifiers_go_on_in_another_process(data, tmp_path):
     X, y = data
-    dump, how = WAYS[way]
     clf = learner(epochs=3).fit(X, y)
-    with open(tmp_path / "clf", "wb") as file:
-        dump(clf, file)
+    for way, dump in DUMPS.items():
+        with open(tmp_path / way, "wb") as file:
+            dump(clf, file)
     np.save(tmp_path / "X.npy", X)
     np.save(tmp_path / "y.npy", y)
-    code = ELSEWHERE.format(how=how)
-    subprocess.run([sys.executable, "-c", code, tmp_path], check=True)
-    np.testing.assert_array_equal(np.load(tmp_path / "proba.npy"), clf.predict_proba(X))
-    np.testing.assert_array_equal(
-        np.load(tmp_path / "further.npy"), clf.partial_fit(X, y).predict_proba(X)
-    )
+    subprocess.run([sys.executable, "-c", ELSEWHERE, tmp_path], check=True)
+    proba = clf.predict_proba(X)
+    further = clf.partial_fit(X, y).predict_proba(X)
+    for way in DUMPS:
+        np.testing.assert_array_equal(np.load(tmp_path / f"{way}-proba.npy"), proba)
+        np.testing.assert_array_equal(np.load(tmp_path / f"{way}-further.npy"), further)
 
 
 def test_a_pipeline_is_saved_by_skops(data):
