@@ -103,14 +103,17 @@ def main(argv=None):
     from ._run import run
 
     names = args.studies or STUDIES
-    done = run(
-        names,
-        quick=args.quick,
-        output=args.output,
-        n_jobs=args.n_jobs,
-        dask=args.dask,
-        fresh=args.fresh,
-    )
+    try:
+        done = run(
+            names,
+            quick=args.quick,
+            output=args.output,
+            n_jobs=args.n_jobs,
+            dask=args.dask,
+            fresh=args.fresh,
+        )
+    except KeyboardInterrupt:
+        parser.exit(130, "Interrupted. The same command goes on from here.\n")
     if set(STUDIES) <= set(done):
         report.write(done, quick=args.quick, output=args.output)
 

@@ -1,12 +1,11 @@
 """How studies run: in processes or on a cluster, kept as they go, written whole."""
 
 import os
-import shutil
 import textwrap
 import time
 from contextlib import contextmanager, suppress
-from functools import lru_cache
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,7 +21,17 @@ from sklearn import config_context
 
 from sklearn_toydnn import _memory
 
-RESTARTS = 10  # of a study whose worker processes die
+RESTARTS = 10  # in a row, of a study whose worker processes die
+
+
+def _hash_code():
+    source = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
+    packages = ["scikit-learn", "imbalanced-learn", "pandas", "scipy"]
+    return joblib.hash([*source, _memory.CODE, *map(version, packages)])
+
+
+# What computes a piece. Hashed as it is imported: it may change on disk later.
+CODE = _hash_code()
 
 
 def run(names, *, quick, output, n_jobs=1, dask=None, fresh=False):
@@ -30,9 +39,11 @@ def run(names, *, quick, output, n_jobs=1, dask=None, fresh=False):
 
     Returns what came of each: its frame, its settings and the seconds it took.
     """
+    # Workers may be elsewhere.
+    output = output.resolve()
     kept = output / "memory"
     if fresh:
-        shutil.rmtree(kept, ignore_errors=True)
+        joblib.Memory(kept, verbose=0).clear(warn=False)
     studies = _with_needs(names)
     done = {}
     with _workers(n_jobs, dask), _Bars(studies.values(), quick) as bars:
@@ -94,6 +105,7 @@ def _measure_all(study, tasks, kept):
     """Yield each task's frame; where a worker dies, start again with what is left."""
     name, n_done, restarts = study.__name__, 0, 0
     while n_done < len(tasks):
+        n_before = n_done
         parallel = Parallel(
             return_as="generator",
             n_jobs=getattr(study, "N_JOBS", None),
@@ -101,12 +113,13 @@ def _measure_all(study, tasks, kept):
         )
         try:
             for frame in parallel(
-                delayed(_measure)(name, task, str(kept)) for task in tasks[n_done:]
+                delayed(_measure)(name, task, str(kept), CODE)
+                for task in tasks[n_done:]
             ):
                 n_done += 1
                 yield frame
         except _lost_workers() as error:
-            restarts += 1
+            restarts = restarts + 1 if n_done == n_before else 0
             if restarts > RESTARTS:
                 raise
             print(
@@ -124,25 +137,23 @@ def _lost_workers():
     return tuple(errors)
 
 
-def _measure(name, task, kept):
+def _measure(name, task, kept, code):
     """Measure a task, or take what was measured from where it is kept."""
+    if code != CODE:
+        raise RuntimeError(
+            "A worker has imported other code, or other versions of the packages, than "
+            "this run: restart the workers."
+        )
     with config_context(enable_metadata_routing=True):
         study = import_module(name)
         if not hasattr(study, "work"):  # nothing is trained that could be kept
             return study.measure(**task)
         piece = joblib.Memory(kept, verbose=0).cache(_piece, ignore=["kept"])
-        return piece(name, task, _code(), kept)
+        return piece(name, task, code, kept)
 
 
 def _piece(name, task, code, kept):
     return import_module(name).measure(**task, memory=kept)
-
-
-@lru_cache
-def _code():
-    """Hash what computes a piece, once a process."""
-    source = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
-    return joblib.hash([*source, _memory._code()])
 
 
 # ---- how far it is

@@ -43,7 +43,7 @@ def write(done, *, quick, output):
         studies=[_section(name, part, quick, output) for name, part in done.items()],
     )
     with whole_file(output / "report.html") as path:
-        path.write_text(page)
+        path.write_text(page, encoding="utf-8")
 
 
 def _section(name, part, quick, output):

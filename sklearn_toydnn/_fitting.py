@@ -31,7 +31,7 @@ from ._epochs import (
     train_with_callbacks,
     watching,
 )
-from ._memory import is_of_keras, name_of, recall, warn_not_kept
+from ._memory import is_of_keras, is_plain, name_of, recall, warn_not_kept
 from ._network import OptimizerSpec, loss_key, make_initializer, n_steps
 from ._parameters import ParametrizedClassifier
 from ._training import (
@@ -199,7 +199,8 @@ class TrainedClassifier(ParametrizedClassifier):
             "optimizer of the state": (self._optimizer_text, self._learning_rate),
             "loss": loss_key(loss, self.loss, self._routed("loss", dict)),
             "epochs": (self._epochs_seen, len(epochs)),
-            "stopping": self.early_stopping and (self.n_iter_no_change, self.tol),
+            "stopping": self.early_stopping
+            and (self.n_iter_no_change, self.tol, self.class_weight),
             "seed": self._seed,
             **{name: name_of(getattr(self, name)) for name in _NAMED_IN_MEMORY},
         }
@@ -221,6 +222,10 @@ class TrainedClassifier(ParametrizedClassifier):
         for name, things in used.items():
             if not all(map(is_of_keras, things)):
                 return f"{name} is not by a name of Keras', and may change"
+        configs = {"optimizer": optimizer.config, "loss": loss.get_config()}
+        for name, config in configs.items():
+            if not is_plain(config):
+                return f"{name} has a parameter that is not Keras', and may change"
         return None
 
     def _train(self, points, epochs, optimizer, loss, callbacks, tasks):

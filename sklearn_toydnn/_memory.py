@@ -3,6 +3,7 @@
 import pickle
 import warnings
 from functools import lru_cache
+from numbers import Number
 from pathlib import Path
 
 import joblib
@@ -12,20 +13,21 @@ from sklearn.utils.validation import check_memory
 from ._tensorflow import keras, tf
 
 
-@lru_cache
-def _code():
-    """Hash what computes a fit, once a process."""
+def _hash_code():
     source = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
     return joblib.hash([*source, tf.__version__, keras.__version__, np.__version__])
+
+
+# What computes a fit. Hashed as it is imported: it may change on disk later.
+CODE = _hash_code()
 
 
 def recall(memory, train, text, *arrays):
     """Return what `train` returns, from `memory` if it has it under text and arrays.
 
-    joblib keeps it under the folder's name of :func:`_outcome`, written whole or
-    not at all.
+    joblib keeps what :func:`_outcome` returns, written whole or not at all.
     """
-    key = joblib.hash([_code(), text, *arrays])
+    key = joblib.hash([CODE, text, *arrays])
     kept = check_memory(memory).cache(_outcome, ignore=["train"])(key, train)
     return pickle.loads(kept)
 
@@ -46,9 +48,23 @@ def is_of_keras(thing):
     )
 
 
+def is_plain(config):
+    """Return whether a configuration says everything: values, and Keras' objects."""
+    if isinstance(config, dict):
+        serialized = "class_name" in config
+        return all(map(is_plain, config.values())) and (
+            not serialized or str(config.get("module")).startswith("keras")
+        )
+    if isinstance(config, list | tuple):
+        return all(map(is_plain, config))
+    return config is None or isinstance(config, str | Number | np.generic)
+
+
 def name_of(value):
     """Return what a value is called in every process."""
-    return getattr(value, "__qualname__", value)
+    if hasattr(value, "__qualname__"):
+        return f"{value.__module__}.{value.__qualname__}"
+    return value
 
 
 @lru_cache

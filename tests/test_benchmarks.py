@@ -156,7 +156,7 @@ def test_what_is_finished_is_not_done_again(tiny, tmp_path, monkeypatch):
         patch.setattr(DNNClassifier, "_train", train)
         pd.testing.assert_frame_equal(frame, run_one("table1_augmentation", tmp_path))
         # Also where a study's own code has changed, but not what computes its fits.
-        patch.setattr(_run, "_code", lambda: "another")
+        patch.setattr(_run, "CODE", "another")
         pd.testing.assert_frame_equal(frame, run_one("table1_augmentation", tmp_path))
         with pytest.raises(AssertionError, match="trained"):
             run_one("table1_augmentation", tmp_path, fresh=True)
@@ -265,6 +265,30 @@ def test_a_lost_dask_worker_is_no_lost_run(some_work, tmp_path, capsys):
         assert len(pids) == 2
         assert set(pids) != set(client.run(os.getpid).values())
     pd.testing.assert_frame_equal(frame, again)
+
+
+def test_workers_with_other_code_are_refused():
+    with pytest.raises(RuntimeError, match="other code, or other versions"):
+        _run._measure("benchmarks.table1_augmentation", {}, "", "another")
+
+
+def test_starting_over_forgets_nothing_but_what_was_kept(some_work, tmp_path):
+    run_one("table1_augmentation", tmp_path)
+    (tmp_path / "memory" / "mine.txt").write_text("mine")
+    run_one("figure1_datasets", tmp_path, fresh=True)
+    assert not list(tmp_path.rglob("output.pkl"))
+    assert (tmp_path / "memory" / "mine.txt").exists()
+
+
+def test_interrupting_says_how_to_go_on(tiny, tmp_path, monkeypatch, capsys):
+    def measure(**_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(table1_augmentation, "measure", measure)
+    with pytest.raises(SystemExit) as end:
+        main(["table1_augmentation", "--quick", "--n-jobs=1", f"--output={tmp_path}"])
+    assert end.value.code == 130
+    assert "The same command goes on from here." in capsys.readouterr().err
 
 
 # ---- the report

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from warnings import catch_warnings
 
 import joblib
 import numpy as np
@@ -16,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn_toydnn import DNNClassifier, _memory, make_triangle
 from sklearn_toydnn._tensorflow import keras
 
+ExponentialDecay = keras.optimizers.schedules.ExponentialDecay
 PARAMS = {"epochs": 2, "random_state": 0}
 
 
@@ -52,6 +54,7 @@ def state(clf):
         {"optimizer": "SGD", "optimizer__momentum": 0.5, "dtype": "float64"},
         {"activation": keras.activations.tanh, "loss": keras.losses.Poisson()},
         {"random_state": np.random.RandomState(0)},
+        {"optimizer": keras.optimizers.Adam(ExponentialDecay(0.01, 10, 0.9))},
     ],
     ids=lambda params: "-".join(params),
 )
@@ -105,20 +108,37 @@ def test_other_data_are_another_fit(data, tmp_path, trained):
     assert len(trained) == 5
 
 
-@pytest.mark.parametrize("made", ["_code", "version"])
-def test_what_other_code_has_made_is_not_found(
-    made, data, tmp_path, trained, monkeypatch
-):
+def test_what_other_code_has_made_is_not_found(data, tmp_path, trained, monkeypatch):
     clf = DNNClassifier(**PARAMS, memory=str(tmp_path)).fit(*data)
-    if made == "_code":
+    with monkeypatch.context() as patch:
+        patch.setattr(keras, "__version__", "0")
+        other_keras = _memory._hash_code()
+    with monkeypatch.context() as patch:
         (source := tmp_path / "_memory.py").write_text("# another")
-        monkeypatch.setattr(_memory, "__file__", str(source))
-    else:
-        monkeypatch.setattr(keras, "__version__", "0")
-    _memory._code.cache_clear()
+        patch.setattr(_memory, "__file__", str(source))
+        other_source = _memory._hash_code()
+    assert len({_memory.CODE, _memory._hash_code(), other_keras, other_source}) == 3
+    monkeypatch.setattr(_memory, "CODE", other_source)
     clf.fit(*data)
-    monkeypatch.undo()
-    _memory._code.cache_clear()
+    assert len(trained) == 2
+
+
+def test_functions_of_one_name_are_not_one(data, tmp_path, trained):
+    clf = DNNClassifier(**PARAMS, memory=str(tmp_path))
+    for activation in (keras.activations.gelu, keras.ops.gelu):
+        clf.set_params(activation=activation).fit(*data)
+    assert len(trained) == 2
+
+
+def test_class_weights_that_only_score_are_known(data, tmp_path, trained):
+    X, y = data
+    clf = DNNClassifier(
+        **PARAMS | {"epochs": 30}, early_stopping=True, memory=str(tmp_path)
+    )
+    with catch_warnings(action="ignore", category=ConvergenceWarning):
+        clf.set_params(class_weight={0: 1, 1: 8}).fit(X, y, X_val=X[:9], y_val=y[:9])
+        clf.set_params(class_weight=None)
+        clf.fit(X, y, np.where(y == 1, 8.0, 1.0), X_val=X[:9], y_val=y[:9])
     assert len(trained) == 2
 
 
@@ -211,6 +231,15 @@ def test_early_stopping_is_kept(data, tmp_path, trained):
     assert len(trained) == 2
 
 
+@keras.saving.register_keras_serializable()
+class Constant(keras.optimizers.schedules.LearningRateSchedule):
+    def __call__(self, step):
+        return 0.01
+
+    def get_config(self):
+        return {}
+
+
 def swish(x):
     return keras.activations.swish(x)
 
@@ -226,6 +255,8 @@ def swish(x):
             "loss is not by a name",
         ),
         ({"callbacks": [keras.callbacks.TerminateOnNaN()]}, "callbacks act"),
+        ({"optimizer__learning_rate": lambda: 0.01}, "optimizer has a parameter"),
+        ({"optimizer__learning_rate": Constant()}, "optimizer has a parameter"),
     ],
     ids=lambda case: "-".join(case) if isinstance(case, dict) else "",
 )
