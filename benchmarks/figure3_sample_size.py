@@ -7,11 +7,14 @@ paper's 4,000 points do.
 """
 
 from itertools import product
+from math import ceil
 
 import pandas as pd
 import seaborn as sns
 from sklearn.model_selection import learning_curve
 from sklearn.pipeline import make_pipeline
+
+from sklearn_toydnn import DNNClassifier
 
 from . import paper
 from ._study import SCORES, draw, interval, make_net, new_figure, score, summarize
@@ -59,7 +62,7 @@ def measure(function, sizes, epochs, seed, memory):
     rows = []
     for equal, n_samples in product(["epochs", "steps"], sizes):
         n_val = n_samples // 5
-        share = 1 if equal == "epochs" else REFERENCE / n_samples
+        share = 1 if equal == "epochs" else _n_steps(REFERENCE) / _n_steps(n_samples)
         net.set_params(dnnclassifier__epochs=max(1, round(epochs * share)))
         row = {"function": function, "equal": equal, "n_samples": n_samples}
         for name in SCORES:
@@ -77,6 +80,12 @@ def measure(function, sizes, epochs, seed, memory):
             row[name] = scores[0, 0]
         rows.append({**row, "seed": seed})
     return pd.DataFrame(rows)
+
+
+def _n_steps(n_samples):
+    """Return the gradient steps of an epoch."""
+    n_train = n_samples - n_samples // 5
+    return ceil(n_train / DNNClassifier().batch_size)
 
 
 class _Score:

@@ -3,8 +3,11 @@
 The theorem is about fresh noise at every step: for small noise, the expected loss is
 that without noise plus a penalty on the output's gradient by the input. The paper
 adds copies whose noise is drawn once. Both are trained here: `fresh` draws new noise
-for every point each time it is shown, `copies` adds the paper's 20 % once. Of each,
-the norm of the weights and of the gradient of the predicted probability.
+for every point each time it is shown, `copies` adds the paper's 20 % once (at standard
+deviation 0 they are repetitions). Of each, the norm of the gradient of the predicted
+probability, on which the penalty acts, and that of the weights, which it need not.
+What `fresh` shows is about the theorem; what `copies` shows is about the paper's way of
+training, of which the theorem says nothing: it fits a sample that is a fifth larger.
 """
 
 from itertools import product

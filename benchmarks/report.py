@@ -4,11 +4,12 @@ import base64
 import inspect
 import os
 import platform
-import textwrap
+import re
 import time
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from . import claims
@@ -26,6 +27,7 @@ def write(done, *, quick, output):
         undefined=StrictUndefined,
     )
     judged = done["claims"].frame
+    ours = judged["source"].str.startswith("ours")
     page = environment.get_template("report.html.jinja").render(
         title=TITLE,
         quick=quick,
@@ -37,9 +39,10 @@ def write(done, *, quick, output):
             *(f"{name} {version(name)}" for name in PACKAGES),
         ],
         cores=os.cpu_count(),
-        verdicts=judged["verdict"].value_counts().to_dict(),
+        p=_p,
+        verdicts=judged.loc[~ours, "verdict"].value_counts().to_dict(),
         claims=judged.to_dict("records"),
-        how=textwrap.dedent(claims.__doc__.partition("\n\n")[2]),
+        how=_paragraphs(claims),
         studies=[_section(name, part, quick, output) for name, part in done.items()],
     )
     with whole_file(output / "report.html") as path:
@@ -55,15 +58,25 @@ def _section(name, part, quick, output):
     return {
         "name": name,
         "title": study.TITLE,
-        "about": inspect.cleandoc(study.__doc__).partition("\n\n")[2]
-        if name != "claims"
-        else "The claims above, drawn.",
+        "about": _paragraphs(study) if table else ["The claims above, drawn."],
         "picture": base64.b64encode(picture).decode(),
         "alt": study.ALT,
         "table": table,
         "settings": describe(study, quick),
         "seconds": part.seconds,
     }
+
+
+def _paragraphs(study):
+    """Return a module's docstring after its first line, without its markup."""
+    text = inspect.cleandoc(study.__doc__).partition("\n\n")[2]
+    return [part for part in re.sub(r"`+|\*", "", text).split("\n\n") if part]
+
+
+def _p(value):
+    if np.isnan(value):
+        return ""
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _minutes(seconds):
