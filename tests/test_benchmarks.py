@@ -392,7 +392,7 @@ def test_speed_measures_everything_it_names(tmp_path, monkeypatch):
     from benchmarks import speed
 
     data = speed._data
-    monkeypatch.setattr(speed, "_data", lambda n=200: data(n if n == 10_000 else 200))
+    monkeypatch.setattr(speed, "_data", lambda n=320: data(n if n == 10_000 else 320))
     monkeypatch.setattr(speed, "FULL", {"repeats": 1, "memory_fits": 520})
     frame = run(["speed"], quick=False, output=tmp_path)["speed"].frame
     optional = {"fit: skorch / ours", "fit: JAX / ours"}
