@@ -65,7 +65,7 @@ def run(names, *, quick, output, n_jobs=1, dask=None, fresh=False):
                 seconds=time.perf_counter() - start,
             )
             _write(name, study, frame, quick, output)
-            if dask is None:
+            if dask is None and hasattr(study, "MANY_PROGRAMS"):
                 # Nothing else gives back the memory that compiled programs hold.
                 get_reusable_executor().shutdown(wait=True)
     return done

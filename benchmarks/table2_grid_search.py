@@ -34,9 +34,9 @@ FULL = {
     "initializer": ["zeros", "glorot_uniform"],
     **paper.TABLE2_GRID,
 }
+MANY_PROGRAMS = True
 QUICK = {
     **FULL,
-    "seeds": 2,
     "optimizer": ["SGD", "Adam"],
     "activation": ["sigmoid", "relu"],
     "output_activation": ["sigmoid"],
