@@ -32,7 +32,8 @@ def draw(maker, n_samples, seed):
     `X` holds the training points, then an untouched test sample; `cv` tells
     scikit-learn which are which. The validation points are drawn apart.
     """
-    generator = np.random.RandomState(seed)
+    # A stream of its own: from RandomState(seed) the augmenter draws its noise.
+    generator = np.random.RandomState([seed, 1])
     n_val = n_samples // 5
     n_train = n_samples - n_val
     X, y = maker(n_train + N_TEST, random_state=generator)
