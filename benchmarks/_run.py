@@ -1,5 +1,6 @@
 """How studies run: in processes or on a cluster, kept as they go, written whole."""
 
+import io
 import os
 import textwrap
 import time
@@ -15,6 +16,7 @@ import seaborn as sns
 from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
+from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from sklearn import config_context
@@ -230,8 +232,11 @@ def _write(name, study, frame, quick, output):
     figure = study.plot(frame)
     title = f"{study.TITLE}\n{textwrap.fill(describe(study, quick), 100)}"
     figure.suptitle(title)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, dpi=120)
     with whole_file(output / f"{name}.png") as path:
-        figure.savefig(path, format="png", dpi=120)
+        # A palette, for a third of the bytes: the report holds all the pictures.
+        Image.open(drawn).convert("RGB").quantize(128).save(path, "png", optimize=True)
     table = study.summary(frame).to_string(index=False, na_rep="")
     print(f"\n{title}\n{table}\n", flush=True)
 

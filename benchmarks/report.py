@@ -76,7 +76,7 @@ def _paragraphs(study):
 def _p(value):
     if np.isnan(value):
         return ""
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+    return "<\N{NO-BREAK SPACE}0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _minutes(seconds):

@@ -159,6 +159,7 @@ def plot(frame):
             ax.axhline(part["majority"].mean(), color="gray", linestyle=":")
             ax.set_ylabel(f"{function}: mean accuracy" if ax is row[0] else "")
             ax.tick_params(axis="x", rotation=45)
+            ax.margins(y=0.15)
     handles, labels = axes[0][0].get_legend_handles_labels()
     axes[0][0].get_legend().remove()
     figure.legend(handles, labels, loc="outside lower center", ncols=2)

@@ -57,7 +57,8 @@ def measure(candidate, seed, n_samples, epochs, folds, memory):
 def summary(frame):
     """Return the accuracy of each candidate."""
     frame = frame.sort_values(["initializer", "function", "rank"], kind="stable")
-    by = ["initializer", "function", "rank", *PARAMETERS]
+    frame["row"] = frame["published"].map({True: "published", False: "ours"})
+    by = ["row", "initializer", "function", "rank", *PARAMETERS]
     return summarize(frame, by, ["accuracy", "majority"])
 
 
