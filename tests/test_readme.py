@@ -4,12 +4,14 @@ import re
 from pathlib import Path
 
 import docutils.core
+import pandas as pd
 import pytest
 
 from benchmarks.__main__ import APART, STUDIES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.rst").read_text()
+RESULTS = ROOT / "benchmarks" / "results"
 
 
 def test_the_example_runs_and_prints_scores(capsys):
@@ -33,6 +35,48 @@ def test_each_line_of_what_works_has_its_test():
     assert len(shown) > 30
     for name in shown:
         assert len(set(re.findall(rf"def ({name}\w*)\(", tests))) == 1, name
+
+
+def test_the_claims_are_those_of_the_full_run():
+    number = r"(-?\d\.\d{4})"
+    shown = re.findall(
+        rf"^(\S.*?)  +{number} \[{number}, {number}\]  +(\w.*)$", README, flags=re.M
+    )
+    assert len(shown) > 50
+    claims = pd.read_csv(RESULTS / "claims.csv").set_index("claim")
+    assert set(claims["run"]) == {"full"}
+    for claim, *numbers, verdict in shown:
+        row = claims.loc[claim]
+        found = [f"{row[name]:.4f}" for name in ("effect", "ci_low", "ci_high")]
+        assert (numbers, verdict) == (found, row["verdict"]), claim
+    papers = claims[~claims["source"].str.startswith("ours")]["verdict"]
+    counts = papers.value_counts()
+    said = re.search(r"Of the \d+ ways.*?\.", README, flags=re.S)[0]
+    assert " ".join(said.split()) == (
+        f"Of the {len(papers)} ways in which the paper's claims were asked, "
+        f"{counts['holds']} hold, {counts['does not hold']} do not, "
+        f"{counts['not distinguishable from seed noise']} cannot be told from seed "
+        f"noise and {counts['cannot be tested as published']} cannot be tested as published."
+    )
+
+
+def test_the_times_are_those_of_the_full_run():
+    report = (RESULTS / "report.html").read_text()
+    total = float(re.search(r"in (\d+\.\d) min by", report)[1])
+    grid = max(map(float, re.findall(r"Took (\d+\.\d) min", report)))
+    said = re.search(r"in (\d+) minutes on.* in (\d+) of.* in (\d+)\.", README, re.S)
+    assert [int(n) for n in said.groups()] == [
+        round(n) for n in (total, grid, total - grid)
+    ]
+
+
+def test_the_kept_results_are_whole():
+    for study in STUDIES:
+        frame = pd.read_csv(RESULTS / f"{study}.csv")
+        assert set(frame["run"]) == {"full"}
+        assert (RESULTS / f"{study}.png").is_file()
+    grid = pd.read_csv(RESULTS / "table2_grid_search.csv")
+    assert len(grid) * 5 == 2 * 30_000  # folds, and initializers
 
 
 def test_it_is_valid_and_its_pictures_exist():
