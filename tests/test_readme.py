@@ -50,13 +50,13 @@ def test_the_claims_are_those_of_the_full_run():
         found = [f"{row[name]:.4f}" for name in ("effect", "ci_low", "ci_high")]
         assert (numbers, verdict) == (found, row["verdict"]), claim
     papers = claims[~claims["source"].str.startswith("ours")]["verdict"]
-    counts = papers.value_counts()
+    n = papers.value_counts()
     said = re.search(r"Of the \d+ ways.*?\.", README, flags=re.S)[0]
     assert " ".join(said.split()) == (
         f"Of the {len(papers)} ways in which the paper's claims were asked, "
-        f"{counts['holds']} hold, {counts['does not hold']} do not, "
-        f"{counts['not distinguishable from seed noise']} cannot be told from seed "
-        f"noise and {counts['cannot be tested as published']} cannot be tested as published."
+        f"{n['holds']} hold, {n['does not hold']} do not, "
+        f"{n['not distinguishable from seed noise']} cannot be told from seed noise "
+        f"and {n['cannot be tested as published']} cannot be tested as published."
     )
 
 
