@@ -273,7 +273,8 @@ def _small_costs(repeats):
     for repeat in range(repeats):
         outside = _seconds(lambda: net.fit(X, y)) - inside[-1]
         rows.append(("fit outside the compiled call, ms", repeat, 1e3 * outside))
-        found = _seconds(lambda: kept.fit(X, y))
+        # In a row, as a search that is started again finds them.
+        found = _seconds(lambda: [kept.fit(X, y) for _ in range(10)]) / 10
         rows.append(("fit found in memory, ms", repeat, 1e3 * found))
         predict = _seconds(lambda: net.predict_proba(X[:800]))
         rows.append(("predict_proba on 800 rows, ms", repeat, 1e3 * predict))
@@ -320,7 +321,7 @@ def _learning_curve():
     X, y = _data(10_000)
     cache_clear()
     sizes = np.geomspace(250, 8000, 8).astype(int)
-    learning_curve(_net(epochs=2), X, y, train_sizes=sizes, cv=5)
+    learning_curve(_net(epochs=2), X, y, train_sizes=sizes, cv=5, n_jobs=1)
     return [("programs for a learning curve of 8 sizes", 0, cache_info().misses)]
 
 
