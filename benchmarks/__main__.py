@@ -15,7 +15,7 @@ STUDIES = [
     "noise_regularization",
     "claims",
 ]
-APART = ["speed", "scaling"]  # run when named: about the code, not the paper
+APART = ["speed", "scaling", "soak"]  # run when named: about the code, not the paper
 
 
 class _Parser(argparse.ArgumentParser):
@@ -112,10 +112,12 @@ def main(argv=None):
             dask=args.dask,
             fresh=args.fresh,
         )
+        if set(STUDIES) <= set(done):
+            report.write(done, quick=args.quick, output=args.output)
     except KeyboardInterrupt:
         parser.exit(130, "Interrupted. The same command goes on from here.\n")
-    if set(STUDIES) <= set(done):
-        report.write(done, quick=args.quick, output=args.output)
+    except OSError as error:  # a full disk, or a lost one
+        parser.exit(1, f"Stopped: {error}. The same command goes on from here.\n")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import os
 import textwrap
 import time
 from contextlib import contextmanager, suppress
+from functools import partial
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -150,12 +151,8 @@ def _measure(name, task, kept, code):
         study = import_module(name)
         if not hasattr(study, "work"):  # nothing is trained that could be kept
             return study.measure(**task)
-        piece = joblib.Memory(kept, verbose=0).cache(_piece, ignore=["kept"])
-        return piece(name, task, code, kept)
-
-
-def _piece(name, task, code, kept):
-    return import_module(name).measure(**task, memory=kept)
+        measure = partial(study.measure, **task, memory=kept)
+        return _memory.recall(kept, measure, repr((name, task, code)))
 
 
 # ---- how far it is

@@ -3,6 +3,7 @@
 import pickle
 import warnings
 from functools import lru_cache
+from hashlib import blake2b
 from numbers import Number
 from pathlib import Path
 
@@ -22,19 +23,28 @@ def _hash_code():
 CODE = _hash_code()
 
 
-def recall(memory, train, text, *arrays):
-    """Return what `train` returns, from `memory` if it has it under text and arrays.
+def recall(memory, compute, text, *arrays):
+    """Return what `compute` returns, from `memory` if it has it under text and arrays.
 
-    joblib keeps what :func:`_outcome` returns, written whole or not at all.
+    joblib keeps what :func:`_outcome` returns, written whole or not at all; what the
+    disk has damaged since is computed again.
     """
     key = joblib.hash([CODE, text, *arrays])
-    kept = check_memory(memory).cache(_outcome, ignore=["train"])(key, train)
-    return pickle.loads(kept)
+    kept = check_memory(memory).cache(_outcome, ignore=["compute"])
+    digest, outcome = kept(key, compute)
+    if digest != _digest(outcome):
+        _, outcome = kept.call(key, compute)[0]
+    return pickle.loads(outcome)
 
 
-def _outcome(key, train):
+def _outcome(key, compute):
     # As bytes, for joblib's own unpickling, in Python, takes a millisecond more.
-    return pickle.dumps(train())
+    outcome = pickle.dumps(compute())
+    return _digest(outcome), outcome
+
+
+def _digest(outcome):
+    return blake2b(outcome).digest()
 
 
 def is_of_keras(thing):

@@ -1,11 +1,43 @@
+from collections import Counter
+
 import matplotlib
 import pytest
+from hypothesis import HealthCheck, settings
 from matplotlib import pyplot as plt
 
 matplotlib.use("Agg")
+
+# Compiling takes longer than hypothesis expects of an example.
+settings.register_profile(
+    "quick",
+    max_examples=100,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
+settings.register_profile(
+    "thorough", settings.get_profile("quick"), max_examples=2000, derandomize=False
+)
+settings.load_profile("quick")
 
 
 @pytest.fixture(autouse=True)
 def close_figures():
     yield
     plt.close("all")
+
+
+SURVIVED = Counter()
+
+
+@pytest.fixture(scope="session")
+def survived():
+    """What tests have tried, counted by kind, for the last lines of the run."""
+    return SURVIVED
+
+
+def pytest_terminal_summary(terminalreporter):
+    if SURVIVED:
+        terminalreporter.section("tried")
+    for kind, count in sorted(SURVIVED.items()):
+        terminalreporter.line(f"{kind}: {count}")

@@ -10,6 +10,7 @@ import time
 from contextlib import contextmanager
 from html.parser import HTMLParser
 from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -291,6 +292,102 @@ def test_interrupting_says_how_to_go_on(tiny, tmp_path, monkeypatch, capsys):
     assert "The same command goes on from here." in capsys.readouterr().err
 
 
+# ---- disks and files
+
+FULL_DISK = """
+import resource, sys
+from benchmarks import table1_augmentation
+from benchmarks.__main__ import main
+table1_augmentation.QUICK = {"seeds": 2, "n_samples": 50, "epochs": 2}
+limit = int(sys.argv[2])
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+main(["table1_augmentation", "--quick", "--n-jobs=1", "--output", sys.argv[1]])
+"""
+
+
+@pytest.mark.parametrize("limit", [10, 1000, 10_000])
+def test_a_full_disk_damages_nothing(limit, tmp_path, survived):
+    """A limit on the size of files stands for the disk that has no more room."""
+    script = tmp_path / "script.py"
+    script.write_text(FULL_DISK)
+    output = tmp_path / "output"
+    output.mkdir()
+
+    def start(limit):
+        return subprocess.run(
+            [sys.executable, script, output, str(limit)],
+            env={**os.environ, "PYTHONPATH": os.getcwd()},
+            capture_output=True,
+            text=True,
+        )
+
+    full = start(limit)
+    assert full.returncode == 1
+    assert "Stopped: [Errno" in full.stderr and "goes on from here" in full.stderr
+    assert "Traceback" not in full.stderr
+    whole = start(-1)
+    assert whole.returncode == 0, whole.stderr
+    names = {path.name for path in output.iterdir()}
+    assert names == {"memory", "table1_augmentation.csv", "table1_augmentation.png"}
+    survived["full disks"] += 1
+
+
+def _truncate(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def _flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("every", [16, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "damage",
+    [_truncate, _flip, lambda path: path.write_bytes(b""), Path.unlink],
+    ids=["truncated", "a byte flipped", "empty", "gone"],
+)
+def test_damaged_pieces_are_made_again(damage, every, some_work, tmp_path, survived):
+    run(["table1_augmentation"], quick=True, output=tmp_path, n_jobs=1)
+    csv = tmp_path / "table1_augmentation.csv"
+    before = csv.read_bytes()
+    files = [path for path in tmp_path.rglob("memory/**/*") if path.is_file()]
+    # Those of a name follow each other: each kind has its share.
+    for kept in sorted(files, key=lambda path: (path.name, path))[::every]:
+        if not kept.exists():  # removed with what else was damaged
+            continue
+        damage(kept)
+        csv.unlink()
+        run(["table1_augmentation"], quick=True, output=tmp_path, n_jobs=1)
+        assert csv.read_bytes() == before, kept
+        survived["damaged files"] += 1
+
+
+@pytest.mark.slow
+def test_two_runs_on_one_folder_do_not_meet(tmp_path, survived):
+    script = tmp_path / "script.py"
+    script.write_text(KILLED)
+
+    def start(output):
+        output.mkdir(exist_ok=True)
+        return subprocess.Popen(
+            [sys.executable, script, output],
+            env={**os.environ, "PYTHONPATH": os.getcwd()},
+            stdout=subprocess.DEVNULL,
+        )
+
+    assert start(tmp_path / "alone").wait() == 0
+    both = [start(tmp_path / "both") for _ in range(2)]
+    assert [process.wait() for process in both] == [0, 0]
+    one, other = (
+        (tmp_path / folder / "table1_augmentation.csv").read_bytes()
+        for folder in ("alone", "both")
+    )
+    assert one == other
+    survived["meetings of two runs"] += 1
+
+
 # ---- the report
 
 
@@ -402,6 +499,19 @@ def test_speed_measures_everything_it_names(tmp_path, monkeypatch):
     assert table.loc["memory growth, kB per fit", "relation"] == "<="
     assert set(table["holds"]) <= {"yes", "no"}
     assert (tmp_path / "speed.png").is_file()
+
+
+def test_a_soak_tells_what_grows(tmp_path, monkeypatch):
+    from benchmarks import soak
+
+    monkeypatch.setattr(soak, "QUICK", {"fits": 600, "structures": 4, "block": 100})
+    frame = run_one("soak", tmp_path)
+    table = soak.summary(frame).set_index("measure")
+    assert len(frame) == 4 * 6
+    # How long a fit takes is not for a test to say.
+    assert (table.drop(soak.TIME)["holds"] == "yes").all(), table
+    growing = frame.assign(value=frame["value"] + frame["fits"] * frame["value"])
+    assert (soak.summary(growing)["holds"] == "no").all()
 
 
 @pytest.mark.slow

@@ -292,3 +292,16 @@ def test_a_failing_fit_keeps_nothing(data, tmp_path):
 def test_memory_is_validated(data):
     with pytest.raises(ValueError, match="'memory' parameter"):
         DNNClassifier(memory=3).fit(*data)
+
+
+def test_a_damaged_fit_is_trained_again(data, tmp_path, trained):
+    clf = DNNClassifier(memory=str(tmp_path), **PARAMS).fit(*data)
+    (kept,) = tmp_path.rglob("output.pkl")
+    content = kept.read_bytes()
+    for i in range(0, len(content), 97):
+        damaged = bytearray(content)
+        damaged[i] ^= 0x01
+        kept.write_bytes(damaged)
+        again = clone(clf).fit(*data)
+        assert state(again) == state(clf)
+        assert len(list(tmp_path.rglob("output.pkl"))) == 1

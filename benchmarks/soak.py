@@ -1,0 +1,103 @@
+"""A long run in one process: time per fit, memory, threads and files as fits go by.
+
+Thousands of fits of many structures, each with its own seed, one after the other. Once
+every structure is compiled nothing should grow. (Threads, files and memory are Linux's,
+from ``/proc``; elsewhere they are 0.)
+"""
+
+import gc
+import time
+from pathlib import Path
+
+import pandas as pd
+import seaborn as sns
+from sklearn.base import clone
+
+from sklearn_toydnn import DNNClassifier, make_triangle
+from sklearn_toydnn._training import resident_memory
+
+from ._study import new_figure
+
+TITLE = "Soak: thousands of fits in one process"
+ALT = "Time per fit, memory, threads and open files against the number of fits."
+FULL = {"fits": 10_000, "structures": 50, "block": 500}
+QUICK = {"fits": 1_000, "structures": 10, "block": 100}
+N_JOBS = 1  # the one process
+TIME, MEMORY = "time of a fit, ms", "memory, MB"
+THREADS, FILES = "threads", "open files"
+
+
+def tasks(**settings):
+    """List the one part there is."""
+    yield settings
+
+
+def measure(fits, structures, block):
+    """Return one row per measure and block of fits."""
+    X, y = make_triangle(500, random_state=0)
+    nets = [DNNClassifier((n,), epochs=10) for n in range(1, structures + 1)]
+    for net in nets:
+        net.fit(X, y).predict(X)
+    rows = []
+    for first in range(0, fits, block):
+        start = time.perf_counter()
+        for seed in range(first, first + block):
+            net = clone(nets[seed % structures]).set_params(random_state=seed)
+            net.fit(X, y).predict(X)
+        seconds = time.perf_counter() - start
+        gc.collect()
+        done = first + block
+        rows += [
+            (done, TIME, 1e3 * seconds / block),
+            (done, MEMORY, resident_memory() / 1e6),
+            (done, THREADS, _count("task")),
+            (done, FILES, _count("fd")),
+        ]
+    return pd.DataFrame(rows, columns=["fits", "measure", "value"])
+
+
+def _count(what):
+    return len(list(Path("/proc/self", what).glob("*")))
+
+
+def summary(frame):
+    """Return each measure after the first block and after the last, and what held."""
+    table = frame.pivot(index="fits", columns="measure", values="value")
+    first, last = table.iloc[0], table.iloc[-1]
+    fits = table.index[-1] - table.index[0]
+    rows = [
+        (TIME, "within 10 %", abs(last[TIME] / first[TIME] - 1) <= 0.1),
+        (MEMORY, "10 kB a fit", (last[MEMORY] - first[MEMORY]) * 1e3 / fits <= 10),
+        (THREADS, "constant", last[THREADS] == first[THREADS]),
+        (FILES, "constant", last[FILES] == first[FILES]),
+    ]
+    return pd.DataFrame(
+        [
+            (name, round(first[name], 2), round(last[name], 2), asked, _yes(holds))
+            for name, asked, holds in rows
+        ],
+        columns=["measure", "first block", "last block", "asked", "holds"],
+    )
+
+
+def _yes(holds):
+    return "yes" if holds else "no"
+
+
+def plot(frame):
+    """Draw each measure against the fits."""
+    figure, axes = new_figure(1, 4, width=3.5, height=3)
+    for ax, (name, part) in zip(
+        axes[0], frame.groupby("measure", sort=False), strict=True
+    ):
+        sns.lineplot(part, x="fits", y="value", marker="o", ax=ax)
+        ax.set(ylim=(0, None), ylabel=name)
+    return figure
+
+
+if __name__ == "__main__":
+    import sys
+
+    from .__main__ import main
+
+    main(["soak", *sys.argv[1:]])
