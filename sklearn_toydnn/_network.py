@@ -72,6 +72,16 @@ class Network:
         return keras.ops.convert_to_numpy(X)
 
 
+def get_activation(activation):
+    """Return an activation function by name, or one that proves to be one."""
+    function = keras.activations.get(activation)
+    if not isinstance(activation, str):
+        values = keras.ops.ones((1, 2))
+        if getattr(function(values), "shape", None) != values.shape:
+            raise ValueError(f"{activation} does not return what an activation does")
+    return function
+
+
 def make_initializer(initializer, seed):
     """Return an initializer by name or like the instance, with a seed if it draws."""
     config = {}

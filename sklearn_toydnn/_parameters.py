@@ -9,7 +9,7 @@ import numpy as np
 from scikeras.utils import loss_name
 from sklearn.utils._param_validation import InvalidParameterError
 
-from ._network import Network, OptimizerSpec, loss_class
+from ._network import Network, OptimizerSpec, get_activation, loss_class
 from ._scikeras import KerasClassifier
 
 _AUTO_LOSS = {
@@ -26,7 +26,7 @@ class ParametrizedClassifier(KerasClassifier):
         value = getattr(self, param)
         try:
             return get(value)
-        except (ValueError, TypeError) as error:
+        except Exception as error:  # whatever a function of the user's own raises
             raise InvalidParameterError(
                 f"The {param!r} parameter of {type(self).__name__} must be a name or "
                 f"an object that Keras knows. Got {value!r} instead."
@@ -39,12 +39,12 @@ class ParametrizedClassifier(KerasClassifier):
                 f"The 'hidden_layer_sizes' parameter of {type(self).__name__} must be "
                 f"one or more ints of at least 1. Got {self.hidden_layer_sizes!r}."
             )
-        self._keras("activation", keras.activations.get)
+        self._keras("activation", get_activation)
         output = self.output_activation
         binary = self.n_classes_ == 2
         if output == "auto":
             output = "sigmoid" if binary else "softmax"
-        elif binary and self._keras("output_activation", keras.activations.get) is (
+        elif binary and self._keras("output_activation", get_activation) is (
             keras.activations.softmax
         ):
             raise InvalidParameterError(
@@ -52,7 +52,7 @@ class ParametrizedClassifier(KerasClassifier):
                 "have is always 1. Use 'auto' or 'sigmoid'."
             )
         else:
-            self._keras("output_activation", keras.activations.get)
+            self._keras("output_activation", get_activation)
         return Network(
             (self.n_features_in_, *map(int, hidden), 1 if binary else self.n_classes_),
             self.activation,

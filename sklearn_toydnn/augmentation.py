@@ -10,7 +10,7 @@ from numbers import Real
 import numpy as np
 import pandas as pd
 from imblearn.base import BaseSampler
-from pandas.api.types import is_float_dtype
+from pandas.api.types import is_complex_dtype, is_float_dtype
 from sklearn.base import (
     BaseEstimator,
     OneToOneFeatureMixin,
@@ -274,7 +274,11 @@ class GaussianAugmenter(BaseSampler):
         if isinstance(points, pd.DataFrame):
             # It comes back as it came: with whole numbers, the noise would be cut off.
             columns = points.dtypes.items()
-            other = [name for name, dtype in columns if not is_float_dtype(dtype)]
+            other = [
+                name
+                for name, dtype in columns
+                if not (is_float_dtype(dtype) or is_complex_dtype(dtype))
+            ]
             points = points.astype(dict.fromkeys(other, float))
         X_new, y_new = super().fit_resample(points, y.to_numpy() if polars_y else y)
         if polars_X:

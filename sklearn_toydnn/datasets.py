@@ -22,10 +22,10 @@ _MAKER_CONSTRAINTS = {
 
 def _check_points(X):
     """Return X as a float array of shape (n_samples, 2)."""
-    X = check_array(X, dtype="numeric", input_name="X")
+    X = check_array(X, dtype=np.float64, input_name="X")
     if X.shape[1] != 2:
         raise ValueError(f"X must have 2 features, got {X.shape[1]}.")
-    return X
+    return X.clip(-1e100, 1e100)  # the squares of larger numbers would overflow
 
 
 def label_triangle(X):

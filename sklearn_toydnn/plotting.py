@@ -9,7 +9,10 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from sklearn.inspection import DecisionBoundaryDisplay
+from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_is_fitted
+
+from .datasets import _check_points
 
 _COLORS = plt.get_cmap("viridis")  # the paper's: purple is label 0, yellow label 1
 
@@ -33,6 +36,12 @@ def plot_dataset(X, y, *, ax=None):
     ax : matplotlib.axes.Axes
         The axes drawn into.
 
+    Raises
+    ------
+    ValueError
+        If the points are not finite numbers or do not have 2 features, or if there
+        is not one label to each.
+
     Examples
     --------
     >>> from sklearn_toydnn import make_triangle
@@ -41,8 +50,9 @@ def plot_dataset(X, y, *, ax=None):
     >>> ax.get_xlabel()
     '$x_0$'
     """
-    points = pd.DataFrame(np.asarray(X), columns=["x0", "x1"])
-    points["label"] = np.asarray(y)
+    X, y = _check_points(X), column_or_1d(y)
+    check_consistent_length(X, y)
+    points = pd.DataFrame(X, columns=["x0", "x1"]).assign(label=y)
     labels = np.unique(points["label"])
     ax = sns.scatterplot(
         points,
@@ -96,7 +106,7 @@ def plot_history(history, *, metric="loss", ax=None):
     names = {metric: "training", f"val_{metric}": "validation"}
     curves = pd.DataFrame({names[k]: history[k] for k in names if k in history})
     curves.index += 1
-    ax = sns.lineplot(curves, dashes=False, ax=ax)
+    ax = sns.lineplot(curves, estimator=None, dashes=False, ax=ax)
     ax.set(xlabel="epoch", ylabel=metric)
     return ax
 
