@@ -15,6 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import (
     _check_feature_names,
@@ -163,19 +164,39 @@ class TrainedClassifier(ParametrizedClassifier):
         self._optimizer_text = optimizer.text
         self._learning_rate = optimizer.learning_rate
         self._epochs_seen += len(history["loss"])
-        if not converged and len(history["loss"]) == len(epochs):
-            warnings.warn(
-                f"Maximum epochs ({len(epochs)}) reached and the validation accuracy "
-                "has not converged yet.",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
+        stopped = converged or len(history["loss"]) < len(epochs)
         if epochs.start:
             # Each list has a value for each epoch: only what all epochs measured.
             past = self.history_
             history = {k: past[k] + history[k] for k in past.keys() & history.keys()}
         self.history_ = {name: history[name] for name in sorted(history)}
         self.n_iter_ = len(self.history_["loss"])
+        divergence = self._divergence()
+        self.diverged_ = divergence is not None
+        if self.diverged_:
+            message = (
+                f"Training diverged: {divergence}. Scaling the points or a lower "
+                "learning rate may help."
+            )
+        elif not stopped:
+            message = (
+                f"Maximum epochs ({len(epochs)}) reached and the validation accuracy "
+                "has not converged yet."
+            )
+        else:
+            return
+        warnings.warn(message, ConvergenceWarning, stacklevel=2)
+
+    def _divergence(self):
+        """Return which loss is not finite and since when, or whether weights are."""
+        for name, values in self.history_.items():
+            finite = np.isfinite(values)
+            if not finite.all():
+                epoch = finite.argmin()
+                return f"{name} is {values[epoch]} in epoch {epoch + 1}"
+        if not all(np.isfinite(weights).all() for weights in self._get_weights()):
+            return "a weight is not finite"
+        return None
 
     def _outcome(self, points, epochs, optimizer, tasks):
         """Train, or take from memory what came of the same training before.
@@ -248,7 +269,15 @@ class TrainedClassifier(ParametrizedClassifier):
         if history is None:
             if self.jit_compile and self.jit_compile != "auto":
                 raise ValueError(f"jit_compile=True, but {reason}.")
-            history = self._fit_with_keras(data, epochs, callbacks, watchers)
+            try:
+                history = self._fit_with_keras(data, epochs, callbacks, watchers)
+            except (TypeError, ValueError, tf.errors.OpError) as error:
+                if callbacks or tasks:  # it may be theirs
+                    raise
+                raise InvalidParameterError(
+                    f"Keras cannot train with optimizer={self.optimizer!r}, "
+                    f"loss={self.loss!r} and dtype={self.dtype!r}: {error}"
+                ) from error
         if not self.early_stopping:
             return self._get_weights(), self._optimizer_state, history, True
         vars(self).pop("_model", None)  # it holds the last epoch's weights
@@ -423,9 +452,12 @@ class TrainedClassifier(ParametrizedClassifier):
 
     def _proba(self, output):
         """Return probabilities for the outputs of the network."""
+        unknown = np.isnan(output).any(axis=1)
         output = np.clip(output, 0, 1)
         if self.n_classes_ == 2:
+            output[unknown] = 0.5
             return np.hstack([1 - output, output])
+        output[unknown] = 0
         total = output.sum(axis=1, keepdims=True)
         # Where an output activation like relu is 0 for every class, none is likelier.
         uniform = np.full_like(output, 1 / self.n_classes_)

@@ -191,11 +191,18 @@ class KerasClassifier(
         sample_weight = _check_sample_weight(
             sample_weight, X, dtype=np.float64, ensure_non_negative=True, copy=True
         )
-        if self.class_weight is not None:
-            sample_weight *= compute_sample_weight(self.class_weight, y)
+        with np.errstate(over="ignore"):
+            if self.class_weight is not None:
+                sample_weight *= compute_sample_weight(self.class_weight, y)
+            sample_weight = sample_weight.astype(X.dtype)
         if not sample_weight.any():
             raise ValueError("sample_weight and class_weight leave no row any weight.")
-        return sample_weight.astype(X.dtype)
+        if not np.isfinite(sample_weight).all():
+            raise ValueError(
+                "sample_weight times class_weight contains values too large for "
+                f"{X.dtype}."
+            )
+        return sample_weight
 
     def _check_class_weight(self):
         for weight in self.class_weight.values():
@@ -224,39 +231,43 @@ class KerasClassifier(
 
     def fit(self, X, y, sample_weight=None, **data):
         """Train; see the subclass."""
-        with self._all_or_nothing():
+        with self._all_or_nothing() as trained:
             if not (self.warm_start and self.initialized_):
-                self.classes_ = None
-            return self._fit_telling(X, y, sample_weight, **data)
+                trained.classes_ = None
+            trained._fit_telling(X, y, sample_weight, **data)
+        return self
 
-    # Within `_all_or_nothing`, whose clearing away must not precede their teardown.
     @with_callbacks
     def _fit_telling(self, X, y, sample_weight, **data):
         """Train, and tell scikit-learn's callbacks of it."""
         if not hasattr(self, "_skl_callbacks"):
-            return wrappers.BaseWrapper.fit(self, X, y, sample_weight, **data)
+            wrappers.BaseWrapper.fit(self, X, y, sample_weight, **data)
+            return
         tasks = FitTasks(self, X, y, sample_weight)
         wrappers.BaseWrapper.fit(self, X, y, sample_weight, tasks=tasks, **data)
         tasks.end_fit()
-        return self
 
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train for an epoch; see the subclass."""
-        with self._all_or_nothing():
-            _check_partial_fit_first_call(self, classes)
-            return wrappers.BaseWrapper.partial_fit(self, X, y, sample_weight)
+        with self._all_or_nothing() as trained:
+            _check_partial_fit_first_call(trained, classes)
+            wrappers.BaseWrapper.partial_fit(trained, X, y, sample_weight)
+        return self
 
     @contextmanager
     def _all_or_nothing(self):
-        """Leave the estimator as it was if what is done to it fails."""
-        before = vars(self).copy()
-        try:
-            yield
-        except BaseException:
-            before.pop("_model", None)  # trained in place; what it holds is unknown
-            vars(self).clear()
-            vars(self).update(before)
-            raise
+        """Yield a copy to train; become it, in one step, when all has gone well."""
+        trained = self._snapshot()
+        yield trained
+        self.__dict__ = vars(trained)
+
+    def _snapshot(self):
+        """Return a shallow copy, which no other thread can change."""
+        state = vars(self).copy()
+        state.pop("_model", None)  # trained in place, and made again from the rest
+        copied = object.__new__(type(self))
+        copied.__dict__ = state
+        return copied
 
     def _fit(self, X, y, sample_weight, warm_start, epochs, initial_epoch, **data):
         """Check, encode and hand over, as scikeras does, with today's checks."""
@@ -306,8 +317,9 @@ class KerasClassifier(
 
     def predict(self, X):
         """Return the most probable class of each row; see the subclass."""
-        proba = self.predict_proba(X)
-        return self.classes_[np.argmax(proba, axis=1)]
+        fitted = self._snapshot()  # another thread may fit this one meanwhile
+        proba = fitted.predict_proba(X)
+        return fitted.classes_[np.argmax(proba, axis=1)]
 
     @property
     def initialized_(self):

@@ -154,6 +154,11 @@ class DNNClassifier(TrainedClassifier):
     n_iter_ : int
         The number of epochs in `history_`.
 
+    diverged_ : bool
+        Whether a loss in `history_` or a weight is infinite or not a number; the
+        last fit has then warned of it. What the network says nothing of has the
+        same probability for every class.
+
     model_ : keras.Sequential
         A compiled Keras model that holds the trained weights.
 
@@ -176,6 +181,13 @@ class DNNClassifier(TrainedClassifier):
     ``["sklearn_toydnn._network.Network",
     "sklearn_toydnn.classifier.DNNClassifier"]``. ``clf.model_.save("net.keras")``
     saves the network alone, for Keras.
+
+    `predict` and `predict_proba` may be called from many threads, also while
+    another one fits the same classifier: they answer as before it or as after. A
+    `fit` that fails or is interrupted leaves the classifier as it was. The same
+    data, parameters and `random_state` give the same bits wherever they are
+    computed on a machine; of large layers, the sums may depend on how many cores
+    share them.
 
     scikit-learn's callbacks, given by ``set_callbacks``, are told of each epoch
     of `fit` (not of `partial_fit`) with all the points, held-out ones included;
@@ -369,8 +381,9 @@ class DNNClassifier(TrainedClassifier):
             Probabilities in the order of `classes_`; each row sums to 1.
         """
         check_is_fitted(self)
-        X, _ = self._validate_data(X)
-        return self._proba(self._network.predict(self._get_weights(), X))
+        fitted = self._snapshot()  # another thread may fit this one meanwhile
+        X, _ = fitted._validate_data(X)
+        return fitted._proba(fitted._network.predict(fitted._get_weights(), X))
 
     def predict(self, X):
         """Return the most probable class.

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, learning_curve
 from sklearn.preprocessing import StandardScaler
 
@@ -414,8 +415,10 @@ def test_terminate_on_nan_ends_training(data):
     callbacks = [keras.callbacks.TerminateOnNaN()]
     clf = compiled(epochs=5, callbacks=callbacks, loss="mse", optimizer="SGD")
     clf.set_params(output_activation="linear", optimizer__learning_rate=1e30)
-    clf.fit(X, y)
+    with pytest.warns(ConvergenceWarning, match="Training diverged: loss is"):
+        clf.fit(X, y)
     assert len(clf.history_["loss"]) < 5
+    assert clf.diverged_
 
 
 def test_verbose_prints_each_epoch(data, capsys):
