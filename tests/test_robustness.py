@@ -1,0 +1,257 @@
+"""Interrupted, overtaken or overloaded: a classifier is whole, its numbers right."""
+
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+from joblib import Parallel, delayed, parallel_config
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+import sklearn_toydnn
+from sklearn_toydnn import (
+    DNNClassifier,
+    cache_clear,
+    make_sinusoidal,
+    make_triangle,
+)
+from sklearn_toydnn._tensorflow import keras
+
+PACKAGE = str(Path(sklearn_toydnn.__file__).parent)
+
+
+@pytest.fixture(scope="module")
+def data():
+    X, y = make_triangle(n_samples=200, random_state=0)
+    return X / 30, y
+
+
+@pytest.fixture(scope="module")
+def other_data():
+    X, y = make_sinusoidal(n_samples=150, random_state=1)
+    return X / 30, np.where(y, "in", "out")
+
+
+def net(**params):
+    return DNNClassifier(**{"epochs": 3, "random_state": 0} | params)
+
+
+def state(clf):
+    """Return a digest of everything that fitting changes."""
+    return joblib.hash({k: v for k, v in vars(clf).items() if k != "_model"})
+
+
+# ---- interruption
+
+
+class Interrupter:
+    """Raises KeyboardInterrupt at the n-th line that the package executes."""
+
+    def __init__(self, n=None):
+        self.n, self.lines = n, 0
+
+    def __enter__(self):
+        self._before = sys.gettrace()
+        sys.settrace(self._trace)
+        return self
+
+    def __exit__(self, *error):
+        sys.settrace(self._before)
+
+    def _trace(self, frame, event, arg):
+        return self._line if frame.f_code.co_filename.startswith(PACKAGE) else None
+
+    def _line(self, frame, event, arg):
+        if event == "line":
+            self.lines += 1
+            if self.lines == self.n:
+                raise KeyboardInterrupt
+        return self._line
+
+
+def n_lines(clf, data):
+    with Interrupter() as counting:
+        clf.fit(*data)
+    return counting.lines
+
+
+@pytest.mark.parametrize(
+    "params, n_times",
+    [
+        ({}, 80),
+        ({"early_stopping": True}, 40),
+        ({"memory": "fits"}, 40),
+        ({"jit_compile": False, "epochs": 1}, 10),
+    ],
+    ids=["compiled", "early stopping", "memory", "keras"],
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_an_interrupted_fit_is_undone(
+    params, n_times, data, other_data, tmp_path, monkeypatch, survived
+):
+    monkeypatch.chdir(tmp_path)
+    fitted = net(**params).fit(*data)
+    as_before, as_after = state(fitted), state(net(**params).fit(*other_data))
+    # What is kept is found from now on: of fits in `memory` this interrupts both.
+    last = n_lines(net(**params), other_data)
+    for n in np.linspace(1, last, n_times, dtype=int):
+        clf = clone(fitted).fit(*data)
+        with pytest.raises(KeyboardInterrupt), Interrupter(n):
+            clf.fit(*other_data)
+        # Past the step that makes it the new one, it may be the new one, whole.
+        assert state(clf) == as_before or (n > last - 10 and state(clf) == as_after), n
+        clf.predict(data[0])
+        assert state(clf.fit(*other_data)) == as_after
+        survived["interruptions"] += 1
+    new = net(**params)
+    with pytest.raises(KeyboardInterrupt), Interrupter(last // 2):
+        new.fit(*data)
+    assert vars(new) == vars(net(**params))
+    with pytest.raises(NotFittedError):
+        new.predict(data[0])
+
+
+def test_an_interrupted_compilation_is_done_again(data, survived):
+    expected = state(net(epochs=1).fit(*data))
+    cache_clear()
+    last = n_lines(net(epochs=1), data)
+    for n in np.linspace(1, last, 12, dtype=int):
+        cache_clear()
+        clf = net(epochs=1)
+        with pytest.raises(KeyboardInterrupt), Interrupter(n):
+            clf.fit(*data)
+        survived["interruptions"] += 1
+    assert state(clf.fit(*data)) == expected
+
+
+# ---- determinism
+
+
+def test_the_order_of_fits_changes_neither(data, other_data):
+    def fits(*order):
+        cache_clear()
+        return {i: state(net().fit(*[data, other_data][i])) for i in order}
+
+    assert fits(0, 1) == fits(1, 0)
+
+
+def test_the_same_bits_everywhere(data, tmp_path):
+    here = state(net().fit(*data))
+
+    def everywhere(**where):
+        with parallel_config(**where):
+            return {state(clf) for clf in Parallel()([delayed(net().fit)(*data)] * 4)}
+
+    keras.utils.set_random_seed(2)
+    assert everywhere(n_jobs=1) == {here}
+    assert everywhere(backend="threading", n_jobs=4) == {here}
+    assert everywhere(backend="loky", n_jobs=2) == {here}
+    joblib.dump((net(), data), tmp_path / "fit.joblib")
+    code = """
+import sys, joblib
+net, data = joblib.load(sys.argv[1])
+joblib.dump(net.fit(*data), sys.argv[1])
+"""
+    subprocess.run([sys.executable, "-c", code, tmp_path / "fit.joblib"], check=True)
+    assert state(joblib.load(tmp_path / "fit.joblib")) == here
+
+
+def test_the_same_bits_in_dask_workers(data):
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster),
+        parallel_config("dask"),
+    ):
+        found = Parallel()(delayed(net(random_state=i).fit)(*data) for i in range(4))
+    here = [state(net(random_state=i).fit(*data)) for i in range(4)]
+    assert [state(clf) for clf in found] == here
+
+
+def test_without_a_seed_fits_differ(data):
+    assert len({state(net(random_state=None).fit(*data)) for _ in range(5)}) == 5
+
+
+# ---- load
+
+
+def run_threads(n_threads, work, seconds):
+    """Run `work(i)` again and again in threads; count the calls of each kind."""
+    counts, errors = Counter(), []
+    end = time.monotonic() + seconds
+
+    def loop(i):
+        try:
+            while time.monotonic() < end and not errors:
+                counts[work(i)] += 1
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [
+        threading.Thread(target=loop, args=(i,), daemon=True) for i in range(n_threads)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(seconds + 300)
+    assert not any(thread.is_alive() for thread in threads), "a deadlock"
+    if errors:
+        raise errors[0]
+    return counts
+
+
+@pytest.mark.parametrize(
+    "n_threads, seconds",
+    [(8, 3), pytest.param(64, 60, marks=pytest.mark.slow)],
+)
+def test_right_answers_under_load(n_threads, seconds, data, other_data, survived):
+    sets = [data, other_data]
+    fits = {
+        (i, seed): net(random_state=seed).fit(*sets[i])
+        for i in (0, 1)
+        for seed in (0, 1)
+    }
+    states = {key: state(clf) for key, clf in fits.items()}
+    X = data[0]
+    answers = {i: fits[i, 0].predict_proba(X).tobytes() for i in (0, 1)}
+    labels = {i: fits[i, 0].predict(X).tobytes() for i in (0, 1)}
+    still, moving = clone(fits[0, 0]).fit(*data), clone(fits[0, 0]).fit(*data)
+
+    def work(i):
+        kind = ["fit", "predict", "predict moving", "fit moving"][i % 4]
+        which, seed = i // 4 % 2, i // 8 % 2
+        if kind == "fit":
+            mine = net(random_state=seed).fit(*sets[which])
+            assert state(mine) == states[which, seed]
+        elif kind == "predict":
+            assert still.predict_proba(X).tobytes() == answers[0]
+        elif kind == "fit moving":
+            moving.fit(*sets[which])
+        else:
+            assert moving.predict_proba(X).tobytes() in answers.values()
+            assert moving.predict(X).tobytes() in labels.values()
+        return kind
+
+    counts = run_threads(n_threads, work, seconds)
+    assert len(counts) == 4
+    assert state(moving) in {states[0, 0], states[1, 0]}
+    survived["calls from threads"] += sum(counts.values())
+
+
+# ---- loading what others have saved
+
+
+def test_keras_refuses_code_in_its_files(tmp_path):
+    path = tmp_path / "net.keras"
+    layer = keras.layers.Lambda(lambda x: x)
+    keras.Sequential([keras.Input((2,)), layer]).save(path)
+    with pytest.raises(ValueError, match="unsafe"):
+        keras.models.load_model(path)
