@@ -4,23 +4,56 @@ import re
 from pathlib import Path
 
 import docutils.core
+import joblib
+import numpy as np
 import pandas as pd
 import pytest
+import skops.io
+from skops.io.exceptions import UntrustedTypesFoundException
 
 from benchmarks.__main__ import APART, STUDIES
+from sklearn_toydnn import DNNClassifier, make_triangle
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.rst").read_text()
 RESULTS = ROOT / "benchmarks" / "results"
+BLOCKS = [
+    re.sub("^    ", "", block, flags=re.M)
+    for block in re.findall(r"\.\. code-block:: python\n\n((?:    .*\n|\n)+)", README)
+]
+
+
+class Hostile:
+    """Runs code where it is unpickled."""
+
+    def __reduce__(self):
+        return exec, ("raise SystemExit('code has run')",)
 
 
 def test_the_example_runs_and_prints_scores(capsys):
-    (block,) = re.findall(r"\.\. code-block:: python\n\n((?:    .*\n|\n)+)", README)
-    code = re.sub("^    ", "", block, flags=re.M)
+    code, _ = BLOCKS
     assert len([line for line in code.splitlines() if line.strip()]) <= 11
     exec(compile(code, "README.rst", "exec"), {})
     scores = [float(score) for score in re.findall(r"0\.\d+", capsys.readouterr().out)]
     assert len(scores) == 3 and min(scores) > 0.8
+
+
+def test_the_example_of_loading_is_safe(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    _, code = BLOCKS
+    X, y = make_triangle(100, random_state=0)
+    clf = DNNClassifier(epochs=1, random_state=0).fit(X, y)
+    skops.io.dump(clf, "net.skops")
+    found = {}
+    exec(code, found)
+    np.testing.assert_array_equal(found["clf"].predict(X), clf.predict(X))
+    clf.callbacks = Hostile()
+    joblib.dump(clf, "net.joblib")
+    with pytest.raises(SystemExit, match="code has run"):
+        joblib.load("net.joblib")
+    skops.io.dump(clf, "net.skops")
+    with pytest.raises(UntrustedTypesFoundException, match="exec|Hostile"):
+        exec(code, {})
 
 
 def test_the_table_lists_the_studies():
