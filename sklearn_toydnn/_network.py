@@ -72,11 +72,11 @@ class Network:
         return keras.ops.convert_to_numpy(X)
 
 
-def get_activation(activation):
+def get_activation(activation, dtype):
     """Return an activation function by name, or one that proves to be one."""
     function = keras.activations.get(activation)
     if not isinstance(activation, str):
-        values = keras.ops.ones((1, 2))
+        values = keras.ops.ones((1, 2), dtype=dtype)
         if getattr(function(values), "shape", None) != values.shape:
             raise ValueError(f"{activation} does not return what an activation does")
     return function

@@ -32,6 +32,9 @@ class ParametrizedClassifier(KerasClassifier):
                 f"an object that Keras knows. Got {value!r} instead."
             ) from error
 
+    def _activation(self, param):
+        return self._keras(param, lambda value: get_activation(value, self.dtype))
+
     def _make_network(self):
         hidden = tuple(self.hidden_layer_sizes)
         if not hidden or not all(isinstance(n, Integral) and n >= 1 for n in hidden):
@@ -39,12 +42,12 @@ class ParametrizedClassifier(KerasClassifier):
                 f"The 'hidden_layer_sizes' parameter of {type(self).__name__} must be "
                 f"one or more ints of at least 1. Got {self.hidden_layer_sizes!r}."
             )
-        self._keras("activation", get_activation)
+        self._activation("activation")
         output = self.output_activation
         binary = self.n_classes_ == 2
         if output == "auto":
             output = "sigmoid" if binary else "softmax"
-        elif binary and self._keras("output_activation", get_activation) is (
+        elif binary and self._activation("output_activation") is (
             keras.activations.softmax
         ):
             raise InvalidParameterError(
@@ -52,7 +55,7 @@ class ParametrizedClassifier(KerasClassifier):
                 "have is always 1. Use 'auto' or 'sigmoid'."
             )
         else:
-            self._keras("output_activation", get_activation)
+            self._activation("output_activation")
         return Network(
             (self.n_features_in_, *map(int, hidden), 1 if binary else self.n_classes_),
             self.activation,

@@ -24,7 +24,7 @@ from sklearn.preprocessing import StandardScaler
 
 from benchmarks import paper
 from sklearn_toydnn import DNNClassifier, GaussianAugmenter, make_triangle
-from sklearn_toydnn._tensorflow import keras
+from sklearn_toydnn._tensorflow import keras, tf
 
 
 @pytest.fixture(scope="module")
@@ -522,3 +522,11 @@ def test_prediction_checks_its_input(data):
     clf = small().fit(*data)
     with pytest.raises(ValueError, match="X has 3 features, but DNNClassifier is exp"):
         clf.predict([[1.0, 2.0, 3.0]])
+
+
+def test_an_activation_of_ones_own_meets_the_networks_precision(data):
+    def doubled(x):
+        return 2 * tf.nn.relu(x) * tf.ones(1, tf.float64)
+
+    clf = DNNClassifier((3,), activation=doubled, dtype="float64", epochs=1)
+    assert clf.fit(*data).predict_proba(data[0]).dtype == "float64"
