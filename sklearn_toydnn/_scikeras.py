@@ -311,10 +311,6 @@ class KerasClassifier(
 
     # ---- prediction
 
-    def predict_proba(self, X):
-        """Return class probabilities; see the subclass."""
-        return self._predict_raw(X)
-
     def predict(self, X):
         """Return the most probable class of each row; see the subclass."""
         fitted = self._snapshot()  # another thread may fit this one meanwhile

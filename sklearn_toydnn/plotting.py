@@ -137,6 +137,9 @@ def plot_decision_regions(classifier, X, y, *, ax=None):
     ------
     NotFittedError
         If the classifier has not been fitted.
+    ValueError
+        If the points are not finite numbers or do not have 2 features, or if there
+        is not one label to each.
 
     Examples
     --------
@@ -149,6 +152,7 @@ def plot_decision_regions(classifier, X, y, *, ax=None):
     '$x_1$'
     """
     check_is_fitted(classifier)
+    X = X if isinstance(X, pd.DataFrame) else _check_points(X)
     ax = plt.gca() if ax is None else ax
     DecisionBoundaryDisplay.from_estimator(
         classifier, X, response_method="predict", cmap=_COLORS, alpha=0.3, ax=ax

@@ -1,5 +1,6 @@
 """Each study on a tiny setting, and the command line."""
 
+import errno
 import os
 import re
 import signal
@@ -332,6 +333,24 @@ def test_a_full_disk_damages_nothing(limit, tmp_path, survived):
     survived["full disks"] += 1
 
 
+@pytest.mark.parametrize("number", [errno.EROFS, errno.ENOSPC, errno.EIO])
+def test_a_disk_lost_on_the_way_is_said(
+    number, some_work, tmp_path, monkeypatch, capsys
+):
+    def lost(one, other):
+        raise OSError(number, os.strerror(number))
+
+    argv = ["table1_augmentation", "--quick", "--output", str(tmp_path)]
+    with monkeypatch.context() as patch, pytest.raises(SystemExit) as end:
+        patch.setattr(os, "replace", lost)
+        main(argv)
+    assert end.value.code == 1
+    assert f"Stopped: [Errno {number}]" in capsys.readouterr().err
+    assert not list(tmp_path.glob("table1_augmentation.*"))
+    main(argv)
+    assert (tmp_path / "table1_augmentation.csv").is_file()
+
+
 def _truncate(path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
@@ -460,6 +479,7 @@ def test_interval_is_students():
         (["--n-jobs", "0"], "must be a number of processes"),
         (["--n-jobs", "many"], "must be a number of processes"),
         (["--output", "/dev/null/results"], "cannot write to '/dev/null/results'"),
+        (["--output", "/proc/results"], "cannot write to '/proc/results'"),
         (["--dask", "nowhere"], "no Dask scheduler at 'nowhere'"),
     ],
 )

@@ -524,6 +524,34 @@ def test_prediction_checks_its_input(data):
         clf.predict([[1.0, 2.0, 3.0]])
 
 
+@pytest.mark.parametrize(
+    "name, params",
+    [
+        ("activation", {"activation": lambda x: 0}),
+        (
+            "optimizer",
+            {"optimizer": keras.optimizers.SGD(), "optimizer__learning_rate": 0.1},
+        ),
+    ],
+)
+def test_what_is_of_no_use_is_named(data, name, params):
+    with pytest.raises(ValueError, match=f"'{name}'"):
+        DNNClassifier((3,), epochs=1, **params).fit(*data)
+
+
+def test_optimizers_are_given_by_name_or_class(data):
+    one, other = (
+        small(optimizer=optimizer, optimizer__learning_rate=0.1).fit(*data)
+        for optimizer in ("SGD", keras.optimizers.SGD)
+    )
+    assert one.history_ == other.history_
+
+
+def test_a_function_of_keras_that_is_no_loss_of_its_is_ones_own(data):
+    clf = small(loss=keras.ops.subtract).fit(*data)
+    assert set(clf.history_) == {"loss", "accuracy"}
+
+
 def test_an_activation_of_ones_own_meets_the_networks_precision(data):
     def doubled(x):
         return 2 * tf.nn.relu(x) * tf.ones(1, tf.float64)

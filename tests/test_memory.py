@@ -294,6 +294,16 @@ def test_memory_is_validated(data):
         DNNClassifier(memory=3).fit(*data)
 
 
+def test_a_schedule_is_told_from_another(data, tmp_path, trained):
+    for boundary in [1, 2, 1]:
+        schedule = keras.optimizers.schedules.PiecewiseConstantDecay(
+            [boundary], [0.1, 0.01]
+        )
+        clf = DNNClassifier(memory=str(tmp_path), **PARAMS)
+        clf.set_params(optimizer__learning_rate=schedule).fit(*data)
+    assert len(list(tmp_path.rglob("output.pkl"))) == 2
+
+
 def test_a_damaged_fit_is_trained_again(data, tmp_path, trained):
     clf = DNNClassifier(memory=str(tmp_path), **PARAMS).fit(*data)
     (kept,) = tmp_path.rglob("output.pkl")

@@ -57,6 +57,17 @@ def test_errors(data):
         plot_decision_regions(DecisionTreeClassifier(), *data)
 
 
+def test_decision_regions_of_lists_and_of_bad_points(data):
+    X, y = data
+    tree = DecisionTreeClassifier(max_depth=1).fit(X, y)
+    plot_decision_regions(tree, X.tolist(), y.tolist())
+    for bad, message in [(X[:, :1], "2 features"), (X * np.nan, "NaN")]:
+        with pytest.raises(ValueError, match=message):
+            plot_decision_regions(tree, bad, y)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        plot_decision_regions(tree, X, y[:-1])
+
+
 def test_nothing_is_shown(data, monkeypatch):
     monkeypatch.setattr(plt, "show", lambda: pytest.fail("a picture was shown"))
     plot_dataset(*data)

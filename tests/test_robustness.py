@@ -1,5 +1,6 @@
 """Interrupted, overtaken or overloaded: a classifier is whole, its numbers right."""
 
+import pickle
 import subprocess
 import sys
 import threading
@@ -115,6 +116,22 @@ def test_an_interrupted_fit_is_undone(
     assert vars(new) == vars(net(**params))
     with pytest.raises(NotFittedError):
         new.predict(data[0])
+
+
+@pytest.mark.parametrize("call", ["partial_fit", "fit"], ids=["partial", "warm start"])
+def test_an_interrupted_continuation_is_undone(call, data, survived):
+    fitted = net(warm_start=True).fit(*data)
+    as_before = state(fitted)
+    after = pickle.loads(pickle.dumps(fitted))
+    with Interrupter() as counting:
+        getattr(after, call)(*data)
+    for n in np.linspace(1, counting.lines - 10, 20, dtype=int):
+        clf = pickle.loads(pickle.dumps(fitted))
+        with pytest.raises(KeyboardInterrupt), Interrupter(n):
+            getattr(clf, call)(*data)
+        assert state(clf) == as_before, n
+        assert state(getattr(clf, call)(*data)) == state(after)
+        survived["interruptions"] += 1
 
 
 def test_an_interrupted_compilation_is_done_again(data, survived):

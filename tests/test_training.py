@@ -421,6 +421,32 @@ def test_terminate_on_nan_ends_training(data):
     assert clf.diverged_
 
 
+def test_weights_that_overflow_in_the_last_step_are_a_divergence(data):
+    clf = compiled(optimizer="SGD", optimizer__learning_rate=3e38, epochs=1)
+    clf.set_params(loss="mse", output_activation="linear", batch_size=-1)
+    X, y = data
+    with pytest.warns(ConvergenceWarning, match="diverged: a weight is not finite"):
+        clf.fit(1e3 * X, y)
+    assert clf.diverged_ and np.isfinite(clf.history_["loss"]).all()
+
+
+def test_a_callbacks_error_is_its_own(data):
+    def fail(epoch, logs):
+        raise ValueError("of the callback")
+
+    callback = keras.callbacks.LambdaCallback(on_epoch_end=fail)
+    with pytest.raises(ValueError, match="^of the callback$"):
+        compiled(jit_compile=False, callbacks=[callback]).fit(*data)
+
+
+def test_memory_is_unknown_where_the_system_does_not_tell(monkeypatch):
+    def missing(path):
+        raise FileNotFoundError
+
+    monkeypatch.setattr("pathlib.Path.read_text", missing)
+    assert resident_memory() == 0
+
+
 def test_verbose_prints_each_epoch(data, capsys):
     compiled(verbose=2, epochs=2).fit(*data)
     printed = capsys.readouterr().out
@@ -530,9 +556,11 @@ def test_the_cache_is_bounded_and_its_cost_can_be_read(data):
     assert info.seconds > 0 and info.memory > 0
     assert borrow(3) is third  # the last are kept, the first is not
     assert borrow(1) is not first
-    with programs.borrow(
-        first.structure, keras.optimizers.SGD, keras.losses.BinaryCrossentropy
-    ):
+    again = first.structure, keras.optimizers.SGD, keras.losses.BinaryCrossentropy
+    with programs.borrow(*again), programs.borrow(*again), programs.borrow(*again):
+        pass
+    assert programs.info().currsize == 2  # of one structure as of many
+    with programs.borrow(*again):
         programs.clear()
     assert programs.info() == (0, 0, 2, 0, 0.0, 0)
 
