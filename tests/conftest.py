@@ -1,3 +1,4 @@
+import gc
 from collections import Counter
 
 import matplotlib
@@ -25,6 +26,11 @@ settings.load_profile("quick")
 def close_figures():
     yield
     plt.close("all")
+
+
+def pytest_collection_finish():
+    # TensorFlow's million objects need not be gone through by each collection.
+    gc.freeze()
 
 
 SURVIVED = Counter()

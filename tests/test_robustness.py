@@ -88,7 +88,7 @@ def n_lines(clf, data):
         ({}, 80),
         ({"early_stopping": True}, 40),
         ({"memory": "fits"}, 40),
-        ({"jit_compile": False, "epochs": 1}, 10),
+        ({"jit_compile": False, "epochs": 1}, 6),
     ],
     ids=["compiled", "early stopping", "memory", "keras"],
 )
