@@ -11,8 +11,9 @@ _HOME = {
     "GaussianAugmenter": "augmentation",
     "GaussianNoise": "augmentation",
     "DNNClassifier": "classifier",
-    "cache_info": "_training",
-    "cache_clear": "_training",
+    "cache_info": "_programs",
+    "cache_clear": "_programs",
+    "stop_fits": "_epochs",
 }
 __all__ = list(_HOME)
 

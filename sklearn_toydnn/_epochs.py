@@ -14,6 +14,41 @@ from ._tensorflow import keras
 from ._training import HISTORY
 
 
+class StopRequest:
+    """Stop where, since this was made, :func:`stop_fits` has been called."""
+
+    def __init__(self):
+        self._n_before = _N_STOPS
+
+    def begin(self):
+        """Raise KeyboardInterrupt if there is a request."""
+        if self._n_before != _N_STOPS:
+            raise KeyboardInterrupt("stop_fits() was called")
+
+    def end(self, weights, logs):
+        """Do nothing."""
+
+
+_N_STOPS = 0
+
+
+def stop_fits():
+    """Stop the fits under way in this process, whatever thread they are in.
+
+    Each raises KeyboardInterrupt, as after Ctrl-C in the main thread, and leaves its
+    classifier as it was: within two seconds, or an epoch where that takes longer, and
+    once its program is compiled. Fits begun later are not concerned. May be called from
+    any thread.
+
+    Examples
+    --------
+    >>> from sklearn_toydnn import stop_fits
+    >>> stop_fits()
+    """
+    global _N_STOPS
+    _N_STOPS += 1
+
+
 class EarlyStopping:
     """Stop where the validation score no longer rises, as ``SGDClassifier`` does.
 

@@ -1,6 +1,7 @@
 """How DNNClassifier trains: its state, its data, and which way training goes."""
 
 from ._tensorflow import (
+    check_usable,
     keras,
     tf,
     without_retracing_warnings,
@@ -8,10 +9,13 @@ from ._tensorflow import (
 
 # isort: split
 import warnings
+from contextlib import ExitStack
+from itertools import pairwise
 from math import ceil, floor
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
+from scipy.special import expit, softmax
+from sklearn.exceptions import ConvergenceWarning, EfficiencyWarning
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
@@ -27,29 +31,31 @@ from sklearn.utils.validation import (
 
 from ._epochs import (
     EarlyStopping,
+    StopRequest,
     obstacle,
     train_watched,
     train_with_callbacks,
     watching,
 )
-from ._memory import is_of_keras, is_plain, name_of, recall, warn_not_kept
-from ._network import OptimizerSpec, loss_key, make_initializer, n_steps
+from ._keys import NotKnown, is_of_keras, n_threads, process_settings, trace
+from ._memory import NotToBeKept, recall, warn_not_kept
+from ._network import OptimizerSpec, make_initializer, n_steps
 from ._parameters import ParametrizedClassifier
+from ._prediction import predict
+from ._programs import TooManyPrograms, programs
 from ._training import (
     CHUNK,
     HISTORY,
     Data,
     NotCompilable,
+    Run,
     Structure,
-    programs,
     row_dtype,
 )
 
 # What outcomes depend on beside the data, the weights and what has been made of
 # the other parameters.
 _NAMED_IN_MEMORY = [
-    "activation",
-    "output_activation",
     "batch_size",
     "dropout_rate",
     "shuffle",
@@ -57,6 +63,8 @@ _NAMED_IN_MEMORY = [
     "dtype",
     "jit_compile",
 ]
+_SHARED_PRODUCTS = 2**17  # multiplications in a matrix product
+_LARGE = 1e30  # outputs beyond it are no likelier
 
 
 class TrainedClassifier(ParametrizedClassifier):
@@ -73,11 +81,17 @@ class TrainedClassifier(ParametrizedClassifier):
         )
         self._seed = int(generator.randint(np.iinfo(np.int32).max))
         self._network = self._make_network()
+        self._output_cut = 0.0 if self._takes_logits() else 0.5
         self._epochs_seen = 0
         initializer = self._keras(
             "kernel_initializer", lambda name: make_initializer(name, self._seed)
         )
         self._set_weights(self._network.initial_weights(initializer, self._seed))
+        self.history_, self.n_iter_, self.diverged_ = (
+            {"loss": [], "accuracy": []},
+            0,
+            False,
+        )
         self._optimizer_state = self._optimizer_text = self._learning_rate = None
         vars(self).pop("_model", None)
 
@@ -96,6 +110,7 @@ class TrainedClassifier(ParametrizedClassifier):
         """keras.Sequential: A compiled Keras model that holds the trained weights."""
         check_is_fitted(self)
         if "_model" not in vars(self):
+            check_usable()
             self._model = self._build_keras_model()
         return self._model
 
@@ -106,12 +121,23 @@ class TrainedClassifier(ParametrizedClassifier):
         model.compile(
             optimizer=optimizer,
             loss=self._make_loss(),
-            metrics=["accuracy"],
+            metrics=[
+                keras.metrics.BinaryAccuracy("accuracy", threshold=self._cut())
+                if self.n_classes_ == 2
+                else "accuracy"
+            ],
             run_eagerly=self.run_eagerly,
             # Keras' own choice, XLA, makes its Dropout layer slow on CPU.
             jit_compile=False,
         )
         optimizer.build(model.trainable_variables)
+        # Callbacks ask metrics whether more is better; a first use makes them.
+        n_targets = self._target(np.zeros(1, int)).shape[1]
+        n_outputs = self._network.layer_sizes[-1]
+        model.compute_metrics(
+            None, keras.ops.zeros((1, n_targets)), keras.ops.zeros((1, n_outputs))
+        )
+        model.reset_metrics()
         if self._optimizer_state is not None and spec.text == self._optimizer_text:
             rate = keras.ops.convert_to_numpy(optimizer.learning_rate)
             for variable, value in zip(
@@ -157,6 +183,7 @@ class TrainedClassifier(ParametrizedClassifier):
         points = self._split(X, y, sample_weight, X_val, y_val)
         optimizer = self._optimizer_spec()
         vars(self).pop("_model", None)  # parameters may have changed since
+        self._output_cut = 0.0 if self._takes_logits() else 0.5
         weights, self._optimizer_state, history, converged = self._outcome(
             points, epochs, optimizer, tasks
         )
@@ -216,14 +243,17 @@ class TrainedClassifier(ParametrizedClassifier):
             return train()
         settings = {
             "layer_sizes": self._network.layer_sizes,
-            "optimizer": (optimizer.text, optimizer.learning_rate),
+            "activations": self._network.known,
+            "optimizer": (optimizer.known, optimizer.learning_rate),
             "optimizer of the state": (self._optimizer_text, self._learning_rate),
-            "loss": loss_key(loss, self.loss, self._routed("loss", dict)),
+            "loss": self._loss_in_memory(loss),
             "epochs": (self._epochs_seen, len(epochs)),
             "stopping": self.early_stopping
             and (self.n_iter_no_change, self.tol, self.class_weight),
             "seed": self._seed,
-            **{name: name_of(getattr(self, name)) for name in _NAMED_IN_MEMORY},
+            "process": process_settings(),
+            "threads": self._n_threads(points),
+            **{name: getattr(self, name) for name in _NAMED_IN_MEMORY},
         }
         state = self._get_weights(), self._optimizer_state or []
         return recall(self.memory, train, repr(settings), points, state)
@@ -234,85 +264,127 @@ class TrainedClassifier(ParametrizedClassifier):
             return "with random_state=None, no two are meant to be the same"
         if callbacks:
             return "callbacks act on training as it happens"
+        activations = self._network.activations()
         used = {
-            "activation": [self.activation],
-            "output_activation": [self.output_activation],
-            "optimizer": [optimizer.cls],
-            "loss": [type(loss), getattr(loss, "fn", type(loss))],
+            "activation": activations[0],
+            "output_activation": activations[-1],
+            "optimizer": optimizer.cls,
         }
-        for name, things in used.items():
-            if not all(map(is_of_keras, things)):
+        for name in ("activation", "output_activation"):
+            used[name] = keras.activations.get(used[name])
+        for name, thing in used.items():
+            if not is_of_keras(thing):
                 return f"{name} is not by a name of Keras', and may change"
-        configs = {"optimizer": optimizer.config, "loss": loss.get_config()}
-        for name, config in configs.items():
-            if not is_plain(config):
-                return f"{name} has a parameter that is not Keras', and may change"
+        try:
+            self._loss_in_memory(loss)
+        except NotKnown:
+            return "loss is not by a name of Keras', and may change"
+        try:
+            _ = optimizer.known
+        except NotKnown:
+            return "optimizer has a parameter that is not Keras', and may change"
         return None
+
+    def _loss_in_memory(self, loss):
+        """Describe a loss of Keras'; of an instance, what it now computes."""
+        if not isinstance(self.loss, keras.Loss):
+            return self._describe_loss(loss)
+        if type(loss) not in vars(keras.losses).values():
+            raise NotKnown(loss)
+        outputs = 2, self._network.layer_sizes[-1]
+        targets = 2, *self._target(np.zeros(1, int)).shape[1:]
+        return trace(loss, targets, outputs, (2,), dtype=self.dtype), loss.dtype
+
+    def _n_threads(self, points):
+        """Return the number of threads if sums may depend on it, else None.
+
+        Eigen, which multiplies matrices for TensorFlow, shares a product between
+        threads where it would take some 100,000 cycles.
+        """
+        n_rows = self._n_in_batch(len(points[0][0]))
+        sizes = self._network.layer_sizes
+        largest = n_rows * max(n * m for n, m in pairwise(sizes))
+        return n_threads() if largest > _SHARED_PRODUCTS else None
 
     def _train(self, points, epochs, optimizer, loss, callbacks, tasks):
         """Train compiled where that is possible and asked for, or with Keras."""
-        n_rows = len(points[0][0])
-        data = Data(*points, self._row_orders(n_rows, len(epochs)))
-        watchers = [tasks] if tasks else []
+        order = self._row_order(len(points[0][0]))
+        data = Data(*points, order, len(epochs))
+        watchers = [StopRequest(), *([tasks] if tasks else [])]
         if self.early_stopping:
             stopping = self._make_stopping(data.validation)
             watchers.append(stopping)
         reason = obstacle(callbacks, loss, optimizer, self.run_eagerly)
-        history = None
+        history = failed = None
         if self.jit_compile and not reason:
             try:
                 history = self._fit_compiled(
                     data, epochs, optimizer, loss, callbacks, watchers
                 )
             except NotCompilable as error:
-                reason = str(error)
+                reason, failed = str(error), error
         if history is None:
-            if self.jit_compile and self.jit_compile != "auto":
-                raise ValueError(f"jit_compile=True, but {reason}.")
-            try:
-                history = self._fit_with_keras(data, epochs, callbacks, watchers)
-            except (TypeError, ValueError, tf.errors.OpError) as error:
-                if callbacks or tasks:  # it may be theirs
-                    raise
-                raise InvalidParameterError(
-                    f"Keras cannot train with optimizer={self.optimizer!r}, "
-                    f"loss={self.loss!r} and dtype={self.dtype!r}: {error}"
-                ) from error
-        if not self.early_stopping:
-            return self._get_weights(), self._optimizer_state, history, True
-        vars(self).pop("_model", None)  # it holds the last epoch's weights
-        best = stopping.best_weights
-        return best, self._optimizer_state, history, stopping.converged
+            if self.jit_compile:
+                self._warn_or_raise(reason)
+            # Step by step: Keras' programs are never freed either.
+            eagerly = self.run_eagerly or isinstance(failed, TooManyPrograms)
+            history = self._fit_with_keras(data, epochs, callbacks, watchers, eagerly)
+        weights, converged = self._get_weights(), True
+        if self.early_stopping:
+            vars(self).pop("_model", None)  # it holds the last epoch's weights
+            weights, converged = stopping.best_weights, stopping.converged
+        outcome = weights, self._optimizer_state, history, converged
+        if failed and self.memory is not None:
+            raise NotToBeKept(outcome)  # next time it may compile, with other bits
+        return outcome
 
-    def _n_in_batch(self, data):
-        n_rows = len(data.train[0])
+    def _warn_or_raise(self, reason):
+        """Say why training is not compiled."""
+        if self.jit_compile != "auto":
+            raise ValueError(f"jit_compile=True, but {reason}.")
+        warnings.warn(
+            "Training with keras.Model.fit, which takes many times as long as a "
+            f"compiled program: {reason}. See the parameter jit_compile.",
+            EfficiencyWarning,
+            stacklevel=2,
+        )
+
+    def _n_in_batch(self, n_rows):
         return n_rows if self.batch_size == -1 else min(self.batch_size, n_rows)
 
-    def _n_steps(self, data):
-        return ceil(len(data.train[0]) / self._n_in_batch(data))
+    def _n_steps(self, n_rows):
+        return ceil(n_rows / self._n_in_batch(n_rows))
+
+    def _cut(self):
+        """Return where two classes part in the output, 0 for logits."""
+        # Nets saved before there was a choice do not say.
+        return vars(self).get("_output_cut", 0.5)
 
     def _fit_compiled(self, data, epochs, optimizer, loss, callbacks, watchers):
         """Train in a compiled program: all at once, or an epoch at a time."""
+        try:
+            loss_known = self._describe_loss(loss)
+        except NotKnown:
+            loss_known = None
         structure = Structure(
             self._network,
-            (optimizer.cls, optimizer.text),
-            loss_key(loss, self.loss, self._routed("loss", dict)),
+            optimizer,
+            loss,
+            loss_known,
+            self._cut(),
             **data.capacities(self.batch_size),
         )
-
-        def make_optimizer():
-            # The rate is no part of the structure: the next fit brings its own.
-            return self._make_optimizer(optimizer, OptimizerSpec.make_default)
-
-        with programs.borrow(structure, make_optimizer, lambda: loss) as program:
-            train = program.with_data(data, self.dropout_rate, self._seed)
+        with ExitStack() as stack:
+            with self._naming_routed("optimizer", optimizer.cls):
+                program = stack.enter_context(programs.borrow(structure))
+            run = Run(program, data, self.dropout_rate, self._seed, watchers[0].begin)
             if callbacks or self.verbose:
                 history = train_with_callbacks(
-                    train,
+                    run,
                     self.model_,
                     [*callbacks, *watching(watchers)],
                     epochs,
-                    self._n_steps(data),
+                    self._n_steps(len(data.train[0])),
                     int(self.verbose),
                 )
                 self._take_state(self.model_)
@@ -323,26 +395,40 @@ class TrainedClassifier(ParametrizedClassifier):
             elif rate != self._learning_rate:
                 state = program.with_rate(state, rate)
             weights, self._optimizer_state, history = train_watched(
-                train, self._get_weights(), state, len(epochs), watchers
+                run, self._get_weights(), state, len(epochs), watchers[1:]
             )
         self._set_weights(weights)
         return dict(zip(HISTORY, history.T.tolist(), strict=False))
 
-    def _fit_with_keras(self, data, epochs, callbacks, watchers):
-        """Train with keras.Model.fit."""
-        with without_retracing_warnings():
-            history = self.model_.fit(
-                _batches(data, self._n_in_batch(data)),
-                shuffle=False,
-                steps_per_epoch=self._n_steps(data),
-                epochs=epochs.stop,
-                initial_epoch=epochs.start,
-                validation_data=data.validation if len(data.validation[0]) else None,
-                validation_batch_size=CHUNK,
-                callbacks=[*callbacks, *watching(watchers)],
-                verbose=int(self.verbose),
-            ).history
-        self._take_state(self.model_)
+    def _fit_with_keras(self, data, epochs, callbacks, watchers, eagerly):
+        """Train with keras.Model.fit, or name what it cannot train with."""
+        n_rows = len(data.train[0])
+        model = self.model_
+        model.run_eagerly = eagerly
+        try:
+            with without_retracing_warnings():
+                history = model.fit(
+                    _batches(data, self._n_in_batch(n_rows)),
+                    shuffle=False,
+                    steps_per_epoch=self._n_steps(n_rows),
+                    epochs=epochs.stop,
+                    initial_epoch=epochs.start,
+                    validation_data=data.validation
+                    if len(data.validation[0])
+                    else None,
+                    validation_batch_size=CHUNK,
+                    callbacks=[*callbacks, *watching(watchers)],
+                    verbose=int(self.verbose),
+                ).history
+        except (TypeError, ValueError, tf.errors.OpError) as error:
+            if callbacks or len(watchers) > 1:  # it may be theirs
+                raise
+            raise InvalidParameterError(
+                f"Keras cannot train with optimizer={self.optimizer!r}, "
+                f"loss={self.loss!r} and dtype={self.dtype!r}: {error}"
+            ) from error
+        model.run_eagerly = self.run_eagerly
+        self._take_state(model)
         return history
 
     def _take_state(self, model):
@@ -400,7 +486,7 @@ class TrainedClassifier(ParametrizedClassifier):
             weights = [compute_sample_weight(self.class_weight, labels)]
 
         def score(network_weights):
-            proba = self._proba(self._network.predict(network_weights, X))
+            proba = self._proba(predict(self._network, network_weights, X))
             return accuracy_score(
                 codes,
                 proba.argmax(axis=1),
@@ -431,45 +517,61 @@ class TrainedClassifier(ParametrizedClassifier):
             ) from error
         return tuple(tuple(array[np.sort(part)] for array in train) for part in rows)
 
-    def _row_orders(self, n_samples, epochs):
-        """Return the order of the rows in each epoch, (epochs, n_samples).
+    def _row_order(self, n_samples):
+        """Return the function that gives the order of the rows in an epoch.
 
         It depends on the seed and the epoch alone, so that calls of `partial_fit`
         continue what `fit` began.
         """
         rows = np.arange(n_samples, dtype=row_dtype(n_samples))
-        if not self.shuffle:
-            return np.tile(rows, (epochs, 1))
-        seen = self._epochs_seen
-        return np.array(
-            [
-                np.random.default_rng([self._seed, epoch]).permutation(rows)
-                for epoch in range(seen, seen + epochs)
-            ]
-        )
+        seed, seen = self._seed, self._epochs_seen
+
+        def order(epoch):
+            return np.random.default_rng([seed, seen + epoch]).permutation(rows)
+
+        return order if self.shuffle else lambda epoch: rows
 
     # ---- output
 
     def _proba(self, output):
-        """Return probabilities for the outputs of the network."""
+        """Return probabilities for the outputs of the network.
+
+        Where an output activation leaves [0, 1], the most probable class is still the
+        one that Keras takes for its accuracy.
+        """
+        output = self._link(output)
         unknown = np.isnan(output).any(axis=1)
-        output = np.clip(output, 0, 1)
         if self.n_classes_ == 2:
+            output = np.clip(output, 0, 1)
             output[unknown] = 0.5
             return np.hstack([1 - output, output])
+        output = np.clip(output, -_LARGE, _LARGE)
+        output -= np.minimum(output.min(axis=1, keepdims=True), 0)
         output[unknown] = 0
-        total = output.sum(axis=1, keepdims=True)
-        # Where an output activation like relu is 0 for every class, none is likelier.
-        uniform = np.full_like(output, 1 / self.n_classes_)
-        return np.divide(output, total, out=uniform, where=total != 0)
+        # Where the output is 0 for every class, none is likelier.
+        output[~output.any(axis=1)] = 1
+        return output / output.sum(axis=1, keepdims=True)
+
+    def _link(self, output):
+        """Return what the loss, or a logarithmic activation, takes the output for."""
+        if self._cut() == 0:
+            return expit(output) if self.n_classes_ == 2 else softmax(output, axis=1)
+        activation = keras.activations.get(self._network.output_activation)
+        if activation is keras.activations.log_softmax:
+            return np.exp(output)
+        return output
 
 
 def _batches(data, batch_size):
     """Return a tf.data.Dataset of the batches of all epochs, one after the other."""
     arrays = [tf.constant(array) for array in data.train]
+    n_rows = len(data.train[0])
     slices = tf.data.Dataset.from_tensor_slices
     return (
-        slices(data.orders)
+        tf.data.Dataset.from_generator(
+            lambda: map(data.order, range(data.n_epochs)),
+            output_signature=tf.TensorSpec(n_rows, row_dtype(n_rows)),
+        )
         .flat_map(lambda order: slices(order).batch(batch_size))
         .map(lambda rows: tf.cast(rows, tf.int32))
         .map(lambda rows: tuple(tf.gather(array, rows) for array in arrays))

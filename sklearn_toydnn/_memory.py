@@ -4,8 +4,8 @@ import pickle
 import warnings
 from functools import lru_cache
 from hashlib import blake2b
-from numbers import Number
 from pathlib import Path
+from types import FunctionType
 
 import joblib
 import numpy as np
@@ -23,6 +23,10 @@ def _hash_code():
 CODE = _hash_code()
 
 
+class NotToBeKept(Exception):
+    """What was computed, its one argument, is not what another call would compute."""
+
+
 def recall(memory, compute, text, *arrays):
     """Return what `compute` returns, from `memory` if it has it under text and arrays.
 
@@ -30,11 +34,27 @@ def recall(memory, compute, text, *arrays):
     disk has damaged since is computed again.
     """
     key = joblib.hash([CODE, text, *arrays])
-    kept = check_memory(memory).cache(_outcome, ignore=["compute"])
-    digest, outcome = kept(key, compute)
-    if digest != _digest(outcome):
-        _, outcome = kept.call(key, compute)[0]
+    memory = _folder(memory)
+    kept = memory.cache(_outcome_in(memory.location), ignore=["compute"])
+    try:
+        try:
+            digest, outcome = kept(key, compute)
+            intact = digest == _digest(outcome)
+        except (TypeError, ValueError):  # a whole file, of something else
+            intact = False
+        if not intact:
+            _, outcome = kept.call(key, compute)[0]
+    except NotToBeKept as computed:
+        return computed.args[0]
     return pickle.loads(outcome)
+
+
+def _folder(memory):
+    """Return a joblib.Memory, or say that there can be no folder."""
+    try:
+        return check_memory(memory)
+    except OSError as error:
+        raise ValueError(f"memory={memory!r} cannot be a folder: {error}") from error
 
 
 def _outcome(key, compute):
@@ -43,38 +63,18 @@ def _outcome(key, compute):
     return _digest(outcome), outcome
 
 
+@lru_cache
+def _outcome_in(location):
+    """Return `_outcome` as a function of its own for each folder.
+
+    joblib writes a function's source into the first folder that a process keeps its
+    results in, and misses it in the others.
+    """
+    return FunctionType(_outcome.__code__, globals(), _outcome.__name__)
+
+
 def _digest(outcome):
     return blake2b(outcome).digest()
-
-
-def is_of_keras(thing):
-    """Return whether this is a name, or a function or class with a name, of Keras'.
-
-    What it does is then told by Keras' version.
-    """
-    return isinstance(thing, str) or (
-        getattr(thing, "__module__", "").startswith("keras.")
-        and hasattr(thing, "__qualname__")
-    )
-
-
-def is_plain(config):
-    """Return whether a configuration says everything: values, and Keras' objects."""
-    if isinstance(config, dict):
-        serialized = "class_name" in config
-        return all(map(is_plain, config.values())) and (
-            not serialized or str(config.get("module")).startswith("keras")
-        )
-    if isinstance(config, list | tuple):
-        return all(map(is_plain, config))
-    return config is None or isinstance(config, str | Number | np.generic)
-
-
-def name_of(value):
-    """Return what a value is called in every process."""
-    if hasattr(value, "__qualname__"):
-        return f"{value.__module__}.{value.__qualname__}"
-    return value
 
 
 @lru_cache

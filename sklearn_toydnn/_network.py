@@ -4,6 +4,8 @@ from ._tensorflow import keras  # before scikeras, whose import is not quiet
 
 # isort: split
 import json
+from contextlib import suppress
+from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from inspect import signature
@@ -12,6 +14,8 @@ from numbers import Real
 import numpy as np
 from keras.src.losses.losses import LossFunctionWrapper
 from scikeras._utils import get_optimizer_class
+
+from ._keys import NotKnown, describe, is_of_keras, trace
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,10 @@ class Network:
     def _kernel_shapes(self):
         return list(zip(self.layer_sizes[:-1], self.layer_sizes[1:], strict=True))
 
+    def weight_shapes(self):
+        """Return the shapes of the weights, in Keras' order."""
+        return [shape for n, m in self._kernel_shapes() for shape in ((n, m), (m,))]
+
     def layers(self):
         """Return the dense layers, their weights not drawn but zero."""
         dense = partial(keras.layers.Dense, kernel_initializer="zeros")
@@ -61,25 +69,34 @@ class Network:
         model.set_weights(weights)
         return model
 
-    def predict(self, weights, X):
-        """Return the output on X, as an array of shape (n_samples, n_outputs)."""
-        activations = [self.activation] * (len(self.layer_sizes) - 2)
-        activations.append(self.output_activation)
-        for activation, kernel, bias in zip(
-            activations, weights[::2], weights[1::2], strict=True
-        ):
-            X = keras.activations.get(activation)(keras.ops.matmul(X, kernel) + bias)
-        return keras.ops.convert_to_numpy(X)
+    def activations(self):
+        """Return the activation of each layer."""
+        hidden = [self.activation] * (len(self.layer_sizes) - 2)
+        return [*hidden, self.output_activation]
+
+    @property
+    def known(self):
+        """tuple: The activations' description; raises NotKnown unless Keras' own."""
+        return describe(
+            [
+                keras.activations.get(activation)
+                for activation in (self.activation, self.output_activation)
+            ]
+        )
 
 
 def get_activation(activation, dtype):
     """Return an activation function by name, or one that proves to be one."""
     function = keras.activations.get(activation)
-    if not isinstance(activation, str):
+    if not is_of_keras(function):
+        if isinstance(function, keras.Layer):
+            function = deepcopy(function)  # a call may give it weights of this shape
         values = keras.ops.ones((1, 2), dtype=dtype)
         if getattr(function(values), "shape", None) != values.shape:
             raise ValueError(f"{activation} does not return what an activation does")
-    return function
+        if getattr(function, "variables", None):
+            raise ValueError(f"{activation} has weights, and no activation has any")
+    return keras.activations.get(activation)
 
 
 def make_initializer(initializer, seed):
@@ -139,6 +156,25 @@ class OptimizerSpec:
         text = json.dumps(config, sort_keys=True, default=_plain)
         return cls(maker, config, rate, f"{name} {text}")
 
+    @property
+    def known(self):
+        """tuple: The description but for the rate; NotKnown unless Keras' own."""
+        return describe([self.cls, self.config])
+
+    def describe(self, network):
+        """Return what is equal for optimizers that do the same with a network."""
+        with suppress(NotKnown):
+            return self.known
+
+        def step(*gradients):
+            optimizer = self.make_default()
+            variables = [keras.Variable(np.zeros(g.shape, g.dtype)) for g in gradients]
+            optimizer.build(variables)
+            optimizer.apply(gradients, variables)
+            return optimizer.scale_loss(gradients[0])
+
+        return trace(step, *network.weight_shapes(), dtype=network.dtype)
+
     def make(self):
         """Return a new optimizer."""
         optimizer = self.make_default()
@@ -162,6 +198,9 @@ def loss_class(loss, dtype):
         if not issubclass(loss, keras.Loss):
             raise ValueError(f"{loss} is no class of losses")
         return loss
+    named = getattr(keras.losses, loss, None) if isinstance(loss, str) else None
+    if isinstance(named, type) and issubclass(named, keras.Loss):
+        return named
     loss = keras.losses.get(loss)
     if isinstance(loss, keras.Loss):
         return loss
@@ -174,14 +213,14 @@ def loss_class(loss, dtype):
     return LossFunctionWrapper(loss, dtype=dtype)
 
 
-def loss_key(loss, given, params):
-    """Return what is equal for losses that compute the same."""
-    if type(loss) is LossFunctionWrapper:
-        return loss.fn, loss.dtype
-    if isinstance(given, type):
-        return given, loss.dtype, json.dumps(params, sort_keys=True, default=_plain)
-    if not type(loss).__module__.startswith("keras."):
-        return loss  # its configuration may not say everything
-    config = {name: repr(value) for name, value in loss.get_config().items()}
-    config.pop("name")
-    return type(loss), loss.dtype, tuple(sorted(config.items()))
+def describe_loss(loss, given, params):
+    """Describe a loss by what was given for it; NotKnown unless that is Keras' own."""
+    if isinstance(given, keras.Loss):
+        raise NotKnown(given)  # an instance may have been changed since it was made
+    maker = loss.fn if type(loss) is LossFunctionWrapper else type(loss)
+    return describe([maker, loss.dtype, params])
+
+
+def takes_logits(loss):
+    """Return whether a loss applies a sigmoid or softmax of its own to the output."""
+    return bool(loss.get_config().get("from_logits"))

@@ -9,9 +9,22 @@ import numpy as np
 from scikeras.utils import loss_name
 from sklearn.utils._param_validation import InvalidParameterError
 
-from ._network import Network, OptimizerSpec, get_activation, loss_class
+from ._network import (
+    Network,
+    OptimizerSpec,
+    describe_loss,
+    get_activation,
+    loss_class,
+    takes_logits,
+)
 from ._scikeras import KerasClassifier
 
+_AUTO_OUTPUT = {True: "sigmoid", False: "softmax"}
+_OVER_CLASSES = (
+    keras.activations.softmax,
+    keras.activations.log_softmax,
+    keras.activations.sparsemax,
+)
 _AUTO_LOSS = {
     True: keras.losses.BinaryCrossentropy,
     False: keras.losses.SparseCategoricalCrossentropy,
@@ -36,7 +49,8 @@ class ParametrizedClassifier(KerasClassifier):
         return self._keras(param, lambda value: get_activation(value, self.dtype))
 
     def _make_network(self):
-        hidden = tuple(self.hidden_layer_sizes)
+        hidden = self.hidden_layer_sizes
+        hidden = (hidden,) if isinstance(hidden, Integral) else tuple(hidden)
         if not hidden or not all(isinstance(n, Integral) and n >= 1 for n in hidden):
             raise InvalidParameterError(
                 f"The 'hidden_layer_sizes' parameter of {type(self).__name__} must be "
@@ -46,16 +60,12 @@ class ParametrizedClassifier(KerasClassifier):
         output = self.output_activation
         binary = self.n_classes_ == 2
         if output == "auto":
-            output = "sigmoid" if binary else "softmax"
-        elif binary and self._activation("output_activation") is (
-            keras.activations.softmax
-        ):
+            output = "linear" if self._takes_logits() else _AUTO_OUTPUT[binary]
+        elif self._activation("output_activation") in _OVER_CLASSES and binary:
             raise InvalidParameterError(
-                "output_activation=softmax of the single output that two classes "
-                "have is always 1. Use 'auto' or 'sigmoid'."
+                f"output_activation={output!r} compares one output per class, but two "
+                "classes have a single output. Use 'auto' or 'sigmoid'."
             )
-        else:
-            self._activation("output_activation")
         return Network(
             (self.n_features_in_, *map(int, hidden), 1 if binary else self.n_classes_),
             self.activation,
@@ -83,6 +93,12 @@ class ParametrizedClassifier(KerasClassifier):
             )
         # Keras would compute it in float32 whatever the network's precision.
         return self._routed("loss", loss, dtype=self.dtype)
+
+    def _takes_logits(self):
+        return takes_logits(self._make_loss())
+
+    def _describe_loss(self, loss):
+        return describe_loss(loss, self.loss, self._routed("loss", dict))
 
     def _loss_class(self):
         return self._keras("loss", lambda loss: loss_class(loss, self.dtype))

@@ -10,7 +10,10 @@ callbacks, the course of its ``fit`` and its place as the base class that users 
 Keras look for.
 """
 
-from ._tensorflow import keras  # before scikeras, whose import is not quiet
+from ._tensorflow import (  # before scikeras, whose import is not quiet
+    check_usable,
+    keras,
+)
 
 # isort: split
 from abc import ABCMeta
@@ -148,6 +151,12 @@ class KerasClassifier(
         What is not a class is returned as it is, if nothing is routed to it.
         """
         params = route_params(vars(self), destination, pass_filter=(), strict=False)
+        for name in params:
+            if destination != "callbacks" and "__" in name:
+                raise ValueError(
+                    f"{destination}__{name}: there is nothing that takes it. "
+                    f"Parameters of the {destination} are named {destination}__NAME."
+                )
         with self._naming_routed(destination, cls):
             return unflatten_params(cls, defaults | params if isclass(cls) else params)
 
@@ -232,9 +241,17 @@ class KerasClassifier(
     def fit(self, X, y, sample_weight=None, **data):
         """Train; see the subclass."""
         with self._all_or_nothing() as trained:
-            if not (self.warm_start and self.initialized_):
+            go_on = self.warm_start and self.initialized_
+            if not go_on:
                 trained.classes_ = None
-            trained._fit_telling(X, y, sample_weight, **data)
+            trained._fit_telling(X, y, sample_weight, same_classes=go_on, **data)
+        return self
+
+    def initialize(self, X, y):
+        """Draw the weights; see the subclass."""
+        with self._all_or_nothing() as drawn:
+            drawn.classes_ = None
+            drawn._initialize(X, y)
         return self
 
     @with_callbacks
@@ -250,6 +267,8 @@ class KerasClassifier(
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train for an epoch; see the subclass."""
         with self._all_or_nothing() as trained:
+            if classes is not None and np.size(classes) == 0:
+                raise ValueError("classes is empty: it must list the labels to come.")
             _check_partial_fit_first_call(trained, classes)
             wrappers.BaseWrapper.partial_fit(trained, X, y, sample_weight)
         return self
@@ -258,6 +277,7 @@ class KerasClassifier(
     def _all_or_nothing(self):
         """Yield a copy to train; become it, in one step, when all has gone well."""
         trained = self._snapshot()
+        check_usable()
         yield trained
         self.__dict__ = vars(trained)
 
@@ -269,10 +289,26 @@ class KerasClassifier(
         copied.__dict__ = state
         return copied
 
-    def _fit(self, X, y, sample_weight, warm_start, epochs, initial_epoch, **data):
+    def _fit(
+        self,
+        X,
+        y,
+        sample_weight,
+        warm_start,
+        epochs,
+        initial_epoch,
+        same_classes=False,
+        **data,
+    ):
         """Check, encode and hand over, as scikeras does, with today's checks."""
         if warm_start and self.initialized_:
             X, y = self._validate_data(X, y)
+            if same_classes and not np.array_equal(np.unique(y), self.classes_):
+                raise ValueError(
+                    "warm_start can only be used where `y` has the same classes as in "
+                    f"the previous call to fit. Previously got {self.classes_}, `y` "
+                    f"has {np.unique(y)}"
+                )
         else:
             X, y = self._initialize(X, y)
         sample_weight = self._check_sample_weight(sample_weight, X, y)

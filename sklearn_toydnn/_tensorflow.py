@@ -10,6 +10,7 @@ import os
 import re
 import sys
 import tempfile
+import threading
 from contextlib import contextmanager
 
 _CHATTER = re.compile(rb"I0000 |WARNING: All log messages before absl::InitializeLog")
@@ -50,6 +51,26 @@ if keras.backend.backend() != "tensorflow":
     )
 
 
+_FORKED = threading.Event()
+os.register_at_fork(after_in_child=_FORKED.set)
+
+
+def check_usable():
+    """Raise an error where TensorFlow would hang, or not compute but make a graph."""
+    if _FORKED.is_set():
+        raise RuntimeError(
+            "This process was forked from one that had imported TensorFlow, which does "
+            "not work in it: it would wait for threads that were not forked. Start "
+            "processes in another way, as joblib's 'loky' and multiprocessing's "
+            "'spawn' and 'forkserver' do."
+        )
+    if not tf.executing_eagerly():
+        raise RuntimeError(
+            "DNNClassifier computes at once, but a tf.Graph or tf.function is being "
+            "made here: call it outside."
+        )
+
+
 @contextmanager
 def without_retracing_warnings():
     """Silence TensorFlow's advice to compile less: every Keras model compiles once."""
@@ -65,4 +86,4 @@ def without_retracing_warnings():
         logger.removeFilter(not_retracing)
 
 
-__all__ = ["keras", "tf", "without_retracing_warnings"]
+__all__ = ["check_usable", "keras", "tf", "without_retracing_warnings"]

@@ -4,30 +4,28 @@ A :class:`Program` is a ``tf.function`` compiled by XLA over Keras' own layers, 
 and optimizer. What varies between fits goes in as arguments: initial weights and
 optimizer state (the learning rate is part of it), data, the order of the rows, the
 numbers of rows and epochs, dropout rate and seed. What is left is structure, the key
-under which :data:`programs` keeps it. Rows and epochs are padded to a capacity, so
-that one program serves all sizes up to it.
+under which it is kept. Rows are padded to a capacity, so that one program serves all
+sizes up to it, and epochs are trained in blocks.
 
 Keras' TensorFlow optimizers cannot be applied statelessly. Each program therefore
 has variables of its own, into which a call copies what it is given and out of which
 it returns what has become of it; one thread at a time may do so.
 """
 
-import mmap
-import threading
 import time
-from collections import OrderedDict, namedtuple
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 
-from ._network import Network, n_steps
+from ._keys import NotKnown, process_settings, trace
+from ._network import Network, OptimizerSpec, n_steps
 from ._tensorflow import keras, tf
 
-MAX_PROGRAMS = 1024  # the paper's grid has 400 structures
 _MIN_ROWS = 4096  # padding costs a copy of the data, another capacity a compilation
-_MIN_EPOCHS = 128
+_MAX_EPOCHS = 128  # whose orders of the rows are handed over at once,
+_MAX_ORDER_BYTES = 2**24  # if they take no more than this
+_SECONDS = 1.0  # after which Python hears of signals
 HISTORY = ["loss", "accuracy", "val_loss", "val_accuracy"]
 CHUNK = 256  # rows of validation data evaluated at a time
 
@@ -38,25 +36,79 @@ class NotCompilable(Exception):
 
 @dataclass(frozen=True)
 class Structure:
-    """What two fits have in common if one program can serve both."""
+    """What is compiled: everything about a fit but its numbers."""
 
     network: Network
-    optimizer: object
-    loss: object
+    optimizer: OptimizerSpec
+    loss: keras.Loss
+    loss_known: tuple | None  # the description of a loss that is Keras', by name
+    cut: float  # where two classes part in the output
     batch_size: int
     target_shape: tuple
     rows: int
-    epochs: int
     validation_rows: int
+
+    @property
+    def epochs(self):
+        """int: The number of epochs that a program trains at once."""
+        n_bytes = self.rows * row_dtype(self.rows).itemsize
+        return max(1, min(_MAX_EPOCHS, _MAX_ORDER_BYTES // n_bytes))
+
+    def key(self):
+        """Return what is equal for fits that one program serves, or raise NotKnown."""
+        described = process_settings(), self.network.layer_sizes, self.network.dtype
+        optimizer = self.optimizer.describe(self.network)
+        sizes = self.batch_size, self.target_shape, self.rows, self.validation_rows
+        return *described, self._forward_and_loss(), optimizer, self.cut, sizes
+
+    @property
+    def is_of_keras(self):
+        """bool: Whether all that is compiled is Keras', by name."""
+        try:
+            return all([self.loss_known, self.network.known, self.optimizer.known])
+        except NotKnown:
+            return False
+
+    def _forward_and_loss(self):
+        """Return activations and loss by name, or else by what they compute."""
+        reduction = self.loss.reduction
+        try:
+            if self.loss_known:
+                return self.network.known, self.loss_known, reduction
+        except NotKnown:
+            pass
+        network = self.network
+
+        def loss_of(X, y, sample_weight, *weights):
+            for layer in zip(
+                network.activations(), weights[::2], weights[1::2], strict=True
+            ):
+                activation, kernel, bias = layer
+                X = keras.activations.get(activation)(tf.matmul(X, kernel) + bias)
+            return self.loss(y, X, sample_weight)
+
+        traced = [
+            trace(
+                loss_of,
+                (n_rows, network.layer_sizes[0]),
+                (n_rows, *self.target_shape),
+                (n_rows,),
+                *network.weight_shapes(),
+                dtype=network.dtype,
+            )
+            for n_rows in (self.batch_size, CHUNK)
+        ]
+        return *traced, reduction
 
 
 @dataclass
 class Data:
-    """Training data in the order of the rows for each epoch, and validation data."""
+    """Training data, the order of the rows in each epoch, and validation data."""
 
     train: tuple  # X, y and, where there are any, weights
     validation: tuple  # the same
-    orders: np.ndarray  # (epochs, rows)
+    order: object  # the function that returns the rows in the order of an epoch
+    n_epochs: int
 
     def capacities(self, batch_size):
         """Return the part of a structure that depends on the data's shape."""
@@ -70,7 +122,6 @@ class Data:
             else min(batch_size, everything),
             "target_shape": y.shape[1:],
             "rows": _capacity(len(X), _MIN_ROWS),
-            "epochs": _capacity(len(self.orders), _MIN_EPOCHS),
             "validation_rows": n_val and _capacity(n_val, _MIN_ROWS),
         }
 
@@ -82,27 +133,25 @@ def _capacity(n, minimum):
 
 def row_dtype(n_rows):
     """Return the dtype of row numbers: half the bytes to draw and to copy, or all."""
-    return np.uint16 if n_rows <= 2**16 else np.int32
-
-
-def _pad(array, *shape):
-    """Return the array as a tensor, filled up with zeros along its first axes."""
-    padded = np.zeros((*shape, *array.shape[len(shape) :]), array.dtype)
-    padded[tuple(map(slice, array.shape))] = array
-    return tf.constant(padded)
+    return np.dtype(np.uint16 if n_rows <= 2**16 else np.int32)
 
 
 def _pad_points(X, y, sample_weight=None, *, rows):
     """Return points, labels and weights, filled up with zeros to so many rows."""
     if sample_weight is None:
         sample_weight = np.ones(len(X), X.dtype)
-    return [_pad(array, rows) for array in (X, y, sample_weight)]
+    padded = []
+    for array in (X, y, sample_weight):
+        full = np.zeros((rows, *array.shape[1:]), array.dtype)
+        full[: len(array)] = array
+        padded.append(tf.constant(full))
+    return padded
 
 
 class Program:
     """The compiled training of one structure."""
 
-    def __init__(self, structure, optimizer, loss):
+    def __init__(self, structure, optimizer):
         self.structure = structure
         network, dtype = structure.network, structure.network.dtype
         self._layers = network.layers()
@@ -112,11 +161,11 @@ class Program:
             shape = layer.compute_output_shape(shape)
         self._variables = [v for layer in self._layers for v in layer.variables]
         optimizer.build(self._variables)
-        self._optimizer, self._loss = optimizer, loss
-        self._accuracy = _accuracy(structure.target_shape, shape[-1])
+        self._optimizer, self._loss = optimizer, structure.loss
+        self._accuracy = _accuracy(structure.target_shape, shape[-1], structure.cut)
         # Loss and optimizer see batches filled up with rows of weight 0; a loss that
         # takes the mean over the batch would count them.
-        self._mean_over_batch = loss.reduction in ("sum_over_batch_size", "mean")
+        self._mean_over_batch = self._loss.reduction in ("sum_over_batch_size", "mean")
         self.initial_state = [v.numpy() for v in optimizer.variables]
         rate = getattr(optimizer, "_learning_rate", None)
         self._rate_index = next(
@@ -134,21 +183,19 @@ class Program:
             ]
 
         # The last batch of an epoch may reach beyond the rows.
-        self._order_width = structure.rows + structure.batch_size
-        self._compiled = tf.function(
+        self.order_width = structure.rows + structure.batch_size
+        self.compiled = tf.function(
             self._train, jit_compile=True, autograph=False
         ).get_concrete_function(
             [spec(*v.shape, dtype=v.dtype) for v in self._variables],
             [spec(*v.shape, dtype=v.dtype) for v in optimizer.variables],
             points(structure.rows),
             points(structure.validation_rows),
-            spec(structure.epochs, self._order_width, dtype=row_dtype(structure.rows)),
+            spec(structure.epochs, self.order_width, dtype=row_dtype(structure.rows)),
             spec(),
             spec(dtype=tf.int64),
             spec(4, dtype=tf.int32),
         )
-
-    # ---- running it
 
     def warm_up(self):
         """Compile: XLA does so in the first call, here one of no epochs."""
@@ -156,8 +203,8 @@ class Program:
         dtype = self.structure.network.dtype
         points = np.zeros((0, features), dtype), np.zeros((0, *targets), dtype)
         weights = [v.numpy() for v in self._variables]
-        data = Data(points, points, np.zeros((0, 0), row_dtype(self.structure.rows)))
-        self.with_data(data, 0.0, 0)(weights, self.initial_state, range(0))
+        run = Run(self, Data(points, points, None, 0), 0.0, 0)
+        run.train_at_once(weights, self.initial_state, range(0))
 
     def with_rate(self, state, learning_rate):
         """Return an optimizer's state with this learning rate (None: the default)."""
@@ -167,38 +214,6 @@ class Program:
         rate = default if learning_rate is None else learning_rate
         state[self._rate_index] = np.asarray(rate, default.dtype)
         return state
-
-    def with_data(self, data, dropout_rate, seed):
-        """Return the function that trains on these data for a range of the epochs.
-
-        It takes weights, optimizer state and the range of `data.orders`, and returns
-        weights, state and the history: one row per epoch of loss, accuracy and, with
-        validation data, the same on it.
-        """
-        structure = self.structure
-        n_rows, n_val = len(data.train[0]), len(data.validation[0])
-        tensors = [
-            _pad_points(*data.train, rows=structure.rows),
-            _pad_points(*data.validation, rows=structure.validation_rows),
-            _pad(data.orders, structure.epochs, self._order_width),
-            tf.constant(dropout_rate, structure.network.dtype),
-            tf.constant(seed, tf.int64),
-        ]
-
-        def train(weights, state, epochs):
-            weights, state, history = self._compiled(
-                [tf.constant(a) for a in weights],
-                [tf.constant(a) for a in state],
-                *tensors,
-                tf.constant([n_rows, n_val, epochs.start, epochs.stop], tf.int32),
-            )
-            return (
-                [a.numpy() for a in weights],
-                [a.numpy() for a in state],
-                history.numpy()[epochs.start : epochs.stop],
-            )
-
-        return train
 
     # ---- what is compiled
 
@@ -299,146 +314,90 @@ class Program:
         return totals / tf.cast(n_val, dtype)
 
 
-def _accuracy(target_shape, n_outputs):
+def _accuracy(target_shape, n_outputs, cut):
     """Return the function that Keras means by "accuracy" for these shapes."""
     if n_outputs == 1:
-        return keras.metrics.binary_accuracy
+        return partial(keras.metrics.binary_accuracy, threshold=cut)
     if target_shape == (1,):
         return keras.metrics.sparse_categorical_accuracy
     return keras.metrics.categorical_accuracy
 
 
-# ---- the programs of this process
+class Run:
+    """A program at work on the data of one fit.
 
-CacheInfo = namedtuple(
-    "CacheInfo", ["hits", "misses", "maxsize", "currsize", "seconds", "memory"]
-)
-
-
-class Programs:
-    """The programs of a process: for each structure, those that no thread is using."""
-
-    def __init__(self, maxsize):
-        self._lock = threading.Lock()
-        self._maxsize = maxsize
-        self.clear()
-
-    def clear(self):
-        """Forget all programs and start counting anew."""
-        with self._lock:
-            self._idle = OrderedDict()  # lists of programs, last used last
-            self._cleared = object()  # programs lent before do not come back
-            self._uncompilable = {}
-            self._hits = self._misses = self._memory = 0
-            self._seconds = 0.0
-
-    def info(self):
-        """Return the counts, as ``functools.lru_cache`` does, and what they cost."""
-        with self._lock:
-            return CacheInfo(
-                self._hits,
-                self._misses,
-                self._maxsize,
-                sum(map(len, self._idle.values())),
-                self._seconds,
-                self._memory,
-            )
-
-    @contextmanager
-    def borrow(self, structure, make_optimizer, make_loss):
-        """Lend a program of this structure, compiled if all are in use."""
-        with self._lock:
-            if structure in self._uncompilable:
-                raise NotCompilable(self._uncompilable[structure])
-            idle = self._idle.get(structure)
-            program = idle.pop() if idle else None
-            self._hits += program is not None
-            cleared = self._cleared
-        if program is None:
-            program = self._compile(structure, make_optimizer, make_loss)
-        try:
-            yield program
-        finally:
-            self._take_back(structure, program, cleared)
-
-    def _compile(self, structure, make_optimizer, make_loss):
-        memory, start = resident_memory(), time.perf_counter()
-        optimizer, loss = make_optimizer(), make_loss()
-        try:
-            program = Program(structure, optimizer, loss)
-            program.warm_up()
-        except Exception as error:
-            reason = f"TensorFlow cannot compile it: {error}"
-            with self._lock:
-                self._uncompilable[structure] = reason
-            raise NotCompilable(reason) from error
-        with self._lock:
-            self._misses += 1
-            self._seconds += time.perf_counter() - start
-            self._memory += max(0, resident_memory() - memory)
-        return program
-
-    def _take_back(self, structure, program, cleared):
-        with self._lock:
-            if cleared is not self._cleared:
-                return
-            self._idle.setdefault(structure, []).append(program)
-            self._idle.move_to_end(structure)
-            while sum(map(len, self._idle.values())) > self._maxsize:
-                oldest = next(iter(self._idle))
-                self._idle[oldest].pop()
-                if not self._idle[oldest]:
-                    del self._idle[oldest]
-
-
-programs = Programs(MAX_PROGRAMS)
-
-
-def resident_memory():
-    """Return the bytes of memory this process holds; 0 where there is no /proc.
-
-    (With psutil installed, joblib's workers end once they have grown by 300 MB, and
-    twenty programs with them: the package had better not require it.)
+    It trains for a second or so at a time: in between, Python hears of Ctrl-C and of
+    what else `check`, a function, may raise, and the orders of the rows of the next
+    epochs are drawn.
     """
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except OSError:
-        return 0
-    return pages * mmap.PAGESIZE
 
+    def __init__(self, program, data, dropout_rate, seed, check=lambda: None):
+        structure = program.structure
+        self._program, self._data, self._check = program, data, check
+        self._n_rows, self._n_val = len(data.train[0]), len(data.validation[0])
+        self._points = (
+            _pad_points(*data.train, rows=structure.rows),
+            _pad_points(*data.validation, rows=structure.validation_rows),
+        )
+        self._dropout_rate = tf.constant(dropout_rate, structure.network.dtype)
+        self._seed = tf.constant(seed, tf.int64)
+        self._block, self._orders = range(0), None
+        # Guessed from above, then measured.
+        n_numbers = sum(map(np.prod, structure.network.weight_shapes()))
+        n_batches = self._n_rows / structure.batch_size
+        n_products = n_numbers * (self._n_rows + self._n_val)
+        self._seconds_an_epoch = 5e-5 * n_batches + 5e-9 * n_products
 
-def cache_info():
-    """Return how the compiled programs of this process have been used.
+    def __call__(self, weights, state, epochs):
+        """Train for a range of the epochs, from these weights and optimizer state.
 
-    Returns
-    -------
-    info : CacheInfo
-        A named tuple: `hits`, the fits that found their program compiled;
-        `misses`, the programs compiled; `maxsize` and `currsize`, the number of
-        programs that are kept at most and now; `seconds`, the time spent
-        compiling; `memory`, by how many bytes the process grew meanwhile (0 where
-        there is no ``/proc``).
+        Returns weights, state and the history: one row per epoch of loss, accuracy
+        and, with validation data, the same on it.
+        """
+        history = []
+        while epochs:
+            self._check()
+            n_at_once = max(1, int(_SECONDS / self._seconds_an_epoch))
+            n_at_once = min(n_at_once, len(self._block_from(epochs.start)))
+            now, epochs = epochs[:n_at_once], epochs[n_at_once:]
+            start = time.perf_counter()
+            weights, state, scores = self.train_at_once(weights, state, now)
+            self._seconds_an_epoch = (time.perf_counter() - start) / len(now)
+            history.append(scores)
+        return (
+            [np.asarray(array) for array in weights],
+            [np.asarray(array) for array in state],
+            np.concatenate(history),
+        )
 
-    Examples
-    --------
-    >>> from sklearn_toydnn import cache_info
-    >>> cache_info().maxsize
-    1024
-    """
-    return programs.info()
+    def train_at_once(self, weights, state, epochs):
+        """Train for epochs of one block, without a look at anything else."""
+        first, last = epochs.start - self._block.start, epochs.stop - self._block.start
+        weights, state, history = self._program.compiled(
+            [tf.convert_to_tensor(array) for array in weights],
+            [tf.convert_to_tensor(array) for array in state],
+            *self._points,
+            self._orders if self._block else self._pad_orders(range(0)),
+            self._dropout_rate,
+            self._seed,
+            tf.constant([self._n_rows, self._n_val, first, last], tf.int32),
+        )
+        return weights, state, history.numpy()[first:last]
 
+    def _block_from(self, epoch):
+        """Return the epochs from this one on whose orders have been handed over."""
+        if epoch not in self._block:
+            self._orders = None  # before there are others
+            n_epochs = self._program.structure.epochs
+            self._block = range(epoch, min(epoch + n_epochs, self._data.n_epochs))
+            self._orders = self._pad_orders(self._block)
+        return self._block[self._block.index(epoch) :]
 
-def cache_clear():
-    """Forget the compiled programs of this process.
-
-    TensorFlow returns only part of their memory to the system; what returns all
-    of it is the end of the process.
-
-    Examples
-    --------
-    >>> from sklearn_toydnn import cache_clear, cache_info
-    >>> cache_clear()
-    >>> cache_info().currsize
-    0
-    """
-    programs.clear()
+    def _pad_orders(self, epochs):
+        structure = self._program.structure
+        orders = np.zeros(
+            (structure.epochs, self._program.order_width), row_dtype(structure.rows)
+        )
+        for i, epoch in enumerate(epochs):
+            orders[i, : self._n_rows] = self._data.order(epoch)
+        return tf.constant(orders)

@@ -1,14 +1,19 @@
 """The paper's network (Methods, steps 2 to 4) as a scikit-learn classifier."""
 
-from ._tensorflow import keras  # before scikeras, whose import is not quiet
+from ._tensorflow import (  # before scikeras, whose import is not quiet
+    check_usable,
+    keras,
+)
 
 # isort: split
 from numbers import Integral, Real
 
+import numpy as np
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ._fitting import TrainedClassifier
+from ._prediction import predict
 
 
 class DNNClassifier(TrainedClassifier):
@@ -212,7 +217,10 @@ class DNNClassifier(TrainedClassifier):
     """
 
     _parameter_constraints: dict = {
-        "hidden_layer_sizes": ["array-like"],
+        "hidden_layer_sizes": [
+            "array-like",
+            Interval(Integral, 1, None, closed="left"),
+        ],
         "activation": [str, callable],
         "output_activation": [str, callable],
         "dropout_rate": [Interval(Real, 0, 1, closed="left")],
@@ -227,7 +235,10 @@ class DNNClassifier(TrainedClassifier):
         "validation_split": [Interval(Real, 0, 1, closed="left")],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "n_iter_no_change": [
+            Interval(Integral, 1, None, closed="left"),
+            Options(Real, {np.inf}),
+        ],
         "tol": [Interval(Real, 0, None, closed="left")],
         "shuffle": ["boolean"],
         "class_weight": [dict, StrOptions({"balanced"}), None],
@@ -365,6 +376,70 @@ class DNNClassifier(TrainedClassifier):
             raise ValueError("partial_fit does not support early_stopping=True.")
         return super().partial_fit(X, y, classes, sample_weight)
 
+    def initialize(self, X, y):
+        """Draw the initial weights, without training.
+
+        `predict` then tells what the untrained network says, and `partial_fit`, or
+        `fit` with ``warm_start=True``, goes on from there.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The training points.
+
+        y : array-like of shape (n_samples,)
+            Their labels.
+
+        Returns
+        -------
+        self : DNNClassifier
+            The classifier, its history empty.
+
+        Raises
+        ------
+        InvalidParameterError, ValueError
+            As `fit` does.
+        """
+        self._validate_params()
+        return super().initialize(X, y)
+
+    # ---- what MLPClassifier calls by other names
+
+    @property
+    def n_layers_(self):
+        """int: The number of layers, input and output included."""
+        return len(self.coefs_) + 1
+
+    @property
+    def n_outputs_(self):
+        """int: The number of outputs: 1 for two classes, else one per class."""
+        return len(self.intercepts_[-1])
+
+    @property
+    def out_activation_(self):
+        """Str or callable: The activation of the output layer."""
+        return self._network.output_activation
+
+    @property
+    def loss_curve_(self):
+        """List of float: The training loss of each epoch."""
+        return self.history_["loss"]
+
+    @property
+    def best_loss_(self):
+        """Float or None: The smallest training loss; None with early stopping."""
+        return None if self.early_stopping else min(self.loss_curve_)
+
+    @property
+    def validation_scores_(self):
+        """List of float or None: With early stopping, the validation accuracies."""
+        return self.history_["val_accuracy"] if self.early_stopping else None
+
+    @property
+    def best_validation_score_(self):
+        """Float or None: With early stopping, the highest validation accuracy."""
+        return max(self.validation_scores_) if self.early_stopping else None
+
     # ---- prediction
 
     def predict_proba(self, X):
@@ -383,7 +458,24 @@ class DNNClassifier(TrainedClassifier):
         check_is_fitted(self)
         fitted = self._snapshot()  # another thread may fit this one meanwhile
         X, _ = fitted._validate_data(X)
-        return fitted._proba(fitted._network.predict(fitted._get_weights(), X))
+        check_usable()
+        return fitted._proba(predict(fitted._network, fitted._get_weights(), X))
+
+    def predict_log_proba(self, X):
+        """Return the logarithm of the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The points.
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n_samples, n_classes), dtype=`dtype`
+            ``log(predict_proba(X))``: minus infinity where the probability is 0.
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
 
     def predict(self, X):
         """Return the most probable class.

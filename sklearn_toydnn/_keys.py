@@ -1,0 +1,116 @@
+"""What settings compute, as keys: where two are equal, so are the results.
+
+Numbers, text and arrays are known by their values, functions and classes of Keras' by
+their names, and what else can be traced by TensorFlow by the graph that comes of it.
+Anything else is not known: its results are not kept, its programs not shared, since a
+key that says too little would give one fit the results of another.
+"""
+
+import os
+from hashlib import blake2b
+from operator import attrgetter
+from sys import modules
+
+import joblib
+import numpy as np
+
+from ._tensorflow import keras, tf
+
+_PLAIN = (type(None), bool, int, float, complex, str, bytes)
+# What changes TensorFlow's arithmetic from outside.
+_SWITCHES = (
+    "ONEDNN_MAX_CPU_ISA",
+    "TF_ENABLE_ONEDNN_OPTS",
+    "TF_XLA_FLAGS",
+    "XLA_FLAGS",
+)
+
+
+class NotKnown(Exception):
+    """Nothing tells what a setting computes."""
+
+
+def describe(value):
+    """Return a value as tuples of text, or raise `NotKnown`."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    kind = type(value)
+    if kind in _PLAIN:
+        return kind.__name__, repr(value)
+    if kind is np.ndarray and not value.dtype.hasobject:
+        return kind.__name__, value.dtype.str, value.shape, joblib.hash(value)
+    if kind in (list, tuple):
+        return kind.__name__, *map(describe, value)
+    if kind is dict:
+        if "class_name" in value and not _is_serialized_by_keras(value):
+            raise NotKnown(value["class_name"])
+        return kind.__name__, *sorted(describe(item) for item in value.items())
+    if is_of_keras(value):
+        return value.__module__, value.__qualname__
+    raise NotKnown(value)
+
+
+def is_of_keras(thing):
+    """Return whether this is a function or class of Keras', under its own name."""
+    module = getattr(thing, "__module__", None) or ""
+    name = getattr(thing, "__qualname__", None)
+    if not (module.startswith("keras.") and name and module in modules):
+        return False
+    try:
+        return attrgetter(name)(modules[module]) is thing
+    except AttributeError:  # it is local to a function
+        return False
+
+
+def _is_serialized_by_keras(config):
+    module, registered = config.get("module"), config.get("registered_name")
+    return str(module).startswith("keras") and registered is None
+
+
+def trace(function, *shapes, dtype):
+    """Return a digest of what a function computes on arrays of these shapes.
+
+    Raises `NotKnown` if it cannot be traced or reads what is not in its graph.
+    """
+    with tf.Graph().as_default() as graph:
+        arrays = [tf.compat.v1.placeholder(dtype, shape) for shape in shapes]
+        try:
+            tf.identity(function(*arrays))
+        except Exception as error:  # whatever a function of the user's own raises
+            raise NotKnown(str(error)) from error
+    return _digest(graph.as_graph_def())
+
+
+def _digest(graph):
+    """Digest a graph without its names, which Keras counts up in each process."""
+    numbers = {node.name: str(i) for i, node in enumerate(graph.node)}
+    for node in graph.node:
+        node.name = numbers[node.name]
+        node.attr.pop("shared_name", None)  # a variable's
+        for i, source in enumerate(node.input):
+            control, name, *output = source.partition(source.lstrip("^").split(":")[0])
+            node.input[i] = "".join([control, numbers[name], *output])
+    return blake2b(graph.SerializeToString(deterministic=True)).hexdigest()
+
+
+def process_settings():
+    """Return the settings of the process that change results."""
+    return (
+        *(
+            (name, repr(getattr(keras.config, name)()))
+            for name in dir(keras.config)
+            if not name.startswith(("_", "set_", "enable_", "disable_"))
+        ),
+        ("tensor_float_32", tf.config.experimental.tensor_float_32_execution_enabled()),
+        ("functions_run_eagerly", tf.config.functions_run_eagerly()),
+        *((name, os.environ.get(name)) for name in _SWITCHES),
+    )
+
+
+def n_threads():
+    """Return the number of threads that TensorFlow gives to one operation."""
+    return (
+        tf.config.threading.get_intra_op_parallelism_threads()
+        or int(os.environ.get("TF_NUM_INTRAOP_THREADS", 0))
+        or joblib.cpu_count()
+    )

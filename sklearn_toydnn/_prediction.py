@@ -1,0 +1,82 @@
+"""The output of a network on a row: the same bits whatever else is in the call.
+
+A matrix product by BLAS or TensorFlow adds up each row in an order that depends on
+where the row stands, on how many there are, on the threads and on the processor. Here
+the factors are split into integers so small that a product's sums are exact, in
+whatever order they are added up (Ozaki, Ogita, Oishi and Rump, Numerical Algorithms
+59, 2012); what is then rounded is rounded element by element. Activations are Keras'.
+"""
+
+import numpy as np
+
+from ._tensorflow import keras
+
+_BLOCK = 2**18  # numbers per layer at a time: they fit into a processor's cache
+_ROWS = 64  # TensorFlow computes what fills no whole vector in another way
+_PARTS = {"float32": 2, "float64": 3}  # of 21 bits or more, up to 1,000 units
+
+
+def predict(network, weights, X):
+    """Return a network's output on X, as an array of shape (n_samples, n_outputs)."""
+    n_parts = _PARTS[network.dtype]
+    layers = [
+        (keras.activations.get(activation), _Kernel(kernel, n_parts), bias)
+        for activation, kernel, bias in zip(
+            network.activations(), weights[::2], weights[1::2], strict=True
+        )
+    ]
+    n_rows = max(_ROWS, _BLOCK // max(network.layer_sizes))
+    output = np.empty((len(X), network.layer_sizes[-1]), network.dtype)
+    with np.errstate(invalid="ignore", over="ignore"):  # of a network that diverged
+        for start in range(0, len(X), n_rows):
+            block = X[start : start + n_rows]
+            for activation, kernel, bias in layers:
+                sums = (kernel.multiply(block) + bias).astype(network.dtype)
+                block = _activate(activation, sums)
+            output[start : start + n_rows] = block
+    return output
+
+
+class _Kernel:
+    """A kernel split for exact products."""
+
+    def __init__(self, kernel, n_parts):
+        # So that sums of as many products as there are inputs stay below 2**53.
+        self._n_bits = (53 - (len(kernel) - 1).bit_length()) // 2
+        self._n_parts = n_parts
+        self._parts, self._scale = self._split(kernel, axis=0)
+
+    def multiply(self, X):
+        """Return the product of X and the kernel, in float64."""
+        parts, scale = self._split(X, axis=1)
+        total = 0.0
+        for last in reversed(range(self._n_parts)):
+            total = total * 2.0**-self._n_bits + sum(
+                parts[i] @ self._parts[last - i] for i in range(last + 1)
+            )
+        return total * scale * self._scale
+
+    def _split(self, matrix, axis):
+        """Return parts, integers all, and the scale of each row or column.
+
+        The matrix is the scale times the sum over its parts, each of which counts
+        ``2**-n_bits`` of the one before.
+        """
+        matrix = np.asarray(matrix, np.float64)
+        _, exponent = np.frexp(np.abs(matrix).max(axis, keepdims=True))
+        exponent = np.clip(exponent, -900, 1024) - self._n_bits
+        rest = matrix * np.ldexp(1.0, -exponent)
+        parts = []
+        for _ in range(self._n_parts):
+            parts.append(np.rint(rest))
+            rest = (rest - parts[-1]) * 2.0**self._n_bits
+        return parts, np.ldexp(1.0, exponent)
+
+
+def _activate(activation, sums):
+    """Return the activation of each row, the last ones in a full vector too."""
+    n_rows = len(sums)
+    sums = np.pad(sums, [(0, -n_rows % _ROWS), (0, 0)])
+    return keras.ops.convert_to_numpy(activation(keras.ops.convert_to_tensor(sums)))[
+        :n_rows
+    ]

@@ -1,0 +1,164 @@
+"""The compiled programs of this process: lent to fits, kept for others like them."""
+
+import mmap
+import threading
+import time
+from collections import OrderedDict, namedtuple
+from contextlib import contextmanager
+from pathlib import Path
+
+from ._keys import NotKnown
+from ._training import NotCompilable, Program
+
+MAX_PROGRAMS = 1024  # the paper's grid has 400 structures
+# Programs are for good, whether kept or not: little of their memory ever comes back.
+# So those of functions that are not Keras', of which there is no end, are rationed.
+MAX_OWN_BYTES = 3 * 2**28
+_MIN_BYTES = 2**23  # of a program, where the process has memory to spare
+
+CacheInfo = namedtuple(
+    "CacheInfo", ["hits", "misses", "maxsize", "currsize", "seconds", "memory"]
+)
+
+
+class TooManyPrograms(NotCompilable):
+    """No more is compiled for functions that are not Keras'."""
+
+
+class Programs:
+    """The programs of a process: for each key, those that no thread is using."""
+
+    def __init__(self, maxsize, max_own_bytes=MAX_OWN_BYTES):
+        self._lock = threading.Lock()
+        self._maxsize, self._max_own_bytes = maxsize, max_own_bytes
+        self._own_bytes = 0
+        self.clear()
+
+    def clear(self):
+        """Forget all programs and start counting anew."""
+        with self._lock:
+            self._idle = OrderedDict()  # lists of programs, last used last
+            self._cleared = object()  # programs lent before do not come back
+            self._hits = self._misses = self._memory = 0
+            self._seconds = 0.0
+
+    def info(self):
+        """Return the counts, as ``functools.lru_cache`` does, and what they cost."""
+        with self._lock:
+            return CacheInfo(
+                self._hits,
+                self._misses,
+                self._maxsize,
+                sum(map(len, self._idle.values())),
+                self._seconds,
+                self._memory,
+            )
+
+    @contextmanager
+    def borrow(self, structure):
+        """Lend a program of this structure, compiled if all are in use."""
+        try:
+            key = structure.key()
+        except NotKnown:
+            key = None
+        with self._lock:
+            idle = self._idle.get(key)
+            program = idle.pop() if idle else None
+            self._hits += program is not None
+            cleared = self._cleared
+        if program is None:
+            program = self._compile(structure)
+        try:
+            yield program
+        finally:
+            if key is not None:
+                self._take_back(key, program, cleared)
+
+    def _compile(self, structure):
+        own = not structure.is_of_keras
+        if own and self._own_bytes >= self._max_own_bytes:
+            raise TooManyPrograms(
+                f"{self._own_bytes // 2**20} MB of this process hold programs compiled "
+                "for functions that are not Keras', and compiled code is never freed; "
+                "fits in other processes, as with n_jobs, start anew"
+            )
+        memory, start = resident_memory(), time.perf_counter()
+        # The rate is no part of the structure: each fit brings its own.
+        optimizer = structure.optimizer.make_default()
+        try:
+            program = Program(structure, optimizer)
+            program.warm_up()
+        except Exception as error:
+            raise NotCompilable(f"TensorFlow cannot compile it: {error}") from error
+        grown = max(0, resident_memory() - memory)
+        with self._lock:
+            self._misses += 1
+            self._seconds += time.perf_counter() - start
+            self._memory += grown
+            self._own_bytes += own and max(grown, _MIN_BYTES)
+        return program
+
+    def _take_back(self, key, program, cleared):
+        with self._lock:
+            if cleared is not self._cleared:
+                return
+            self._idle.setdefault(key, []).append(program)
+            self._idle.move_to_end(key)
+            while sum(map(len, self._idle.values())) > self._maxsize:
+                oldest = next(iter(self._idle))
+                self._idle[oldest].pop()
+                if not self._idle[oldest]:
+                    del self._idle[oldest]
+
+
+programs = Programs(MAX_PROGRAMS)
+
+
+def resident_memory():
+    """Return the bytes of memory this process holds; 0 where there is no /proc.
+
+    (With psutil installed, joblib's workers end once they have grown by 300 MB, and
+    twenty programs with them: the package had better not require it.)
+    """
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return 0
+    return pages * mmap.PAGESIZE
+
+
+def cache_info():
+    """Return how the compiled programs of this process have been used.
+
+    Returns
+    -------
+    info : CacheInfo
+        A named tuple: `hits`, the fits that found their program compiled;
+        `misses`, the programs compiled; `maxsize` and `currsize`, the number of
+        programs that are kept at most and now; `seconds`, the time spent
+        compiling; `memory`, by how many bytes the process grew meanwhile (0 where
+        there is no ``/proc``).
+
+    Examples
+    --------
+    >>> from sklearn_toydnn import cache_info
+    >>> cache_info().maxsize
+    1024
+    """
+    return programs.info()
+
+
+def cache_clear():
+    """Forget the compiled programs of this process.
+
+    TensorFlow returns only part of their memory to the system; what returns all
+    of it is the end of the process.
+
+    Examples
+    --------
+    >>> from sklearn_toydnn import cache_clear, cache_info
+    >>> cache_clear()
+    >>> cache_info().currsize
+    0
+    """
+    programs.clear()
