@@ -138,3 +138,17 @@ def test_stderr_that_takes_nothing_hides_no_error(monkeypatch):
         monkeypatch.setattr(os, "write", fail)
         raise KeyError
     assert caught.value.__context__ is None
+
+
+def test_an_error_inside_a_lazy_import_is_told():
+    # An empty module in the place of Keras: _tensorflow.py finds no backend in it.
+    code = (
+        "import sys, types\n"
+        "sys.modules['keras'] = sys.modules['tensorflow'] = types.ModuleType('keras')\n"
+        "try: from sklearn_toydnn import DNNClassifier\n"
+        "except ImportError as error: print(error, repr(error.__cause__), sep='\\n')\n"
+    )
+    told, cause = run(code).stdout.splitlines()
+    inside = "module 'keras' has no attribute 'backend'"
+    assert told == f"cannot import 'DNNClassifier': {inside}"
+    assert cause.startswith("AttributeError") and inside in cause
