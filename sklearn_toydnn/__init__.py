@@ -22,7 +22,11 @@ def __getattr__(name):
     """Import a public name on first use: TensorFlow takes seconds, a data set none."""
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    try:
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    except AttributeError as error:
+        # As it is, Python would say that there is no such name, and not why.
+        raise ImportError(f"cannot import {name!r}: {error}") from error
 
 
 def __dir__():

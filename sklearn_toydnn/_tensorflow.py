@@ -8,10 +8,9 @@ the numerics.) Everything else that reaches the descriptor meanwhile is passed o
 
 import os
 import re
-import sys
 import tempfile
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 _CHATTER = re.compile(rb"I0000 |WARNING: All log messages before absl::InitializeLog")
 
@@ -19,20 +18,27 @@ _CHATTER = re.compile(rb"I0000 |WARNING: All log messages before absl::Initializ
 @contextmanager
 def _without_chatter():
     """Hold back what is written to stderr, then pass on all but the chatter."""
-    sys.stderr.flush()
-    stderr = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
+    with ExitStack() as stack:
+        held = None
+        with suppress(OSError):  # closed, or nowhere to hold it: then let it pass
+            stderr = os.dup(2)
+            stack.callback(os.close, stderr)
+            held = stack.enter_context(tempfile.TemporaryFile())
+            os.dup2(held.fileno(), 2)
         try:
             yield
         finally:
-            sys.stderr.flush()
-            os.dup2(stderr, 2)
-            os.close(stderr)
-            held.seek(0)
-            for line in held:
-                if not _CHATTER.match(line):
-                    os.write(2, line)
+            if held:
+                os.dup2(stderr, 2)
+                _pass_on(held)
+
+
+def _pass_on(held):
+    held.seek(0)
+    with suppress(OSError):  # full or broken: no reason for an import to fail
+        for line in held:
+            if not _CHATTER.match(line):
+                os.write(2, line)
 
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

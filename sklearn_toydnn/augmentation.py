@@ -22,13 +22,9 @@ from sklearn.utils._dataframe import is_polars_df, is_polars_df_or_series
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ._numeric import add_noise, as_float, check_moved
+
 _STD = [Interval(Real, 0, None, closed="left")]
-
-
-def _jitter(X, std, generator):
-    """Return X plus Gaussian noise, in X's own floating dtype."""
-    noise = generator.normal(scale=std, size=X.shape)
-    return X + noise.astype(X.dtype if X.dtype.kind == "f" else float)
 
 
 class GaussianNoise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -123,9 +119,18 @@ class GaussianNoise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         -------
         X_noisy : ndarray of shape (n_samples, n_features)
             The points, each moved by its own draw of the noise.
+
+        Raises
+        ------
+        InvalidParameterError
+            If a parameter has the wrong type or is out of range (a ValueError and
+            a TypeError).
+        ValueError
+            If the points are not valid, or ``std`` is so large that one of them
+            becomes infinite.
         """
         X = validate_data(self, X, dtype=[np.float64, np.float32])
-        return _jitter(X, self.std, check_random_state(self.random_state))
+        return add_noise(X, self.std, check_random_state(self.random_state), "std")
 
     def transform(self, X):
         """Return the points unchanged.
@@ -266,7 +271,9 @@ class GaussianAugmenter(BaseSampler):
             If a parameter has the wrong type or is out of range (a ValueError and
             a TypeError).
         ValueError
-            If the data are not valid training data.
+            If the data are not valid training data, if memory cannot hold the
+            copies that ``fraction`` asks for, or if ``std`` is so large that one
+            of them becomes infinite.
         """
         # imbalanced-learn takes every frame for one of pandas.
         polars_X, polars_y = is_polars_df(X), is_polars_df_or_series(y)
@@ -280,7 +287,11 @@ class GaussianAugmenter(BaseSampler):
                 if not (is_float_dtype(dtype) or is_complex_dtype(dtype))
             ]
             points = points.astype(dict.fromkeys(other, float))
-        X_new, y_new = super().fit_resample(points, y.to_numpy() if polars_y else y)
+        with np.errstate(over="ignore"):
+            X_new, y_new = super().fit_resample(points, y.to_numpy() if polars_y else y)
+        # A column may be narrower than the array that the noise was added to.
+        if isinstance(X_new, pd.DataFrame):
+            check_moved(X_new.to_numpy(float), "std")
         if polars_X:
             X_new = type(X)(X_new.to_numpy(), schema=X.columns)
         if polars_y:
@@ -288,11 +299,22 @@ class GaussianAugmenter(BaseSampler):
         return X_new, y_new
 
     def _fit_resample(self, X, y):
-        n_samples = X.shape[0]
+        n_samples, n_features = X.shape
         generator = check_random_state(self.random_state)
-        sources = np.resize(
-            generator.permutation(n_samples), round(self.fraction * n_samples)
-        )
+        n_copies = as_float(self.fraction) * n_samples
+        try:
+            # Copies, noise, sum and result, before any of it is made: what memory
+            # cannot hold is refused at once.
+            np.empty((round(n_copies), 4 * n_features))
+        except (MemoryError, OverflowError, ValueError) as error:
+            raise ValueError(
+                f"fraction asks for {n_copies:.3g} copies of {n_samples} points, more "
+                "than memory holds."
+            ) from error
+
+        sources = generator.permutation(n_samples)[
+            np.arange(round(n_copies)) % n_samples
+        ]
+        copies = add_noise(X[sources], self.std, generator, "std")
         self.sample_indices_ = np.concatenate([np.arange(n_samples), sources])
-        copies = _jitter(X[sources], self.std, generator)
         return np.concatenate([X, copies]), _safe_indexing(y, self.sample_indices_)

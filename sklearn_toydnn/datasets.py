@@ -5,11 +5,18 @@ uniformly in a box and labels them, as :func:`sklearn.datasets.make_moons` does
 for its half circles.
 """
 
+import math
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils import check_array, check_random_state
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import (
+    Interval,
+    InvalidParameterError,
+    validate_params,
+)
+
+from ._numeric import add_noise, as_float
 
 _MAKER_CONSTRAINTS = {
     "n_samples": [Interval(Integral, 1, None, closed="left")],
@@ -100,22 +107,36 @@ def label_gaussian(X):
     return (x1 < 50 * np.exp(-(x0**2) / 50)).astype(int)
 
 
-def _make(label, n_samples, box, noise, flip_y, random_state):
-    """Draw points in the box, label them, then disturb labels and points."""
+def _draw(n_samples, box, generator):
+    """Draw points uniformly in the box, high excluded."""
+    if isinstance(n_samples, bool):
+        raise InvalidParameterError(f"n_samples must be an int. Got {n_samples}.")
     if len(box) != 2 or not all(isinstance(end, Real) for end in box):
         raise ValueError(f"box must be two numbers (low, high). Got {box!r} instead.")
-    low, high = box
-    if not (np.isfinite([low, high]).all() and low < high):
-        raise ValueError(f"box must be finite and have low < high. Got {box!r}.")
+    low, high = map(as_float, box)
+    if not (low < high and math.isfinite(high - low)):
+        raise ValueError(
+            "box must be finite and have low < high and a finite width, as floats. "
+            f"Got {(low, high)}."
+        )
+    try:
+        X = generator.uniform(low, high, size=(n_samples, 2))
+    except (MemoryError, ValueError) as error:
+        raise ValueError("n_samples is more points than memory holds.") from error
+    # NumPy rounds: a draw close below high may come out as high.
+    return np.minimum(X, math.nextafter(high, low))
 
+
+def _make(label, n_samples, box, noise, flip_y, random_state):
+    """Draw points in the box, label them, then disturb labels and points."""
     generator = check_random_state(random_state)
-    X = generator.uniform(low, high, size=(n_samples, 2))
+    X = _draw(n_samples, box, generator)
     y = label(X)
     if flip_y > 0:
         flipped = generator.uniform(size=n_samples) < flip_y
         y[flipped] = 1 - y[flipped]
     if noise is not None:
-        X += generator.normal(scale=noise, size=X.shape)
+        X = add_noise(X, noise, generator, "noise")
     return X, y
 
 
@@ -163,7 +184,9 @@ def make_triangle(
         If a parameter has the wrong type or is out of range (a ValueError and
         a TypeError, as everywhere in scikit-learn).
     ValueError
-        If the box is not two finite numbers in ascending order.
+        If the box is not two finite numbers in ascending order, if memory cannot
+        hold ``n_samples`` points, or if the noise is so large that one of them
+        becomes infinite.
 
     References
     ----------
@@ -223,7 +246,9 @@ def make_sinusoidal(
         If a parameter has the wrong type or is out of range (a ValueError and
         a TypeError, as everywhere in scikit-learn).
     ValueError
-        If the box is not two finite numbers in ascending order.
+        If the box is not two finite numbers in ascending order, if memory cannot
+        hold ``n_samples`` points, or if the noise is so large that one of them
+        becomes infinite.
 
     References
     ----------
@@ -282,7 +307,9 @@ def make_gaussian(
         If a parameter has the wrong type or is out of range (a ValueError and
         a TypeError, as everywhere in scikit-learn).
     ValueError
-        If the box is not two finite numbers in ascending order.
+        If the box is not two finite numbers in ascending order, if memory cannot
+        hold ``n_samples`` points, or if the noise is so large that one of them
+        becomes infinite.
 
     References
     ----------

@@ -120,6 +120,8 @@ def test_same_random_state_same_noise(cls, data):
     [
         (GaussianAugmenter(fraction=-0.1), "'fraction' parameter of GaussianAugmenter"),
         (GaussianAugmenter(fraction="a"), "'fraction' parameter of GaussianAugmenter"),
+        (GaussianAugmenter(np.inf), "'fraction' parameter of GaussianAugmenter"),
+        (GaussianAugmenter(np.nan), "'fraction' parameter of GaussianAugmenter"),
         (GaussianAugmenter(std=-1), "'std' parameter of GaussianAugmenter"),
         (GaussianAugmenter(random_state=1.5), "'random_state' parameter of Gaussian"),
         (GaussianNoise(std=-1), "'std' parameter of GaussianNoise"),
@@ -133,6 +135,67 @@ def test_bad_parameters_are_named(step, message, data):
     )
     with pytest.raises(ValueError, match=message):
         fit(*data)
+
+
+LARGE = np.full((20, 2), 1e308)
+
+
+@pytest.mark.parametrize("cls", [GaussianNoise, GaussianAugmenter])
+@pytest.mark.parametrize(
+    "X, std",
+    [
+        (np.zeros((20, 2), np.float32), 1e39),
+        (np.zeros((20, 2)), 1e308),
+        (np.zeros((20, 2)), 10**400),
+        (LARGE, 1e308),
+        ((LARGE / 1e270).astype(np.float32), 3e38),
+        (pd.DataFrame({"a": np.zeros(20), "b": np.zeros(20)}), 1e308),
+    ],
+)
+def test_noise_that_makes_a_point_infinite_is_refused(cls, X, std):
+    with pytest.raises(ValueError, match="std is too large"):
+        _disturb(cls, X, std)
+
+
+@pytest.mark.parametrize("cls", [GaussianNoise, GaussianAugmenter])
+@pytest.mark.parametrize("dtype, std", [(np.float32, 1e37), (np.float64, 1e307)])
+def test_noise_is_allowed_as_long_as_the_points_are_finite(cls, dtype, std):
+    X = _disturb(cls, np.zeros((20, 2), dtype), std)
+    assert X.dtype == dtype and np.isfinite(X).all() and np.abs(X).max() > std
+
+
+def test_noise_too_large_for_one_column_of_a_frame_is_refused():
+    X = pd.DataFrame({"narrow": np.zeros(20, np.float32), "wide": np.zeros(20)})
+    with pytest.raises(ValueError, match="std is too large"):
+        _disturb(GaussianAugmenter, X, 1e39)
+
+
+def _disturb(cls, X, std):
+    if cls is GaussianNoise:
+        return cls(std, random_state=0).fit_transform(X)
+    return cls(1.0, std, random_state=0).fit_resample(X, [0, 1] * 10)[0]
+
+
+@pytest.mark.parametrize(
+    "fraction, copies",
+    [
+        (1e300, r"5e\+303"),
+        (1.7e308, "inf"),
+        (np.float64(1e15), r"5e\+18"),
+        (1e12, r"5e\+15"),
+        pytest.param(10**400, "inf", id="10**400"),
+    ],
+)
+def test_more_copies_than_memory_holds_are_refused(fraction, copies, data):
+    message = f"fraction asks for {copies} copies of 5000 points, more than memory"
+    with pytest.raises(ValueError, match=message):
+        GaussianAugmenter(fraction).fit_resample(*data)
+
+
+def test_a_fraction_of_few_bits_counts_like_any_other():
+    X = np.zeros((70_000, 1))
+    augmenter = GaussianAugmenter(np.float16(1))  # of which 70 000 are infinite
+    assert len(augmenter.fit_resample(X, np.arange(70_000) % 2)[0]) == 140_000
 
 
 @pytest.mark.parametrize(

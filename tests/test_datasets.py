@@ -1,3 +1,6 @@
+from decimal import Decimal
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -77,6 +80,37 @@ def test_points_are_uniform_in_the_box_and_labelled_by_the_formula(make, label):
 
 
 @pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.parametrize("low", [1.0, -1.0, 0.0, -5e-324, 1e16, 1e308])
+def test_the_box_is_half_open_also_where_it_is_a_few_floats_wide(make, low):
+    for high in [np.nextafter(low, np.inf), low + 4 * np.spacing(abs(low))]:
+        X, _ = make(n_samples=200, box=(low, high), random_state=0)
+        assert ((low <= X) & (high > X)).all()
+
+
+@pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.parametrize(
+    "box",
+    [
+        (Fraction(-1, 3), Fraction(1, 3)),
+        (Fraction(-1, 3), np.float32(2)),
+        (np.int8(-3), np.longdouble(3)),
+    ],
+)
+def test_the_box_may_be_of_any_real_numbers(make, box):
+    X, _ = make(n_samples=50, box=box, random_state=0)
+    low, high = map(float, box)
+    np.testing.assert_array_equal(
+        X, np.random.RandomState(0).uniform(low, high, size=(50, 2))
+    )
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_noise_is_refused_only_where_a_point_becomes_infinite(make):
+    X, _ = make(n_samples=50, noise=1e306, random_state=0)
+    assert np.isfinite(X).all() and np.abs(X).max() > 1e306
+
+
+@pytest.mark.parametrize("make", MAKERS)
 def test_same_random_state_same_bytes(make):
     def draw(seed):
         X, y = make(n_samples=50, noise=1.0, flip_y=0.3, random_state=seed)
@@ -112,7 +146,14 @@ def test_flip_y_is_the_share_of_labels_flipped(make):
     [
         ({"n_samples": 0}, "'n_samples' parameter of make_"),
         ({"n_samples": 10.5}, "'n_samples' parameter of make_"),
+        ({"n_samples": True}, "n_samples must be an int"),
+        ({"n_samples": np.True_}, "'n_samples' parameter of make_"),
+        ({"n_samples": 10**15}, "n_samples is more points than memory holds"),
+        ({"n_samples": 10**400}, "n_samples is more points than memory holds"),
         ({"noise": -1.0}, "'noise' parameter of make_"),
+        ({"noise": np.inf}, "'noise' parameter of make_"),
+        ({"noise": 1e308}, "noise is too large"),
+        ({"noise": 10**400}, "noise is too large"),
         ({"flip_y": 1.5}, "'flip_y' parameter of make_"),
         ({"random_state": "a"}, "'random_state' parameter of make_"),
         ({"box": 3}, "'box' parameter of make_"),
@@ -120,6 +161,12 @@ def test_flip_y_is_the_share_of_labels_flipped(make):
         ({"box": ("a", "b")}, "box must be two numbers"),
         ({"box": (5, -5)}, "box must be finite and have low < high"),
         ({"box": (0, np.inf)}, "box must be finite and have low < high"),
+        ({"box": (np.nan, 1)}, "box must be finite and have low < high"),
+        ({"box": (0, 10**5000)}, "box must be finite and have low < high"),
+        ({"box": (-(10**400), 0)}, "box must be finite and have low < high"),
+        ({"box": (-1e308, 1e308)}, "box must be finite and have low < high"),
+        ({"box": (2**53, 2**53 + 1)}, "box must be finite and have low < high"),
+        ({"box": (Decimal(0), Decimal(1))}, "box must be two numbers"),
     ],
 )
 def test_bad_parameters_are_named(make, params, message):

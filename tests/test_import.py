@@ -1,11 +1,15 @@
 """What importing the package costs, and what it and a fit print: in a fresh process."""
 
+import io
+import os
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
 import sklearn_toydnn
+from sklearn_toydnn._tensorflow import _without_chatter
 
 
 def run(code):
@@ -55,3 +59,96 @@ def test_public_names_are_there_and_others_are_an_error():
         assert getattr(sklearn_toydnn, name).__name__ == name
     with pytest.raises(AttributeError, match="no attribute 'make_square'"):
         _ = sklearn_toydnn.make_square
+
+
+def run_with(redirections, code):
+    """Run code in a shell that has closed or redirected its standard streams."""
+    shell = ["sh", "-c", f'exec "$0" -c "$1" {redirections}', sys.executable, code]
+    return subprocess.run(shell, capture_output=True, text=True)
+
+
+def test_importing_and_fitting_work_without_stderr(tmp_path):
+    result = run_with(
+        "2>&-",
+        # The next file that is opened takes stderr's place.
+        f"file = open({str(tmp_path / 'mine')!r}, 'w')\n"
+        "assert file.fileno() == 2\n"
+        "print('before', file=file, flush=True)\n"
+        "from sklearn_toydnn import DNNClassifier, make_triangle\n"
+        "X, y = make_triangle(n_samples=60, random_state=0)\n"
+        "DNNClassifier(epochs=1, verbose=2).fit(X, y).predict(X)\n"
+        "print('after', file=file)\n",
+    )
+    assert result.returncode == 0
+    assert "loss: " in result.stdout
+    assert (tmp_path / "mine").read_text() == "before\nafter\n"
+
+
+def test_importing_and_fitting_work_without_any_standard_stream():
+    code = (
+        "from sklearn_toydnn import DNNClassifier, make_triangle\n"
+        "X, y = make_triangle(n_samples=60, random_state=0)\n"
+        "DNNClassifier(epochs=1).fit(X, y).predict(X)\n"
+    )
+    assert run_with("<&- >&- 2>&-", code).returncode == 0
+
+
+def test_only_the_chatter_is_held_back(capfd):
+    with pytest.raises(KeyError), _without_chatter():
+        os.write(2, b"I0000 chatter\nsomething else\n")
+        raise KeyError
+    os.write(2, b"I0000 and later on\n")
+    assert capfd.readouterr().err == "something else\nI0000 and later on\n"
+
+
+CLOSED = io.TextIOWrapper(io.BytesIO())
+CLOSED.close()
+
+
+@pytest.mark.parametrize("stderr", [None, object(), CLOSED])
+def test_the_chatter_is_held_back_whatever_sys_stderr_is(stderr, monkeypatch, capfd):
+    monkeypatch.setattr(sys, "stderr", stderr)
+    with _without_chatter():
+        os.write(2, b"I0000 chatter\nsomething else\n")
+    assert capfd.readouterr().err == "something else\n"
+
+
+@pytest.mark.parametrize("module, function", [(os, "dup"), (tempfile, "TemporaryFile")])
+def test_where_nothing_can_be_held_back_it_is_let_pass(
+    module, function, monkeypatch, capfd
+):
+    def fail(*args):
+        raise OSError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, function, fail)
+        with pytest.raises(KeyError) as caught, _without_chatter():
+            os.write(2, b"I0000 chatter\n")
+            raise KeyError
+    assert caught.value.__context__ is None
+    assert capfd.readouterr().err == "I0000 chatter\n"
+
+
+def test_stderr_that_takes_nothing_hides_no_error(monkeypatch):
+    def fail(*args):
+        raise BrokenPipeError
+
+    with pytest.raises(KeyError) as caught, _without_chatter():
+        os.write(2, b"something else\n")
+        monkeypatch.setattr(os, "write", fail)
+        raise KeyError
+    assert caught.value.__context__ is None
+
+
+def test_an_error_inside_a_lazy_import_is_told():
+    # An empty module in the place of Keras: _tensorflow.py finds no backend in it.
+    code = (
+        "import sys, types\n"
+        "sys.modules['keras'] = sys.modules['tensorflow'] = types.ModuleType('keras')\n"
+        "try: from sklearn_toydnn import DNNClassifier\n"
+        "except ImportError as error: print(error, repr(error.__cause__), sep='\\n')\n"
+    )
+    told, cause = run(code).stdout.splitlines()
+    inside = "module 'keras' has no attribute 'backend'"
+    assert told == f"cannot import 'DNNClassifier': {inside}"
+    assert cause.startswith("AttributeError") and inside in cause

@@ -397,7 +397,16 @@ TestAnyOrderOfCalls.settings = settings(
 # ---- augmentation
 
 
-@given(points(), st.floats(0, 1e6), st.integers(0, 2**32 - 1))
+STDS = st.floats(0, 1e6) | st.floats(0, allow_infinity=False)
+
+
+def assert_too_large(std, X):
+    """Noise may be refused only where it can take points out of their range."""
+    dtype = X.dtype if X.dtype.kind == "f" else np.dtype(float)
+    assert np.abs(X.astype(float)).max() + 10 * float(std) > np.finfo(dtype).max
+
+
+@given(points(), STDS, st.integers(0, 2**32 - 1))
 def test_noise_on_any_points(survived, X, std, seed):
     survived["inputs"] += 1
     noise = GaussianNoise(std, random_state=seed)
@@ -409,7 +418,14 @@ def test_noise_on_any_points(survived, X, std, seed):
         with refused(error):
             noise.fit_transform(X)
         return
-    jittered, same = noise.fit_transform(X), noise.transform(X)
+    try:
+        jittered = noise.fit_transform(X)
+    except ValueError as error:
+        assert str(error).startswith("std is too large")
+        assert_too_large(std, np.asarray(X, dtype))
+        return
+    same = noise.transform(X)
+    assert np.isfinite(jittered).all()
     assert jittered.dtype == same.dtype == dtype
     np.testing.assert_array_equal(same, np.asarray(X, dtype))
     assert jittered.shape == same.shape
@@ -417,7 +433,10 @@ def test_noise_on_any_points(survived, X, std, seed):
         np.testing.assert_array_equal(jittered, same)
 
 
-@given(st.data(), st.floats(0, 3), st.floats(0, 1e6), st.integers(0, 2**32 - 1))
+FRACTIONS = st.floats(0, 3) | st.floats(1e15, allow_infinity=False)
+
+
+@given(st.data(), FRACTIONS, STDS, st.integers(0, 2**32 - 1))
 def test_copies_of_any_points(survived, data, fraction, std, seed):
     survived["inputs"] += 1
     X = data.draw(points())
@@ -427,11 +446,19 @@ def test_copies_of_any_points(survived, data, fraction, std, seed):
     error = refusal(X, "numeric")
     if error is None and len(np.unique(y)) == 1:
         error = ValueError("more than 1 class")  # imbalanced-learn's
+    if error is None and fraction > 3:
+        error = ValueError("fraction asks for")
     if error is not None:
         with refused(error):
             augmenter.fit_resample(X, y)
         return
-    X_new, y_new = augmenter.fit_resample(X, y)
+    try:
+        X_new, y_new = augmenter.fit_resample(X, y)
+    except ValueError as error:
+        assert str(error).startswith("std is too large")
+        assert_too_large(std, values)
+        return
+    assert np.isfinite(np.asarray(X_new, float)).all()
     n = len(X)
     sources = augmenter.sample_indices_
     assert len(X_new) == len(y_new) == len(sources) == n + round(fraction * n)
@@ -444,14 +471,18 @@ def test_copies_of_any_points(survived, data, fraction, std, seed):
 
 MAKERS = [datasets.make_triangle, datasets.make_sinusoidal, datasets.make_gaussian]
 NUMBERS = st.integers() | st.floats() | st.none() | st.text(max_size=3)
+NUMBERS |= st.just(10**400)
+ENDS = NUMBERS | st.fractions() | st.decimals()
+NARROW_BOXES = st.floats().map(lambda low: (low, np.nextafter(low, np.inf)))
+BAD_SIZES = [0, -1, 1.5, None, "3", True, np.True_, 10**15, 10**400]
 
 
 @given(
     st.sampled_from(MAKERS),
     st.fixed_dictionaries(
-        {"n_samples": st.integers(1, 200) | st.sampled_from([0, -1, 1.5, None, "3"])},
+        {"n_samples": st.integers(1, 200) | st.sampled_from(BAD_SIZES)},
         optional={
-            "box": st.tuples(NUMBERS, NUMBERS) | st.tuples(NUMBERS) | NUMBERS,
+            "box": st.tuples(ENDS, ENDS) | NARROW_BOXES | st.tuples(ENDS) | ENDS,
             "noise": NUMBERS,
             "flip_y": st.floats(0, 1) | NUMBERS,
             "random_state": NUMBERS,
@@ -462,17 +493,18 @@ def test_any_data_set(survived, maker, params):
     survived["inputs"] += 1
     try:
         X, y = maker(**params)
-    except (ValueError, TypeError, OverflowError) as error:
+    except (ValueError, TypeError) as error:
         assert any(name in str(error) for name in params)
         return
     n_samples = params["n_samples"]
+    assert not isinstance(n_samples, bool)
     assert X.shape == (n_samples, 2) and X.dtype == np.float64
     assert y.shape == (n_samples,) and y.dtype == int
     assert np.isin(y, [0, 1]).all()
     assert np.isfinite(X).all()
     if not params.get("noise"):
-        low, high = params.get("box", (-50, 50))
-        assert ((low <= X) & (high >= X)).all()
+        low, high = map(float, params.get("box", (-50, 50)))
+        assert ((low <= X) & (high > X)).all()
 
 
 @pytest.mark.parametrize(
