@@ -14,7 +14,7 @@ import seaborn as sns
 from sklearn.base import clone
 
 from sklearn_toydnn import DNNClassifier, make_triangle
-from sklearn_toydnn._training import resident_memory
+from sklearn_toydnn._programs import resident_memory
 
 from ._study import new_figure
 

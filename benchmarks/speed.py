@@ -23,7 +23,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_toydnn import DNNClassifier, cache_clear, cache_info, make_triangle
-from sklearn_toydnn._training import programs, resident_memory
+from sklearn_toydnn._programs import programs, resident_memory
 
 from ._study import new_figure
 
@@ -260,7 +260,7 @@ def _small_costs(repeats):
     kept = _net(memory=folder.name).fit(X, y)
     net = _net(jit_compile=True).fit(X, y)
     (idle,) = [idle for idle in programs._idle.values() if idle][-1:]
-    compiled, inside = idle[-1]._compiled, []
+    compiled, inside = idle[-1].compiled, []
 
     def timed(*args):
         start = time.perf_counter()
@@ -268,7 +268,7 @@ def _small_costs(repeats):
         inside.append(time.perf_counter() - start)
         return result
 
-    idle[-1]._compiled = timed
+    idle[-1].compiled = timed
     rows = []
     for repeat in range(repeats):
         outside = _seconds(lambda: net.fit(X, y)) - inside[-1]
@@ -278,7 +278,7 @@ def _small_costs(repeats):
         rows.append(("fit found in memory, ms", repeat, 1e3 * found))
         predict = _seconds(lambda: net.predict_proba(X[:800]))
         rows.append(("predict_proba on 800 rows, ms", repeat, 1e3 * predict))
-    idle[-1]._compiled = compiled
+    idle[-1].compiled = compiled
     folder.cleanup()
     return rows
 

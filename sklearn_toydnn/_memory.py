@@ -37,16 +37,19 @@ def recall(memory, compute, text, *arrays):
     memory = _folder(memory)
     kept = memory.cache(_outcome_in(memory.location), ignore=["compute"])
     try:
-        try:
-            digest, outcome = kept(key, compute)
-            intact = digest == _digest(outcome)
-        except (TypeError, ValueError):  # a whole file, of something else
-            intact = False
-        if not intact:
-            _, outcome = kept.call(key, compute)[0]
+        found = kept(key, compute)
+        if not _is_intact(found):
+            found, _ = kept.call(key, compute)
     except NotToBeKept as computed:
         return computed.args[0]
-    return pickle.loads(outcome)
+    return pickle.loads(found[1])
+
+
+def _is_intact(found):
+    match found:
+        case bytes(digest), bytes(outcome):
+            return digest == _digest(outcome)
+    return False
 
 
 def _folder(memory):

@@ -223,4 +223,5 @@ def describe_loss(loss, given, params):
 
 def takes_logits(loss):
     """Return whether a loss applies a sigmoid or softmax of its own to the output."""
-    return bool(loss.get_config().get("from_logits"))
+    keywords = getattr(getattr(loss, "fn", None), "keywords", {})  # of a partial
+    return bool(getattr(loss, "from_logits", keywords.get("from_logits")))

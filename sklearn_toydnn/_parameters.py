@@ -61,9 +61,11 @@ class ParametrizedClassifier(KerasClassifier):
         binary = self.n_classes_ == 2
         if output == "auto":
             output = "linear" if self._takes_logits() else _AUTO_OUTPUT[binary]
-        elif self._activation("output_activation") in _OVER_CLASSES and binary:
+        elif (function := self._activation("output_activation")) in _OVER_CLASSES and (
+            binary
+        ):
             raise InvalidParameterError(
-                f"output_activation={output!r} compares one output per class, but two "
+                f"output_activation={function.__name__} compares one output per class, but two "
                 "classes have a single output. Use 'auto' or 'sigmoid'."
             )
         return Network(

@@ -9,8 +9,8 @@ the numerics.) Everything else that reaches the descriptor meanwhile is passed o
 import os
 import re
 import tempfile
-import threading
 from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
 
 _CHATTER = re.compile(rb"I0000 |WARNING: All log messages before absl::InitializeLog")
 
@@ -57,18 +57,18 @@ if keras.backend.backend() != "tensorflow":
     )
 
 
-_FORKED = threading.Event()
-os.register_at_fork(after_in_child=_FORKED.set)
+@cache
+def _process_of_first_use():
+    return os.getpid()
 
 
 def check_usable():
     """Raise an error where TensorFlow would hang, or not compute but make a graph."""
-    if _FORKED.is_set():
+    if _process_of_first_use() != os.getpid():
         raise RuntimeError(
-            "This process was forked from one that had imported TensorFlow, which does "
-            "not work in it: it would wait for threads that were not forked. Start "
-            "processes in another way, as joblib's 'loky' and multiprocessing's "
-            "'spawn' and 'forkserver' do."
+            "This process was forked from one in which TensorFlow had computed: it "
+            "would wait for threads that were not forked. Start processes in another "
+            "way, as joblib's 'loky' and multiprocessing's 'spawn' and 'forkserver' do."
         )
     if not tf.executing_eagerly():
         raise RuntimeError(

@@ -387,7 +387,7 @@ def test_pipeline_scales_validation_points_with_the_training_scaler(augment):
         ({"hidden_layer_sizes": []}, "'hidden_layer_sizes' parameter"),
         ({"hidden_layer_sizes": (20, 0)}, "'hidden_layer_sizes' parameter"),
         ({"hidden_layer_sizes": (2.5,)}, "'hidden_layer_sizes' parameter"),
-        ({"hidden_layer_sizes": 20}, "'hidden_layer_sizes' parameter"),
+        ({"hidden_layer_sizes": 0}, "'hidden_layer_sizes' parameter"),
         ({"activation": "rely"}, "'activation' parameter .* Got 'rely'"),
         ({"activation": 3}, "'activation' parameter"),
         ({"output_activation": "softmacks"}, "'output_activation' parameter"),

@@ -37,7 +37,7 @@ from sklearn.utils import estimator_html_repr
 
 from sklearn_toydnn import DNNClassifier, GaussianAugmenter, GaussianNoise
 from sklearn_toydnn._tensorflow import keras
-from sklearn_toydnn._training import Program
+from sklearn_toydnn._training import Run
 
 
 @pytest.fixture(scope="module")
@@ -362,17 +362,13 @@ def test_callbacks_get_weights_and_history(data):
 
 def test_without_callbacks_all_epochs_are_one_call(data, monkeypatch):
     calls = []
-    with_data = Program.with_data
+    train = Run.train_at_once
 
-    def counting(*args):
-        def train(weights, state, epochs):
-            calls.append(len(epochs))
-            return trained(weights, state, epochs)
+    def counting(self, weights, state, epochs):
+        calls.append(len(epochs))
+        return train(self, weights, state, epochs)
 
-        trained = with_data(*args)
-        return train
-
-    monkeypatch.setattr(Program, "with_data", counting)
+    monkeypatch.setattr(Run, "train_at_once", counting)
     learner().fit(*data)
     assert calls[-1:] == [30] and set(calls) <= {0, 30}  # 0: a new program's warm-up
 

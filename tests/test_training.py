@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, EfficiencyWarning
 from sklearn.model_selection import GridSearchCV, learning_curve
 from sklearn.preprocessing import StandardScaler
 
@@ -21,9 +21,10 @@ from sklearn_toydnn import (
     make_sinusoidal,
     make_triangle,
 )
-from sklearn_toydnn._network import Network
+from sklearn_toydnn._network import Network, OptimizerSpec
+from sklearn_toydnn._programs import Programs, resident_memory
 from sklearn_toydnn._tensorflow import keras, tf
-from sklearn_toydnn._training import resident_memory
+from sklearn_toydnn._training import Program, Run, Structure
 
 
 def make_data(n_samples, maker=make_triangle):
@@ -315,14 +316,16 @@ def test_going_on_ends_where_keras_does(data):
     assert_close(one, other)
 
 
+def make_structure(network, batch_size=32):
+    loss, optimizer = keras.losses.MeanSquaredError(), OptimizerSpec.of("SGD", {})
+    return Structure(network, optimizer, loss, ("mse",), 0.5, batch_size, (1,), 4096, 0)
+
+
 @pytest.mark.parametrize("rate", [0.1, 0.25, 0.5, 0.9])
 def test_dropout_keeps_its_share_and_scales_it(rate):
     n_units, n_rows = 500, 64
     network = Network((1, n_units, 1), "linear", "linear", "float32")
-    structure = _training.Structure(network, "", "", n_rows, (1,), 4096, 128, 0)
-    program = _training.Program(
-        structure, keras.optimizers.SGD(), keras.losses.MeanSquaredError()
-    )
+    program = Program(make_structure(network, n_rows), keras.optimizers.SGD())
     for layer in program._layers:
         layer.kernel.assign(np.ones(layer.kernel.shape))
 
@@ -480,7 +483,8 @@ def test_what_cannot_be_compiled(params, message, data):
     with pytest.raises(ValueError, match=f"jit_compile=True, but {message}"):
         compiled(**params).fit(*data)
     if "loss__reduction" not in params:
-        clf = compiled(**params, jit_compile="auto").fit(*data)
+        with pytest.warns(EfficiencyWarning, match=message):
+            clf = compiled(**params, jit_compile="auto").fit(*data)
         assert len(clf.history_["loss"]) == 3
     assert cache_info().misses == 0
 
@@ -490,10 +494,11 @@ def test_what_tensorflow_cannot_compile(data, monkeypatch):
         raise tf.errors.UnimplementedError(None, None, "no XLA here")
 
     cache_clear()
-    monkeypatch.setattr(_training.Program, "warm_up", fail)
+    monkeypatch.setattr(Program, "warm_up", fail)
     with pytest.raises(ValueError, match="TensorFlow cannot compile it: no XLA here"):
         compiled().fit(*data)
-    assert compiled(jit_compile="auto").fit(*data).score(*data) > 0
+    with pytest.warns(EfficiencyWarning, match="cannot compile it: no XLA here"):
+        assert compiled(jit_compile="auto").fit(*data).score(*data) > 0
     cache_clear()
 
 
@@ -534,20 +539,17 @@ def test_a_learning_curve_of_8_sizes_compiles_few_programs():
 def test_padding_makes_no_difference(data, monkeypatch):
     padded = compiled().fit(*data)
     monkeypatch.setattr(_training, "_MIN_ROWS", 256)
-    monkeypatch.setattr(_training, "_MIN_EPOCHS", 1)
+    monkeypatch.setattr(_training, "_MAX_EPOCHS", 2)
     assert_equal(padded, compiled().fit(*data))
 
 
 def test_the_cache_is_bounded_and_its_cost_can_be_read(data):
-    programs = _training.Programs(maxsize=2)
+    programs = Programs(maxsize=2)
     assert cache_info().maxsize >= 512
 
     def borrow(n):
-        network = Network((2, n, 1), "relu", "sigmoid", "float32")
-        structure = _training.Structure(network, "", "", 32, (1,), 4096, 128, 0)
-        with programs.borrow(
-            structure, keras.optimizers.SGD, keras.losses.BinaryCrossentropy
-        ) as program:
+        structure = make_structure(Network((2, n, 1), "relu", "sigmoid", "float32"))
+        with programs.borrow(structure) as program:
             return program
 
     first, _, third = borrow(1), borrow(2), borrow(3)
@@ -556,11 +558,11 @@ def test_the_cache_is_bounded_and_its_cost_can_be_read(data):
     assert info.seconds > 0 and info.memory > 0
     assert borrow(3) is third  # the last are kept, the first is not
     assert borrow(1) is not first
-    again = first.structure, keras.optimizers.SGD, keras.losses.BinaryCrossentropy
-    with programs.borrow(*again), programs.borrow(*again), programs.borrow(*again):
+    again = first.structure
+    with programs.borrow(again), programs.borrow(again), programs.borrow(again):
         pass
     assert programs.info().currsize == 2  # of one structure as of many
-    with programs.borrow(*again):
+    with programs.borrow(again):
         programs.clear()
     assert programs.info() == (0, 0, 2, 0, 0.0, 0)
 
@@ -590,18 +592,14 @@ def test_threads_get_a_program_each_and_the_same_weights():
 
 def test_a_failing_fit_leaves_its_program_usable(data, monkeypatch):
     before = compiled().fit(*data)
-    with_data = _training.Program.with_data
 
     def interrupted(*args):
-        def train(*args):
-            trained(*args)
-            raise KeyboardInterrupt
+        trained(*args)
+        raise KeyboardInterrupt
 
-        trained = with_data(*args)
-        return train
-
+    trained = Run.train_at_once
     with monkeypatch.context() as patch:
-        patch.setattr(_training.Program, "with_data", interrupted)
+        patch.setattr(Run, "train_at_once", interrupted)
         with pytest.raises(KeyboardInterrupt):
             compiled(random_state=7).fit(*data)
     n_programs = cache_info().misses
