@@ -24,6 +24,7 @@ _SWITCHES = (
     "TF_XLA_FLAGS",
     "XLA_FLAGS",
 )
+_NAMES = "shared_name", "debug_name", "_class"  # of variables, and what is beside them
 
 
 class NotKnown(Exception):
@@ -86,7 +87,8 @@ def _digest(graph):
     numbers = {node.name: str(i) for i, node in enumerate(graph.node)}
     for node in graph.node:
         node.name = numbers[node.name]
-        node.attr.pop("shared_name", None)  # a variable's
+        for attribute in _NAMES:
+            node.attr.pop(attribute, None)
         for i, source in enumerate(node.input):
             control, name, *output = source.partition(source.lstrip("^").split(":")[0])
             node.input[i] = "".join([control, numbers[name], *output])

@@ -168,7 +168,8 @@ class OptimizerSpec:
 
         def step(*gradients):
             optimizer = self.make_default()
-            variables = [keras.Variable(np.zeros(g.shape, g.dtype)) for g in gradients]
+            zeros = [np.zeros(gradient.shape, network.dtype) for gradient in gradients]
+            variables = list(map(keras.Variable, zeros))
             optimizer.build(variables)
             optimizer.apply(gradients, variables)
             return optimizer.scale_loss(gradients[0])

@@ -61,13 +61,14 @@ class ParametrizedClassifier(KerasClassifier):
         binary = self.n_classes_ == 2
         if output == "auto":
             output = "linear" if self._takes_logits() else _AUTO_OUTPUT[binary]
-        elif (function := self._activation("output_activation")) in _OVER_CLASSES and (
-            binary
-        ):
+        elif binary and self._activation("output_activation") in _OVER_CLASSES:
+            name = self._activation("output_activation").__name__
             raise InvalidParameterError(
-                f"output_activation={function.__name__} compares one output per class, but two "
+                f"output_activation={name} compares one output per class, but two "
                 "classes have a single output. Use 'auto' or 'sigmoid'."
             )
+        else:
+            self._activation("output_activation")
         return Network(
             (self.n_features_in_, *map(int, hidden), 1 if binary else self.n_classes_),
             self.activation,

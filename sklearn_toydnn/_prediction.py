@@ -64,7 +64,7 @@ class _Kernel:
         """
         matrix = np.asarray(matrix, np.float64)
         _, exponent = np.frexp(np.abs(matrix).max(axis, keepdims=True))
-        exponent = np.clip(exponent, -900, 1024) - self._n_bits
+        exponent = np.clip(exponent - self._n_bits, -1023, 1023)
         rest = matrix * np.ldexp(1.0, -exponent)
         parts = []
         for _ in range(self._n_parts):

@@ -3,9 +3,12 @@
 import mmap
 import threading
 import time
+import warnings
 from collections import OrderedDict, namedtuple
 from contextlib import contextmanager
 from pathlib import Path
+
+from sklearn.exceptions import EfficiencyWarning
 
 from ._keys import NotKnown
 from ._training import NotCompilable, Program
@@ -61,6 +64,13 @@ class Programs:
             key = structure.key()
         except NotKnown:
             key = None
+            warnings.warn(
+                "A program is compiled for each fit anew, which takes seconds and some "
+                "20 MB for good: what a function or class that is not Keras' computes "
+                "depends on more than its arguments.",
+                EfficiencyWarning,
+                stacklevel=2,
+            )
         with self._lock:
             idle = self._idle.get(key)
             program = idle.pop() if idle else None
