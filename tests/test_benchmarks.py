@@ -293,6 +293,19 @@ def test_interrupting_says_how_to_go_on(tiny, tmp_path, monkeypatch, capsys):
     assert "The same command goes on from here." in capsys.readouterr().err
 
 
+def test_pytest_by_itself_finds_the_studies():
+    """Not as ``python -m pytest``, which has the working directory on its path."""
+    code = "import sys; sys.path.remove(''); import pytest; sys.exit(pytest.main())"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--collect-only", "-q", "--no-cov"]
+        + ["tests/test_claims.py"],
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+
+
 # ---- disks and files
 
 FULL_DISK = """
