@@ -100,22 +100,25 @@ def main(argv=None):
     args = parser.parse_args(argv)
 
     from . import report
-    from ._run import run
+    from ._ending import INTERRUPTED, interruptible
+    from ._run import run, with_needs
 
     names = args.studies or STUDIES
+    with_needs(names)  # imported before a signal raises KeyboardInterrupt
     try:
-        done = run(
-            names,
-            quick=args.quick,
-            output=args.output,
-            n_jobs=args.n_jobs,
-            dask=args.dask,
-            fresh=args.fresh,
-        )
-        if set(STUDIES) <= set(done):
-            report.write(done, quick=args.quick, output=args.output)
+        with interruptible():
+            done = run(
+                names,
+                quick=args.quick,
+                output=args.output,
+                n_jobs=args.n_jobs,
+                dask=args.dask,
+                fresh=args.fresh,
+            )
+            if set(STUDIES) <= set(done):
+                report.write(done, quick=args.quick, output=args.output)
     except KeyboardInterrupt:
-        parser.exit(130, "Interrupted. The same command goes on from here.\n")
+        parser.exit(130, INTERRUPTED)
     except OSError as error:  # a full disk, or a lost one
         parser.exit(1, f"Stopped: {error}. The same command goes on from here.\n")
 

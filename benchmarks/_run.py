@@ -24,6 +24,8 @@ from sklearn import config_context
 
 from sklearn_toydnn import _memory
 
+from ._ending import end_with, keep_signals_from_workers
+
 RESTARTS = 10  # in a row, of a study whose worker processes die
 
 
@@ -47,7 +49,7 @@ def run(names, *, quick, output, n_jobs=1, dask=None, fresh=False):
     kept = output / "memory"
     if fresh:
         joblib.Memory(kept, verbose=0).clear(warn=False)
-    studies = _with_needs(names)
+    studies = with_needs(names)
     done = {}
     with _workers(n_jobs, dask), _Bars(studies.values(), quick) as bars:
         for name, study in studies.items():
@@ -79,12 +81,12 @@ def settings_of(study, quick):
     return study.QUICK if quick else study.FULL
 
 
-def _with_needs(names):
+def with_needs(names):
     """Import the studies, before each what it needs."""
     studies = {}
     for name in names:
         study = import_module(f"benchmarks.{name}")
-        studies |= _with_needs(getattr(study, "NEEDS", [])) | {name: study}
+        studies |= with_needs(getattr(study, "NEEDS", [])) | {name: study}
     return studies
 
 
@@ -95,7 +97,9 @@ def _with_needs(names):
 def _workers(n_jobs, dask):
     """Have joblib use processes of this machine or, by its address, a cluster."""
     if dask is None:
-        with parallel_config("loky", n_jobs=n_jobs):
+        with parallel_config(
+            "loky", n_jobs=n_jobs, initializer=end_with, initargs=(os.getpid(),)
+        ):
             yield
         return
     from distributed import Client
@@ -114,11 +118,13 @@ def _measure_all(study, tasks, kept):
             n_jobs=getattr(study, "N_JOBS", None),
             batch_size=1,
         )
+        calls = (
+            delayed(_measure)(name, task, str(kept), CODE) for task in tasks[n_done:]
+        )
         try:
-            for frame in parallel(
-                delayed(_measure)(name, task, str(kept), CODE)
-                for task in tasks[n_done:]
-            ):
+            with keep_signals_from_workers():
+                frames = parallel(calls)
+            for frame in frames:
                 n_done += 1
                 yield frame
         except _lost_workers() as error:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from html.parser import HTMLParser
 from importlib import import_module
 from pathlib import Path
@@ -22,6 +22,7 @@ from matplotlib import image
 
 from benchmarks import _run, paper, report, table1_augmentation
 from benchmarks.__main__ import STUDIES, main
+from benchmarks._ending import INTERRUPTED
 from benchmarks._run import run
 from benchmarks._study import interval
 from sklearn_toydnn import DNNClassifier
@@ -291,6 +292,102 @@ def test_interrupting_says_how_to_go_on(tiny, tmp_path, monkeypatch, capsys):
         main(["table1_augmentation", "--quick", "--n-jobs=1", f"--output={tmp_path}"])
     assert end.value.code == 130
     assert "The same command goes on from here." in capsys.readouterr().err
+
+
+@contextmanager
+def running(output):
+    """Run a study that takes minutes, in a process group of its own."""
+    # A shell's background job ignores Ctrl-C, and what it starts does too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    study = ["figure3_sample_size", "--quick", "--n-jobs=2", "--output", output]
+    with subprocess.Popen(
+        [sys.executable, "-m", "benchmarks", *study],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def _workers_of(process):
+    """Wait until a run's workers compute, then list their numbers."""
+    for _ in range(600):
+        children = Path(f"/proc/{process.pid}/task").glob("*/children")
+        pids = [pid for path in children for pid in path.read_text().split()]
+        workers = [pid for pid in pids if "LokyProcess" in _read(pid, "cmdline")]
+        # Imports take less, and take turns with nothing else.
+        if len(workers) == 2 and all(_seconds(pid) > 6 for pid in workers):
+            return workers
+        time.sleep(0.1)
+    raise AssertionError("the workers do not compute")
+
+
+def _read(pid, name):
+    try:
+        return Path("/proc", pid, name).read_text()
+    except OSError:
+        return ""
+
+
+def _seconds(pid):
+    user, system = _read(pid, "stat").rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def _wait_for_end(pids):
+    def computing(pid):  # and no zombie that nobody has asked after
+        return _read(pid, "stat").rpartition(")")[2].split()[:1] not in ([], ["Z"])
+
+    for _ in range(200):
+        if not any(map(computing, pids)):
+            return
+        time.sleep(0.1)
+    raise AssertionError("the workers are still there")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for the workers in /proc")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_workers_end_with_their_run(number, tmp_path):
+    with running(tmp_path) as process:
+        workers = _workers_of(process)
+        for pid in workers:  # the terminal's Ctrl-C is not for them to answer
+            blocked = re.search(r"SigBlk:\s*(\w+)", _read(pid, "status"))[1]
+            assert int(blocked, 16) & 1 << (signal.SIGINT - 1)
+        os.kill(process.pid, number)
+        _, error = process.communicate(timeout=60)
+        _wait_for_end(workers)
+    if number == signal.SIGTERM:
+        assert (process.returncode, error) == (130, INTERRUPTED)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no process groups")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("delay", [0.5, 1, 2, 3, 4])
+def test_interrupting_the_start_is_one_line(number, delay, tmp_path):
+    """To the group, as a terminal does: also to the workers, where there are some."""
+    with running(tmp_path) as process:
+        time.sleep(delay)
+        os.killpg(process.pid, number)
+        _, error = process.communicate(timeout=60)
+    assert (process.returncode, error) == (130, INTERRUPTED)
+
+
+def test_pytest_by_itself_finds_the_studies():
+    """Not as ``python -m pytest``, which has the working directory on its path."""
+    code = "import sys; sys.path.remove(''); import pytest; sys.exit(pytest.main())"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--collect-only", "-q", "--no-cov"]
+        + ["tests/test_claims.py"],
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
 
 
 # ---- disks and files
