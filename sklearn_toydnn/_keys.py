@@ -68,10 +68,11 @@ def _is_serialized_by_keras(config):
     return str(module).startswith("keras") and registered is None
 
 
-def trace(function, *shapes, dtype):
+def trace(function, *shapes, dtype, has_gradient=True):
     """Return a digest of what a function computes on arrays of these shapes.
 
-    Raises `NotKnown` if it cannot be traced or reads what is not in its graph.
+    Where it has a gradient of its own, that counts too. Raises `NotKnown` if the
+    function cannot be traced or reads what is not in its graph.
     """
     with tf.Graph().as_default() as graph:
         arrays = [tf.compat.v1.placeholder(dtype, shape) for shape in shapes]
@@ -79,15 +80,16 @@ def trace(function, *shapes, dtype):
             tf.identity(function(*arrays))
         except Exception as error:  # whatever a function of the user's own raises
             raise NotKnown(str(error)) from error
-    return _digest(graph.as_graph_def())
+    left_out = _NAMES if has_gradient else (*_NAMES, "_gradient_op_type")
+    return _digest(graph.as_graph_def(), left_out)
 
 
-def _digest(graph):
+def _digest(graph, left_out):
     """Digest a graph without its names, which Keras counts up in each process."""
     numbers = {node.name: str(i) for i, node in enumerate(graph.node)}
     for node in graph.node:
         node.name = numbers[node.name]
-        for attribute in _NAMES:
+        for attribute in left_out:
             node.attr.pop(attribute, None)
         for i, source in enumerate(node.input):
             control, name, *output = source.partition(source.lstrip("^").split(":")[0])

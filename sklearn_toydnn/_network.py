@@ -174,7 +174,8 @@ class OptimizerSpec:
             optimizer.apply(gradients, variables)
             return optimizer.scale_loss(gradients[0])
 
-        return trace(step, *network.weight_shapes(), dtype=network.dtype)
+        shapes = network.weight_shapes()
+        return trace(step, *shapes, dtype=network.dtype, has_gradient=False)
 
     def make(self):
         """Return a new optimizer."""
