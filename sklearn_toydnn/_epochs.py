@@ -10,7 +10,7 @@ from numbers import Real
 import numpy as np
 from sklearn.utils.validation import _num_samples
 
-from ._tensorflow import keras
+from ._tensorflow import keras, tf
 from ._training import HISTORY
 
 
@@ -214,6 +214,8 @@ def obstacle(callbacks, loss, optimizer, run_eagerly):
         return "a loss without reduction is no number to minimise"
     if optimizer.config.get("use_ema"):
         return "use_ema=True exchanges the weights when training ends"
+    if tf.distribute.has_strategy():
+        return "a tf.distribute strategy is in scope"
     for callback in callbacks:
         if _acts_within_epochs(callback):
             return f"{type(callback).__name__} acts within an epoch"

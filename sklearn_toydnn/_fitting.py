@@ -264,6 +264,8 @@ class TrainedClassifier(ParametrizedClassifier):
             return "with random_state=None, no two are meant to be the same"
         if callbacks:
             return "callbacks act on training as it happens"
+        if tf.distribute.has_strategy():
+            return "a tf.distribute strategy adds up in an order of its own"
         activations = self._network.activations()
         used = {
             "activation": activations[0],
@@ -339,12 +341,17 @@ class TrainedClassifier(ParametrizedClassifier):
         return outcome
 
     def _warn_or_raise(self, reason):
-        """Say why training is not compiled."""
+        """Say why training is not compiled, unless that was asked for."""
         if self.jit_compile != "auto":
             raise ValueError(f"jit_compile=True, but {reason}.")
+        if self.run_eagerly:
+            return
+        # Without TensorFlow's words, which are others each time: Python shows the same
+        # warning once.
         warnings.warn(
             "Training with keras.Model.fit, which takes many times as long as a "
-            f"compiled program: {reason}. See the parameter jit_compile.",
+            f"compiled program: {reason.partition(':')[0]} (jit_compile=True says "
+            "more).",
             EfficiencyWarning,
             stacklevel=2,
         )
@@ -480,9 +487,9 @@ class TrainedClassifier(ParametrizedClassifier):
     def _make_stopping(self, validation):
         """Return early stopping by accuracy, weighted where there are weights."""
         X, y, *weights = validation
-        codes = y[:, 0] if y.shape[1] == 1 else y.argmax(axis=1)
+        codes = _codes(y)
         if not weights and self.class_weight is not None:
-            labels = self.classes_[codes.astype(int)]
+            labels = self.classes_[codes]
             weights = [compute_sample_weight(self.class_weight, labels)]
 
         def score(network_weights):
@@ -508,7 +515,7 @@ class TrainedClassifier(ParametrizedClassifier):
                 np.arange(len(train[0])),
                 test_size=self.validation_fraction,
                 random_state=self._seed,
-                stratify=train[1],
+                stratify=self.classes_[_codes(train[1])],
             )
         except ValueError as error:
             raise ValueError(
@@ -560,6 +567,13 @@ class TrainedClassifier(ParametrizedClassifier):
         if activation is keras.activations.log_softmax:
             return np.exp(output)
         return output
+
+
+def _codes(targets):
+    """Return the numbers of the classes that targets of the loss stand for."""
+    return (
+        targets[:, 0].astype(int) if targets.shape[1] == 1 else targets.argmax(axis=1)
+    )
 
 
 def _batches(data, batch_size):

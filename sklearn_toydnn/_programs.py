@@ -64,13 +64,6 @@ class Programs:
             key = structure.key()
         except NotKnown:
             key = None
-            warnings.warn(
-                "A program is compiled for each fit anew, which takes seconds and some "
-                "20 MB for good: what a function or class that is not Keras' computes "
-                "depends on more than its arguments.",
-                EfficiencyWarning,
-                stacklevel=2,
-            )
         with self._lock:
             idle = self._idle.get(key)
             program = idle.pop() if idle else None
@@ -78,6 +71,14 @@ class Programs:
             cleared = self._cleared
         if program is None:
             program = self._compile(structure)
+            if key is None:
+                warnings.warn(
+                    "A program is compiled for each fit anew, which takes seconds and "
+                    "some 20 MB for good: what a function or class that is not Keras' "
+                    "computes depends on more than its arguments.",
+                    EfficiencyWarning,
+                    stacklevel=2,
+                )
         try:
             yield program
         finally:

@@ -1,8 +1,13 @@
 """What DNNClassifier promises, whatever trains it."""
 
+import multiprocessing
 import pickle
 import random
+import subprocess
+import sys
+import warnings
 from abc import ABC
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,7 +16,7 @@ from keras.src.backend.common import global_state
 from scikeras.wrappers import KerasClassifier
 from sklearn import config_context
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.model_selection import (
     GridSearchCV,
     RandomizedSearchCV,
@@ -19,6 +24,7 @@ from sklearn.model_selection import (
     learning_curve,
     validation_curve,
 )
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -558,3 +564,186 @@ def test_an_activation_of_ones_own_meets_the_networks_precision(data):
 
     clf = DNNClassifier((3,), activation=doubled, dtype="float64", epochs=1)
     assert clf.fit(*data).predict_proba(data[0]).dtype == "float64"
+
+
+def test_other_bad_input_is_named(data, three_classes):
+    X, y = data
+    with pytest.raises(ValueError, match="classes is empty"):
+        small().partial_fit(X, y, classes=[])
+    warm = small(warm_start=True).fit(*three_classes)
+    before = weights(warm)
+    some = three_classes[1] != "c"
+    with pytest.raises(ValueError, match="warm_start can only be used where `y` has"):
+        warm.fit(X[some], three_classes[1][some])
+    assert all((a == b).all() for a, b in zip(before, weights(warm), strict=True))
+    weighty = keras.layers.PReLU()
+    with pytest.raises(ValueError, match="The 'activation' parameter") as caught:
+        small(activation=weighty).fit(X, y)
+    assert "no activation has any" in str(caught.value.__cause__)
+    assert not weighty.built
+    for name in ("optimizer__learning_rate__x", "loss__label_smoothing__x"):
+        with pytest.raises(ValueError, match=f"{name}: there is nothing that takes it"):
+            small(**{name: 3}).fit(X, y)
+
+
+def test_a_number_of_units_is_one_layer(data):
+    one = small(hidden_layer_sizes=5).fit(*data)
+    assert_same_weights(one, small(hidden_layer_sizes=(5,)).fit(*data))
+
+
+@pytest.mark.parametrize("loss", ["BinaryCrossentropy", "binary_crossentropy"])
+def test_names_of_losses_take_parameters(loss, data):
+    named = small(loss=loss, loss__label_smoothing=0.1).fit(*data)
+    assert_same_weights(named, small(loss__label_smoothing=0.1).fit(*data))
+
+
+def test_predict_log_proba(data, three_classes):
+    clf = small().fit(*three_classes)
+    proba = clf.predict_proba(data[0])
+    np.testing.assert_array_equal(clf.predict_log_proba(data[0]), np.log(proba))
+    certain = small(output_activation="relu").fit(*data)
+    assert certain.predict_log_proba(1e6 * data[0]).max() <= 0  # and does not warn
+
+
+def test_what_mlpclassifier_has_too(data, three_classes):
+    X, y = three_classes
+    clf = small(epochs=5).fit(X, y)
+    mlp = MLPClassifier((20, 20), max_iter=2, random_state=0)
+    with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
+        mlp.fit(X, y)
+        stopping = small(early_stopping=True, epochs=5).fit(X, y)
+    for name in ("n_layers_", "n_outputs_", "out_activation_", "n_features_in_"):
+        assert getattr(clf, name) == getattr(mlp, name)
+    assert small().fit(*data).n_outputs_ == 1
+    assert clf.loss_curve_ == clf.history_["loss"]
+    assert clf.best_loss_ == min(clf.loss_curve_)
+    assert clf.validation_scores_ is clf.best_validation_score_ is None
+    assert stopping.best_loss_ is None
+    assert stopping.validation_scores_ == stopping.history_["val_accuracy"]
+    assert stopping.best_validation_score_ == max(stopping.validation_scores_)
+    with pytest.raises(AttributeError):
+        _ = small().loss_curve_
+
+
+# ---- initialize, scikeras' own
+
+
+def test_initialize_draws_the_weights_that_fit_starts_from(data, jit_compile):
+    clf = small().initialize(*data)
+    assert clf.history_ == {"loss": [], "accuracy": []} and clf.n_iter_ == 0
+    assert clf.predict_proba(data[0]).shape == (200, 2)
+    assert_same_weights(clf.partial_fit(*data), small(epochs=1).fit(*data))
+    warm = small(warm_start=True).initialize(*data).fit(*data)
+    assert_same_weights(warm, small().fit(*data))
+
+
+def test_initialize_is_checked_and_all_or_nothing(data):
+    with pytest.raises(ValueError, match="'dropout_rate' parameter"):
+        small(dropout_rate=7).initialize(*data)
+    clf = small().fit(*data)
+    before = vars(clf).copy()
+    for bad in ([[np.nan, 0.0]], [[0.0, 1.0]]):
+        with pytest.raises(ValueError, match="NaN|only one class"):
+            clf.initialize(bad, [0])
+    assert vars(clf) == before
+
+
+# ---- logits
+
+
+def from_logits(y_true, y_pred):
+    return keras.losses.binary_crossentropy(y_true, y_pred, from_logits=True)
+
+
+BINARY_LOGITS = [
+    {"loss__from_logits": True},
+    {"loss": keras.losses.BinaryCrossentropy(from_logits=True)},
+    {
+        "loss": "BinaryFocalCrossentropy",
+        "loss__from_logits": True,
+        "output_activation": "elu",
+    },
+    {"loss": partial(keras.losses.binary_crossentropy, from_logits=True)},
+]
+MANY_LOGITS = [
+    {"loss__from_logits": True},
+    {"loss": "CategoricalCrossentropy", "loss__from_logits": True},
+    {"loss": "categorical_focal_crossentropy", "loss__from_logits": True},
+    {"loss__from_logits": True, "output_activation": "log_softmax"},
+    {"output_activation": "log_softmax"},
+    *({"output_activation": name, "loss": "mse"} for name in ["relu", "tanh", "elu"]),
+]
+
+
+@pytest.mark.parametrize(
+    "n_classes, params",
+    [*((2, params) for params in BINARY_LOGITS), *((3, p) for p in MANY_LOGITS)],
+)
+def test_history_and_score_agree(n_classes, params, data, jit_compile):
+    X, y = data
+    y = y + (X[:, 0] > 0) * (n_classes - 2)
+    clf = small(epochs=15, **params).fit(X, y, X_val=X[:120], y_val=y[:120])
+    score = clf.score(X[:120], y[:120])
+    assert clf.history_["val_accuracy"][-1] == pytest.approx(score)
+    if {"loss": "mse"}.items() <= params.items() or len(params) == 1 < n_classes:
+        return  # outputs that are no probabilities
+    proba = clf.predict_proba(X[:120])
+    loss = -np.log(proba[range(120), y[:120]]).mean()
+    if "ocal" not in str(params.get("loss")):
+        assert loss == pytest.approx(clf.history_["val_loss"][-1], rel=1e-3)
+
+
+def test_log_softmax_of_one_output_is_refused(data):
+    with pytest.raises(ValueError, match="output_activation=log_softmax compares one"):
+        small(output_activation="log_softmax").fit(*data)
+
+
+# ---- where TensorFlow cannot compute
+
+
+def test_a_forked_process_is_told_what_to_do(data):
+    small().fit(*data)
+
+    def child(sender):
+        for call in (lambda: small().fit(*data), lambda: fitted.predict(data[0])):
+            try:
+                call()
+            except RuntimeError as error:
+                sender.send(str(error))
+        sender.close()
+
+    fitted = small().fit(*data)
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=child, args=(sender,))
+    process.start()
+    try:
+        for _ in range(2):
+            assert receiver.poll(60), "the child hangs"
+            assert "as joblib's 'loky'" in receiver.recv()
+    finally:
+        process.kill()
+        process.join()
+
+
+def test_a_fork_before_any_use_is_none_of_our_business():
+    code = """
+import multiprocessing
+from sklearn_toydnn import DNNClassifier, make_triangle
+def fit(seed):
+    X, y = make_triangle(40, random_state=0)
+    return DNNClassifier((3,), epochs=1, random_state=seed).fit(X, y).n_iter_
+with multiprocessing.get_context("fork").Pool(1) as pool:
+    assert pool.map_async(fit, [1]).get(120) == [1]
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=180)
+
+
+def test_where_a_graph_is_made_is_no_place_to_fit(data):
+    clf = small().fit(*data)
+    before = vars(clf).copy()
+    with tf.Graph().as_default():
+        for call in (lambda: clf.fit(*data), lambda: clf.predict(data[0])):
+            with pytest.raises(RuntimeError, match="tf.Graph or tf.function is being"):
+                call()
+    assert vars(clf) == before

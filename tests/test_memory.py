@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.callback import ScoringMonitor
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, EfficiencyWarning
 from sklearn.model_selection import GridSearchCV, cross_validate, learning_curve
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_toydnn import DNNClassifier, _memory, make_triangle
-from sklearn_toydnn._tensorflow import keras
+from sklearn_toydnn import DNNClassifier, _memory, cache_clear, make_triangle
+from sklearn_toydnn._tensorflow import keras, tf
+from sklearn_toydnn._training import Program
 
 ExponentialDecay = keras.optimizers.schedules.ExponentialDecay
 PARAMS = {"epochs": 2, "random_state": 0}
@@ -315,3 +316,55 @@ def test_a_damaged_fit_is_trained_again(data, tmp_path, trained):
         again = clone(clf).fit(*data)
         assert state(again) == state(clf)
         assert len(list(tmp_path.rglob("output.pkl"))) == 1
+
+
+def test_a_kept_file_of_something_else_is_trained_again(data, tmp_path, trained):
+    clf = DNNClassifier(memory=str(tmp_path), **PARAMS).fit(*data)
+    (kept,) = tmp_path.rglob("output.pkl")
+    for other in ("text", ("a", "b"), (b"a", b"b", b"c"), None, 3):
+        joblib.dump(other, kept)
+        assert state(clone(clf).fit(*data)) == state(clf)
+    assert len(trained) == 6
+
+
+def test_a_folder_below_a_file_is_named(data, tmp_path):
+    (tmp_path / "file").touch()
+    folder = str(tmp_path / "file" / "fits")
+    with pytest.raises(ValueError, match=f"memory='{folder}' cannot be a folder"):
+        DNNClassifier(memory=folder, **PARAMS).fit(*data)
+
+
+def test_a_second_folder_is_found_as_the_first_is(data, tmp_path):
+    np.save(tmp_path / "X.npy", data[0])
+    np.save(tmp_path / "y.npy", data[1])
+    clf = DNNClassifier(**PARAMS)
+    for folder in ("first", "second"):
+        clf.set_params(memory=str(tmp_path / folder)).fit(*data)
+    code = ELSEWHERE.replace("memory=sys.argv[1])", "memory=sys.argv[1] + '/second')")
+    command = [sys.executable, "-c", code, tmp_path, "again"]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def test_what_compiles_only_sometimes_is_not_kept(data, tmp_path, trained, monkeypatch):
+    def fail(self):
+        raise MemoryError
+
+    cache_clear()
+    clf = DNNClassifier((4,), memory=str(tmp_path), **PARAMS)
+    with monkeypatch.context() as patch:
+        patch.setattr(Program, "warm_up", fail)
+        with pytest.warns(EfficiencyWarning, match="cannot compile it"):
+            clf.fit(*data)
+    assert not list(tmp_path.rglob("output.pkl"))
+    assert state(clf.fit(*data)) == state(clone(clf).set_params(memory=None).fit(*data))
+
+
+def test_fits_under_a_strategy_are_not_kept(data, tmp_path):
+    clf = DNNClassifier((4,), memory=str(tmp_path), **PARAMS)
+    _memory.warn_not_kept.cache_clear()
+    with (
+        tf.distribute.MirroredStrategy(["CPU:0"]).scope(),
+        pytest.warns(UserWarning, match="a tf.distribute strategy"),
+    ):
+        clf.fit(*data)
+    assert not list(tmp_path.rglob("output.pkl"))

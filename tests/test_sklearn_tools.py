@@ -3,6 +3,8 @@
 import pickle
 import subprocess
 import sys
+from importlib.util import find_spec
+from inspect import signature
 from warnings import catch_warnings
 
 import cloudpickle
@@ -498,6 +500,62 @@ def test_keras_own_early_stopping_works_too(data):
     stop = keras.callbacks.EarlyStopping("val_loss", patience=2)
     clf = learner(callbacks=[stop], validation_split=0.3, epochs=200).fit(*data)
     assert clf.n_iter_ < 200
+
+
+MONITORING = [
+    callback
+    for callback in vars(keras.callbacks).values()
+    if isinstance(callback, type)
+    and "monitor" in signature(callback).parameters
+    and (callback.__name__ != "OrbaxCheckpoint" or find_spec("orbax"))
+]
+
+
+def make_monitoring(callback, monitor, folder):
+    params = {"monitor": monitor}
+    if callback is keras.callbacks.ModelCheckpoint:
+        params |= {"filepath": folder / "best.keras", "save_best_only": True}
+    elif "directory" in signature(callback).parameters:
+        params |= {"directory": folder, "save_best_only": True}
+    return callback(**params)
+
+
+@pytest.mark.parametrize("how", ["fit", "partial_fit", "early_stopping"])
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("jit_compile", [True, False], ids=["compiled", "keras"])
+@pytest.mark.parametrize("monitor", ["val_accuracy", "accuracy", "val_loss"])
+@pytest.mark.parametrize("callback", MONITORING, ids=lambda cls: cls.__name__)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_callbacks_that_monitor(
+    callback, monitor, jit_compile, n_classes, how, data, tmp_path
+):
+    X, y = data
+    y = y + (X[:, 0] > 0) * (n_classes - 2)
+    clf = learner(
+        epochs=2,
+        batch_size=100,
+        validation_split=0.2,
+        callbacks=make_monitoring(callback, monitor, tmp_path),
+        jit_compile=jit_compile,
+        early_stopping=how == "early_stopping",
+    )
+    if how == "partial_fit":
+        clf.partial_fit(X, y, classes=np.unique(y))
+    else:
+        clf.fit(X, y)
+    assert clf.n_iter_ == (1 if how == "partial_fit" else 2)
+
+
+@pytest.mark.parametrize("jit_compile", [True, False])
+def test_keras_early_stopping_takes_the_higher_accuracy(jit_compile, data):
+    stop = keras.callbacks.EarlyStopping(
+        "val_accuracy", patience=100, restore_best_weights=True
+    )
+    clf = learner(callbacks=stop, jit_compile=jit_compile, epochs=12)
+    X, y = data
+    clf.fit(X, y, X_val=X[:70], y_val=y[:70])
+    best = max(clf.history_["val_accuracy"])
+    assert clf.score(X[:70], y[:70]) == pytest.approx(best)
 
 
 # ---- persistence

@@ -1,7 +1,14 @@
 """The compiled path ends where Keras does, and keeps its promises about programs."""
 
 import gc
+import os
+import signal
+import subprocess
+import sys
 import threading
+import time
+import tracemalloc
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -20,6 +27,7 @@ from sklearn_toydnn import (
     make_gaussian,
     make_sinusoidal,
     make_triangle,
+    stop_fits,
 )
 from sklearn_toydnn._network import Network, OptimizerSpec
 from sklearn_toydnn._programs import Programs, resident_memory
@@ -483,7 +491,12 @@ def test_what_cannot_be_compiled(params, message, data):
     with pytest.raises(ValueError, match=f"jit_compile=True, but {message}"):
         compiled(**params).fit(*data)
     if "loss__reduction" not in params:
-        with pytest.warns(EfficiencyWarning, match=message):
+        asked_for = "run_eagerly" in params
+        with (
+            nullcontext()
+            if asked_for
+            else pytest.warns(EfficiencyWarning, match=message)
+        ):
             clf = compiled(**params, jit_compile="auto").fit(*data)
         assert len(clf.history_["loss"]) == 3
     assert cache_info().misses == 0
@@ -497,7 +510,7 @@ def test_what_tensorflow_cannot_compile(data, monkeypatch):
     monkeypatch.setattr(Program, "warm_up", fail)
     with pytest.raises(ValueError, match="TensorFlow cannot compile it: no XLA here"):
         compiled().fit(*data)
-    with pytest.warns(EfficiencyWarning, match="cannot compile it: no XLA here"):
+    with pytest.warns(EfficiencyWarning, match="TensorFlow cannot compile it"):
         assert compiled(jit_compile="auto").fit(*data).score(*data) > 0
     cache_clear()
 
@@ -629,3 +642,197 @@ def test_fits_leave_no_memory_behind():
     gc.collect()
     growth = resident_memory() - before
     assert growth / 5000 <= 10_000
+
+
+# ---- what fails once
+
+
+def assert_compiles_again(data, **params):
+    """Fit as if nothing had happened: compiled, with the bits of a fresh process."""
+    n_before = cache_info().misses
+    clf = compiled(**params).fit(*data)
+    assert cache_info().misses == n_before + 1
+    cache_clear()
+    assert_equal(clf, compiled(**params).fit(*data))
+
+
+def test_a_strategy_in_scope_is_of_its_scope_only(data):
+    cache_clear()
+    with (
+        tf.distribute.MirroredStrategy(["CPU:0"]).scope(),
+        pytest.warns(EfficiencyWarning, match="a tf.distribute strategy is in scope"),
+    ):
+        compiled(jit_compile="auto", hidden_layer_sizes=(4,)).fit(*data)
+    assert_compiles_again(data, hidden_layer_sizes=(4,))
+
+
+def test_checked_numerics_are_so_only_while_they_are_checked(data):
+    cache_clear()
+    tf.debugging.enable_check_numerics()
+    try:
+        with pytest.warns(EfficiencyWarning, match="TensorFlow cannot compile it"):
+            compiled(jit_compile="auto", hidden_layer_sizes=(4,)).fit(*data)
+    finally:
+        tf.debugging.disable_check_numerics()
+    assert_compiles_again(data, hidden_layer_sizes=(4,))
+
+
+def test_a_lack_of_memory_passes(data, monkeypatch):
+    def fail(self):
+        raise MemoryError
+
+    cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(Program, "warm_up", fail)
+        with pytest.warns(EfficiencyWarning, match="TensorFlow cannot compile it"):
+            compiled(jit_compile="auto", hidden_layer_sizes=(4,)).fit(*data)
+    assert_compiles_again(data, hidden_layer_sizes=(4,))
+
+
+# ---- functions of one's own, without end
+
+
+def own(factor):
+    return lambda x: keras.ops.tanh(x) * factor
+
+
+def test_what_is_compiled_for_own_functions_is_rationed(data, monkeypatch):
+    budget = Programs(maxsize=1024, max_own_bytes=2**24)
+    monkeypatch.setattr("sklearn_toydnn._fitting.programs", budget)
+    params = {"jit_compile": "auto", "epochs": 1}
+    fits = [compiled(**params, activation=own(0.5 + i / 10)) for i in range(4)]
+    with pytest.warns(EfficiencyWarning, match="MB of this process hold programs") as w:
+        for clf in fits:
+            clf.fit(*data)
+    n_compiled = budget.info().misses
+    assert 1 <= n_compiled <= 2
+    assert len(w) == 4 - n_compiled and len({str(one.message) for one in w}) == 1
+    assert not fits[-1].model_.run_eagerly
+    # What is compiled is still there, what is Keras' still compiles.
+    compiled(epochs=1, activation=own(0.5)).fit(*data)
+    compiled(epochs=1, activation="tanh").fit(*data)
+    assert budget.info()[:2] == (1, n_compiled + 1)
+    with pytest.raises(ValueError, match="jit_compile=True, but .* never freed"):
+        compiled(epochs=1, activation=own(7)).fit(*data)
+
+
+def test_what_reads_a_variable_is_compiled_for_each_fit(data):
+    factor = tf.Variable(1.0)
+    clf = compiled(activation=lambda x: keras.ops.tanh(x) * factor)
+    cache_clear()
+    for value in (1.0, 0.1):
+        factor.assign(value)
+        with pytest.warns(EfficiencyWarning, match="compiled for each fit anew"):
+            clf.fit(*data)
+    assert_close(clf, compiled(activation=own(0.1)).fit(*data))
+    assert cache_info()[:2] == (0, 3)
+
+
+@pytest.mark.slow
+def test_five_hundred_functions_stay_under_two_gigabytes():
+    code = """
+import warnings
+from sklearn_toydnn import DNNClassifier, make_triangle
+from sklearn_toydnn._programs import resident_memory
+from sklearn_toydnn._tensorflow import keras
+warnings.simplefilter("ignore")
+X, y = make_triangle(60, random_state=0)
+def own(i):
+    return lambda x: keras.ops.tanh(x) * (1 + i / 1000)
+for i in range(500):
+    DNNClassifier(activation=own(i), epochs=1, random_state=0).fit(X / 30, y)
+print(resident_memory())
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert int(result.stdout) < 2e9
+
+
+# ---- blocks of epochs
+
+
+def test_any_blocks_of_epochs_give_the_same_bits(data, monkeypatch):
+    clf = compiled(epochs=10, validation_split=0.3)
+    whole = clone(clf).fit(*data)
+    for seconds, n_bytes in [(1e-9, 2**24), (1.0, 2**15), (1e-9, 1)]:
+        monkeypatch.setattr(_training, "_SECONDS", seconds)
+        monkeypatch.setattr(_training, "_MAX_ORDER_BYTES", n_bytes)
+        cache_clear()
+        assert_equal(whole, clone(clf).fit(*data))
+
+
+@pytest.mark.parametrize("jit_compile", [True, False])
+def test_no_more_is_drawn_than_is_trained(jit_compile, monkeypatch):
+    """A million epochs that stop early: their orders of the rows would be 16 GB."""
+    X, y = make_data(100)
+    clf = compiled(early_stopping=True, n_iter_no_change=2, jit_compile=jit_compile)
+    tracemalloc.start()
+    clf.set_params(epochs=1_000_000).fit(X, y)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert clf.n_iter_ < 100 and peak < 1e8
+
+
+@pytest.mark.slow
+def test_a_million_points_take_little_more_memory_than_they_are():
+    code = """
+import resource
+from sklearn_toydnn import DNNClassifier, make_triangle
+def peak():
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+X, y = make_triangle(1_000_000, random_state=0)
+params = {"batch_size": 4096, "random_state": 0}
+DNNClassifier(epochs=1, **params).fit(X[:1000], y[:1000])
+before = peak()
+clf = DNNClassifier(epochs=300, **params).fit(X, y)
+print(peak() - before)
+clf.partial_fit(X, y).predict(X)
+print(peak() - before)
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert max(map(int, result.stdout.split())) <= 3e8
+
+
+def far_too_many_epochs(jit_compile):
+    X, y = make_data(4000 if jit_compile else 40)
+    compiled(jit_compile=jit_compile, epochs=1).fit(X, y)
+    clf = compiled(jit_compile=jit_compile, epochs=10_000_000)
+    return clf, (X, y)
+
+
+@pytest.mark.parametrize("jit_compile", [True, False])
+def test_ctrl_c_ends_a_fit_of_many_epochs(jit_compile):
+    clf, data = far_too_many_epochs(jit_compile)
+    threads = threading.active_count()
+    timer = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        clf.fit(*data)
+    timer.join()
+    assert vars(clf) == vars(clone(clf))
+    assert threading.active_count() <= threads
+
+
+@pytest.mark.parametrize("jit_compile", [True, False])
+def test_any_thread_can_stop_the_fits_of_others(jit_compile):
+    clf, data = far_too_many_epochs(jit_compile)
+    clfs, ended = [clone(clf), clone(clf)], []
+
+    def work(clf):
+        with pytest.raises(KeyboardInterrupt, match="stop_fits"):
+            clf.fit(*data)
+        ended.append(clf)
+
+    threads = [threading.Thread(target=work, args=(one,)) for one in clfs]
+    for thread in threads:
+        thread.start()
+    time.sleep(1)
+    stop_fits()
+    for thread in threads:
+        thread.join()
+    assert len(ended) == 2
+    assert all(vars(one) == vars(clone(one)) for one in clfs)
+    compiled(jit_compile=jit_compile, epochs=1).fit(*data)  # later ones go on
