@@ -63,7 +63,7 @@ _NAMED_IN_MEMORY = [
     "dtype",
     "jit_compile",
 ]
-_SHARED_PRODUCTS = 2**17  # multiplications in a matrix product
+_SHARED_PRODUCTS = 2**18  # multiplications in a matrix product
 _LARGE = 1e30  # outputs beyond it are no likelier
 
 
@@ -303,9 +303,9 @@ class TrainedClassifier(ParametrizedClassifier):
         Eigen, which multiplies matrices for TensorFlow, shares a product between
         threads where it would take some 100,000 cycles.
         """
-        n_rows = self._n_in_batch(len(points[0][0]))
-        sizes = self._network.layer_sizes
-        largest = n_rows * max(n * m for n, m in pairwise(sizes))
+        train, validation = points
+        n_rows = max(self._n_in_batch(len(train[0])), min(CHUNK, len(validation[0])))
+        largest = n_rows * max(n * m for n, m in pairwise(self._network.layer_sizes))
         return n_threads() if largest > _SHARED_PRODUCTS else None
 
     def _train(self, points, epochs, optimizer, loss, callbacks, tasks):
@@ -330,7 +330,17 @@ class TrainedClassifier(ParametrizedClassifier):
                 self._warn_or_raise(reason)
             # Step by step: Keras' programs are never freed either.
             eagerly = self.run_eagerly or isinstance(failed, TooManyPrograms)
-            history = self._fit_with_keras(data, epochs, callbacks, watchers, eagerly)
+            try:
+                history = self._fit_with_keras(
+                    data, epochs, callbacks, watchers, eagerly
+                )
+            except (TypeError, ValueError, tf.errors.OpError) as error:
+                if callbacks or tasks:  # it may be theirs
+                    raise
+                raise InvalidParameterError(
+                    f"Keras cannot train with optimizer={self.optimizer!r}, "
+                    f"loss={self.loss!r} and dtype={self.dtype!r}: {error}"
+                ) from error
         weights, converged = self._get_weights(), True
         if self.early_stopping:
             vars(self).pop("_model", None)  # it holds the last epoch's weights
@@ -408,32 +418,22 @@ class TrainedClassifier(ParametrizedClassifier):
         return dict(zip(HISTORY, history.T.tolist(), strict=False))
 
     def _fit_with_keras(self, data, epochs, callbacks, watchers, eagerly):
-        """Train with keras.Model.fit, or name what it cannot train with."""
+        """Train with keras.Model.fit."""
         n_rows = len(data.train[0])
         model = self.model_
         model.run_eagerly = eagerly
-        try:
-            with without_retracing_warnings():
-                history = model.fit(
-                    _batches(data, self._n_in_batch(n_rows)),
-                    shuffle=False,
-                    steps_per_epoch=self._n_steps(n_rows),
-                    epochs=epochs.stop,
-                    initial_epoch=epochs.start,
-                    validation_data=data.validation
-                    if len(data.validation[0])
-                    else None,
-                    validation_batch_size=CHUNK,
-                    callbacks=[*callbacks, *watching(watchers)],
-                    verbose=int(self.verbose),
-                ).history
-        except (TypeError, ValueError, tf.errors.OpError) as error:
-            if callbacks or len(watchers) > 1:  # it may be theirs
-                raise
-            raise InvalidParameterError(
-                f"Keras cannot train with optimizer={self.optimizer!r}, "
-                f"loss={self.loss!r} and dtype={self.dtype!r}: {error}"
-            ) from error
+        with without_retracing_warnings():
+            history = model.fit(
+                _batches(data, self._n_in_batch(n_rows)),
+                shuffle=False,
+                steps_per_epoch=self._n_steps(n_rows),
+                epochs=epochs.stop,
+                initial_epoch=epochs.start,
+                validation_data=data.validation if len(data.validation[0]) else None,
+                validation_batch_size=CHUNK,
+                callbacks=[*callbacks, *watching(watchers)],
+                verbose=int(self.verbose),
+            ).history
         model.run_eagerly = self.run_eagerly
         self._take_state(model)
         return history

@@ -26,17 +26,22 @@ class DNNClassifier(TrainedClassifier):
 
     Parameters
     ----------
-    hidden_layer_sizes : array-like of shape (n_hidden_layers,), default=(20, 20)
-        The number of units of each hidden layer.
+    hidden_layer_sizes : int or array-like of shape (n_hidden_layers,), \
+            default=(20, 20)
+        The number of units of each hidden layer; an int is one layer.
 
     activation : str or callable, default="relu"
-        Activation of the hidden layers, as Keras names it.
+        Activation of the hidden layers, as Keras names it, or a function of your
+        own: one that computes the same as another's, as a lambda written twice
+        does, shares its compiled program. A layer with weights is none.
 
     output_activation : str or callable, default="auto"
         Activation of the output layer. "auto" is "sigmoid" for two classes and
-        "softmax" for more. One that leaves [0, 1] is allowed, as in the paper's
-        grid search: probabilities are then its clipped (for more than two
-        classes also normalised) values.
+        "softmax" for more, and "linear" where the loss takes logits
+        (``from_logits=True``): probabilities are then its sigmoid or softmax, and
+        two classes part at 0. One that leaves [0, 1] is allowed, as in the paper's
+        grid search: probabilities are then its clipped values or, for more than
+        two classes, its values from the lowest on, normalised.
 
     dropout_rate : float, default=0.2
         Share of the last hidden layer's units dropped in training, in [0, 1).
@@ -79,9 +84,9 @@ class DNNClassifier(TrainedClassifier):
     validation_fraction : float, default=0.1
         The share held out for early stopping, in (0, 1).
 
-    n_iter_no_change : int, default=10
+    n_iter_no_change : int or np.inf, default=10
         Early stopping ends training after this many epochs in a row of which
-        none was better than the best before it by `tol`.
+        none was better than the best before it by `tol`; never after `np.inf`.
 
     tol : float, default=1e-4
         The smallest rise of the validation accuracy that counts as one.
@@ -112,17 +117,22 @@ class DNNClassifier(TrainedClassifier):
         Whether all of training is compiled into one program, which is a hundred
         times faster and leaves nothing in memory. True raises an error where that
         cannot be; False trains with ``keras.Model.fit``; "auto" compiles what can
-        be compiled. Keras callbacks that act between epochs can, but they cost
-        a Keras model, and time per epoch; so does `verbose`. Callbacks that act
-        within an epoch and `run_eagerly` cannot.
+        be compiled, and warns where it cannot. Compiled code is never freed: of
+        programs for functions and classes that are not Keras', a process takes
+        768 MB, some fifty, and trains further ones step by step. Keras callbacks
+        that act between epochs can, but they cost a Keras model, and time per
+        epoch; so does `verbose`. Callbacks that act within an epoch and
+        `run_eagerly` cannot.
 
     memory : str, joblib.Memory or None, default=None
         Where to keep what comes of each fit, a folder or what ``Pipeline`` takes
         under this name: a search started again takes from there the fits that it
-        had finished. A fit is known by its data, its parameters, the source of
-        this package and the versions of TensorFlow, Keras and NumPy. Not kept,
-        with a warning, are fits with ``random_state=None``, with callbacks, and
-        with functions or classes of your own, which may change. The folder must
+        had finished. A fit is known by its data, its parameters, the settings of
+        ``keras.config``, the source of this package, the versions of TensorFlow,
+        Keras and NumPy and, of large layers or batches, the number of threads. Not
+        kept, with a warning, are fits with ``random_state=None``, with callbacks,
+        with functions or classes of your own, which may change, and in the scope
+        of a ``tf.distribute`` strategy. The folder must
         be your own: what is read from there can run code.
 
     random_state : int, RandomState instance or None, default=None
@@ -159,6 +169,17 @@ class DNNClassifier(TrainedClassifier):
     n_iter_ : int
         The number of epochs in `history_`.
 
+    loss_curve_, best_loss_, validation_scores_, best_validation_score_ : \
+            list of float or float
+        The same history under ``MLPClassifier``'s names: the training loss and its
+        minimum and, with `early_stopping`, the validation accuracy and its maximum
+        (not weighted). Of the second and the last two, those that do not apply are
+        None.
+
+    n_layers_, n_outputs_, out_activation_ : int, int, str or callable
+        The number of layers, input and output included, the number of outputs,
+        and the activation of the output layer.
+
     diverged_ : bool
         Whether a loss in `history_` or a weight is infinite or not a number; the
         last fit has then warned of it. What the network says nothing of has the
@@ -189,10 +210,19 @@ class DNNClassifier(TrainedClassifier):
 
     `predict` and `predict_proba` may be called from many threads, also while
     another one fits the same classifier: they answer as before it or as after. A
-    `fit` that fails or is interrupted leaves the classifier as it was. The same
-    data, parameters and `random_state` give the same bits wherever they are
-    computed on a machine; of large layers, the sums may depend on how many cores
-    share them.
+    `fit` that fails or is interrupted leaves the classifier as it was. Ctrl-C and
+    :func:`sklearn_toydnn.stop_fits` are heard within two seconds, or an epoch where
+    that takes longer, and once the program is compiled.
+
+    What is predicted for a point does not depend on what other points are asked of
+    in the same call, nor on threads: the same bits in float32, to 1e-12 in float64.
+    The same data, parameters and `random_state` give the same bits wherever they are
+    trained on a machine; of large layers or batches, as ``batch_size=-1`` of 4,000
+    points, the sums may depend on how many threads share them, and joblib gives its
+    workers fewer.
+
+    TensorFlow cannot be used in a process that was forked from one in which it has
+    computed: that is an error, as is a call where a ``tf.Graph`` is being made.
 
     scikit-learn's callbacks, given by ``set_callbacks``, are told of each epoch
     of `fit` (not of `partial_fit`) with all the points, held-out ones included;
@@ -343,8 +373,9 @@ class DNNClassifier(TrainedClassifier):
             If a parameter has the wrong type, is out of range or names nothing
             in Keras (a ValueError and a TypeError).
         ValueError
-            If the data are not valid training or validation data, or a routed
-            parameter is not taken by what it is routed to.
+            If the data are not valid training or validation data, if a routed
+            parameter is not taken by what it is routed to, or if `warm_start` is to
+            go on with other classes.
         """
         self._validate_params()
         return super().fit(X, y, sample_weight, X_val=X_val, y_val=y_val)
@@ -370,6 +401,11 @@ class DNNClassifier(TrainedClassifier):
         -------
         self : DNNClassifier
             The fitted classifier.
+
+        Raises
+        ------
+        InvalidParameterError, ValueError
+            As `fit` does, and if `classes` is missing or empty where it is needed.
         """
         self._validate_params()
         if self.early_stopping:
