@@ -68,11 +68,12 @@ def _is_serialized_by_keras(config):
     return str(module).startswith("keras") and registered is None
 
 
-def trace(function, *shapes, dtype, has_gradient=True):
+def trace(function, *shapes, dtype, is_optimizer=False):
     """Return a digest of what a function computes on arrays of these shapes.
 
-    Where it has a gradient of its own, that counts too. Raises `NotKnown` if the
-    function cannot be traced or reads what is not in its graph.
+    An optimizer has variables and no gradient; of other functions the gradient, if it
+    is one of their own, counts too. Raises `NotKnown` if a function cannot be traced,
+    draws random numbers or reads what is not in its graph.
     """
     with tf.Graph().as_default() as graph:
         arrays = [tf.compat.v1.placeholder(dtype, shape) for shape in shapes]
@@ -80,7 +81,11 @@ def trace(function, *shapes, dtype, has_gradient=True):
             tf.identity(function(*arrays))
         except Exception as error:  # whatever a function of the user's own raises
             raise NotKnown(str(error)) from error
-    left_out = _NAMES if has_gradient else (*_NAMES, "_gradient_op_type")
+    for operation in graph.get_operations():
+        is_variable = "Var" in operation.type
+        if operation.op_def.is_stateful and not (is_optimizer and is_variable):
+            raise NotKnown(operation.type)
+    left_out = (*_NAMES, "_gradient_op_type") if is_optimizer else _NAMES
     return _digest(graph.as_graph_def(), left_out)
 
 

@@ -175,7 +175,7 @@ class OptimizerSpec:
             return optimizer.scale_loss(gradients[0])
 
         shapes = network.weight_shapes()
-        return trace(step, *shapes, dtype=network.dtype, has_gradient=False)
+        return trace(step, *shapes, dtype=network.dtype, is_optimizer=True)
 
     def make(self):
         """Return a new optimizer."""

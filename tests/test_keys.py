@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn_toydnn import DNNClassifier, cache_clear, cache_info, make_triangle
 from sklearn_toydnn._keys import NotKnown, describe, is_of_keras, trace
 from sklearn_toydnn._network import LossFunctionWrapper
-from sklearn_toydnn._tensorflow import keras
+from sklearn_toydnn._tensorflow import keras, tf
 
 LeakyReLU = keras.layers.LeakyReLU
 ops = keras.ops
@@ -112,6 +112,7 @@ def change_class(factor):
     return {"loss": OwnLoss}
 
 
+VARIABLE, SEEDS = keras.Variable(1.0), keras.random.SeedGenerator(0)
 CHANGED, SETTINGS, CELL = LeakyReLU(0.1), SimpleNamespace(factor=1.0), [1.0]
 MAKERS = {
     "bound methods of two instances": lambda a: {"activation": LeakyReLU(a).call},
@@ -299,7 +300,28 @@ def test_only_what_is_complete_is_described():
         describe({"class_name": "Own", "module": "tests", "registered_name": "own>Own"})
 
 
-def test_what_reads_a_variable_is_not_traced():
-    variable = keras.Variable(1.0)
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x * VARIABLE,
+        lambda x: x * tf.Variable(1.0),
+        lambda x: x + tf.random.uniform(x.shape),
+        lambda x: x + keras.random.uniform(x.shape, seed=SEEDS),
+        lambda x: tf.py_function(lambda y: y, [x], tf.float32),
+        lambda x: tf.no_such_function(x),
+    ],
+)
+def test_what_depends_on_more_than_its_arguments_is_not_known(function):
     with pytest.raises(NotKnown):
-        trace(lambda x: x * variable, (3, 2), dtype="float32")
+        trace(function, (3, 2), dtype="float32")
+
+
+def test_gradients_of_their_own_count():
+    def with_gradient(factor):
+        @tf.custom_gradient
+        def function(x):
+            return tf.tanh(x), lambda upstream: upstream * factor
+
+        return trace(function, (3, 2), dtype="float32")
+
+    assert with_gradient(1.0) != with_gradient(2.0)

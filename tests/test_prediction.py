@@ -67,7 +67,7 @@ def test_a_row_alone_is_a_row_among_others(n_networks, n_rows, dtype, monkeypatc
             assert_same(alone, output[row : row + 1], dtype)
         with monkeypatch.context() as patch:
             patch.setattr("sklearn_toydnn._prediction._BLOCK", 3000)
-            assert_same(predict(network, weights, X), output, dtype)
+            assert_same(predict(network, weights, X[:5000]), output[:5000], dtype)
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])

@@ -112,10 +112,15 @@ def test_the_kept_results_are_whole():
     assert len(grid) * 5 == 2 * 30_000  # folds, and initializers
 
 
-def test_it_is_valid_and_its_pictures_exist():
+@pytest.mark.parametrize("page", ["README.rst", "CHANGELOG.rst"])
+def test_it_is_valid(page):
     docutils.core.publish_doctree(
-        README, settings_overrides={"halt_level": 2, "report_level": 2}
+        (ROOT / page).read_text(),
+        settings_overrides={"halt_level": 2, "report_level": 2},
     )
+
+
+def test_its_pictures_exist():
     pictures = re.findall(r"\.\. image:: (\S+)", README)
     assert pictures
     for picture in pictures:
