@@ -88,7 +88,7 @@ class Network:
 def get_activation(activation, dtype):
     """Return an activation function by name, or one that proves to be one."""
     function = keras.activations.get(activation)
-    if not is_of_keras(function):
+    if not (isinstance(activation, str) and is_of_keras(function)):
         if isinstance(function, keras.Layer):
             function = deepcopy(function)  # a call may give it weights of this shape
         values = keras.ops.ones((1, 2), dtype=dtype)

@@ -58,7 +58,8 @@ class Structure:
         """Return what is equal for fits that one program serves, or raise NotKnown."""
         described = process_settings(), self.network.layer_sizes, self.network.dtype
         optimizer = self.optimizer.describe(self.network)
-        sizes = self.batch_size, self.target_shape, self.rows, self.validation_rows
+        points = self.batch_size, self.target_shape, self.rows, self.validation_rows
+        sizes = *points, self.epochs
         return *described, self._forward_and_loss(), optimizer, self.cut, sizes
 
     @property

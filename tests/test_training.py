@@ -758,7 +758,6 @@ def test_any_blocks_of_epochs_give_the_same_bits(data, monkeypatch):
     for seconds, n_bytes in [(1e-9, 2**24), (1.0, 2**15), (1e-9, 1)]:
         monkeypatch.setattr(_training, "_SECONDS", seconds)
         monkeypatch.setattr(_training, "_MAX_ORDER_BYTES", n_bytes)
-        cache_clear()
         assert_equal(whole, clone(clf).fit(*data))
 
 
