@@ -35,7 +35,8 @@ def recall(memory, compute, text, *arrays):
     """
     key = joblib.hash([CODE, text, *arrays])
     memory = _folder(memory)
-    kept = memory.cache(_outcome_in(memory.location), ignore=["compute"])
+    location = getattr(memory, "location", None)  # any object with `cache` will do
+    kept = memory.cache(_outcome_in(location), ignore=["compute"])
     try:
         found = kept(key, compute)
         if not _is_intact(found):

@@ -368,3 +368,12 @@ def test_fits_under_a_strategy_are_not_kept(data, tmp_path):
     ):
         clf.fit(*data)
     assert not list(tmp_path.rglob("output.pkl"))
+
+
+def test_any_object_with_a_cache_is_a_memory(data):
+    class NoMemory:
+        def cache(self, function, ignore):
+            return function
+
+    clf = DNNClassifier(memory=NoMemory(), **PARAMS).fit(*data)
+    assert state(clf) == state(DNNClassifier(**PARAMS).fit(*data))
