@@ -87,11 +87,8 @@ class TrainedClassifier(ParametrizedClassifier):
             "kernel_initializer", lambda name: make_initializer(name, self._seed)
         )
         self._set_weights(self._network.initial_weights(initializer, self._seed))
-        self.history_, self.n_iter_, self.diverged_ = (
-            {"loss": [], "accuracy": []},
-            0,
-            False,
-        )
+        self.history_ = {"loss": [], "accuracy": []}
+        self.n_iter_, self.diverged_ = 0, False
         self._optimizer_state = self._optimizer_text = self._learning_rate = None
         vars(self).pop("_model", None)
 
@@ -571,9 +568,9 @@ class TrainedClassifier(ParametrizedClassifier):
 
 def _codes(targets):
     """Return the numbers of the classes that targets of the loss stand for."""
-    return (
-        targets[:, 0].astype(int) if targets.shape[1] == 1 else targets.argmax(axis=1)
-    )
+    if targets.shape[1] == 1:
+        return targets[:, 0].astype(int)
+    return targets.argmax(axis=1)
 
 
 def _batches(data, batch_size):

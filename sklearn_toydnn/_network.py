@@ -168,8 +168,10 @@ class OptimizerSpec:
 
         def step(*gradients):
             optimizer = self.make_default()
-            zeros = [np.zeros(gradient.shape, network.dtype) for gradient in gradients]
-            variables = list(map(keras.Variable, zeros))
+            variables = [
+                keras.Variable(np.zeros(gradient.shape), dtype=network.dtype)
+                for gradient in gradients
+            ]
             optimizer.build(variables)
             optimizer.apply(gradients, variables)
             return optimizer.scale_loss(gradients[0])

@@ -250,6 +250,7 @@ def test_arrays_are_described_whole(three_classes, tmp_path):
         lambda: {"loss": OwnLoss(name="another")},
         lambda: {"loss": keras.losses.Huber(delta=0.3)},
         lambda: {"optimizer": define_optimizer(2.0)["optimizer"]()},
+        lambda: define_optimizer(0.5) | {"dtype": "float64"},
         lambda: define_schedule(0.1),
         lambda: {"optimizer": keras.optimizers.Adam(0.01)},
     ],
