@@ -559,7 +559,10 @@ class TrainedClassifier(ParametrizedClassifier):
     def _link(self, output):
         """Return what the loss, or a logarithmic activation, takes the output for."""
         if self._cut() == 0:
-            return expit(output) if self.n_classes_ == 2 else softmax(output, axis=1)
+            if self.n_classes_ == 2:
+                return expit(output)
+            with np.errstate(invalid="ignore"):  # of a network that diverged
+                return softmax(output, axis=1)
         activation = keras.activations.get(self._network.output_activation)
         if activation is keras.activations.log_softmax:
             return np.exp(output)

@@ -16,6 +16,9 @@ import numpy as np
 
 from ._tensorflow import keras, tf
 
+# isort: split
+from keras.src.backend.common import global_state
+
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
 # What changes TensorFlow's arithmetic from outside.
 _SWITCHES = (
@@ -24,7 +27,9 @@ _SWITCHES = (
     "TF_XLA_FLAGS",
     "XLA_FLAGS",
 )
-_NAMES = "shared_name", "debug_name", "_class"  # of variables, and what is beside them
+# Of variables, of what is beside them, and of gradients, which are in the graph too.
+_NAMES = "shared_name", "debug_name", "_class", "_gradient_op_type"
+_GENERATOR = "global_seed_generator"
 
 
 class NotKnown(Exception):
@@ -33,10 +38,8 @@ class NotKnown(Exception):
 
 def describe(value):
     """Return a value as tuples of text, or raise `NotKnown`."""
-    if isinstance(value, np.generic):
-        value = value.item()
     kind = type(value)
-    if kind in _PLAIN:
+    if kind in _PLAIN or isinstance(value, np.generic):
         return kind.__name__, repr(value)
     if kind is np.ndarray and not value.dtype.hasobject:
         return kind.__name__, value.dtype.str, value.shape, joblib.hash(value)
@@ -71,30 +74,38 @@ def _is_serialized_by_keras(config):
 def trace(function, *shapes, dtype, is_optimizer=False):
     """Return a digest of what a function computes on arrays of these shapes.
 
-    An optimizer has variables and no gradient; of other functions the gradient, if it
-    is one of their own, counts too. Raises `NotKnown` if a function cannot be traced,
-    draws random numbers or reads what is not in its graph.
+    An optimizer has variables; of other functions the gradient, which may be one of
+    their own, counts too. Raises `NotKnown` if a function cannot be traced, draws
+    random numbers, branches or reads what is not in its graph.
     """
+    generator = global_state.get_global_attribute(_GENERATOR)
     with tf.Graph().as_default() as graph:
         arrays = [tf.compat.v1.placeholder(dtype, shape) for shape in shapes]
         try:
-            tf.identity(function(*arrays))
+            output = tf.identity(function(*arrays))
+            if not is_optimizer:
+                tf.gradients(output, arrays)
         except Exception as error:  # whatever a function of the user's own raises
             raise NotKnown(str(error)) from error
+        finally:
+            # Keras makes its generator where it is first used, here in a lost graph.
+            global_state.set_global_attribute(_GENERATOR, generator)
     for operation in graph.get_operations():
         is_variable = "Var" in operation.type
         if operation.op_def.is_stateful and not (is_optimizer and is_variable):
             raise NotKnown(operation.type)
-    left_out = (*_NAMES, "_gradient_op_type") if is_optimizer else _NAMES
-    return _digest(graph.as_graph_def(), left_out)
+    definition = graph.as_graph_def()
+    if definition.library.function:
+        raise NotKnown("functions within the function")
+    return _digest(definition)
 
 
-def _digest(graph, left_out):
+def _digest(graph):
     """Digest a graph without its names, which Keras counts up in each process."""
     numbers = {node.name: str(i) for i, node in enumerate(graph.node)}
     for node in graph.node:
         node.name = numbers[node.name]
-        for attribute in left_out:
+        for attribute in _NAMES:
             node.attr.pop(attribute, None)
         for i, source in enumerate(node.input):
             control, name, *output = source.partition(source.lstrip("^").split(":")[0])
@@ -112,6 +123,8 @@ def process_settings():
         ),
         ("tensor_float_32", tf.config.experimental.tensor_float_32_execution_enabled()),
         ("functions_run_eagerly", tf.config.functions_run_eagerly()),
+        ("jit", tf.config.optimizer.get_jit()),
+        *sorted(tf.config.optimizer.get_experimental_options().items()),
         *((name, os.environ.get(name)) for name in _SWITCHES),
     )
 
@@ -121,5 +134,12 @@ def n_threads():
     return (
         tf.config.threading.get_intra_op_parallelism_threads()
         or int(os.environ.get("TF_NUM_INTRAOP_THREADS", 0))
-        or joblib.cpu_count()
+        or _n_cores()
     )
+
+
+def _n_cores():
+    """Return the number of cores that TensorFlow sees, which knows no cgroups."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()

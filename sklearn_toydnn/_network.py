@@ -7,7 +7,7 @@ import json
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import partial
 from inspect import signature
 from numbers import Real
 
@@ -54,6 +54,13 @@ class Network:
             *(dense(n, self.activation, dtype=self.dtype) for n in hidden),
             dense(output, self.output_activation, dtype=self.dtype),
         ]
+
+    def built_layers(self):
+        """Return the dense layers with their variables."""
+        layers = self.layers()
+        for layer, n_inputs in zip(layers, self.layer_sizes, strict=False):
+            layer.build((None, n_inputs))
+        return layers
 
     def build(self, weights, dropout_rate, seed):
         """Return a Keras model with these weights."""
@@ -114,14 +121,19 @@ def make_initializer(initializer, seed):
     return cls.from_config(config)
 
 
-@lru_cache
+_OPTIMIZERS = {}  # Keras' own, by name: to look one up takes 3 ms
+
+
 def _optimizer_class(name):
-    return get_optimizer_class(name)
+    cls = _OPTIMIZERS.get(name) or get_optimizer_class(name)
+    if is_of_keras(cls):  # others may be registered anew
+        _OPTIMIZERS[name] = cls
+    return cls
 
 
-def _plain(thing):
-    """Return a number for NumPy's numbers, and for what has no value to write."""
-    return thing.item() if isinstance(thing, np.generic) else id(thing)
+def plain_number(value):
+    """Return Python's number for NumPy's, with which Keras computes otherwise."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 @dataclass(frozen=True)
@@ -145,6 +157,7 @@ class OptimizerSpec:
         else:
             maker, config = _optimizer_class(optimizer), dict(params)
         config.pop("name", None)
+        config = {name: plain_number(value) for name, value in config.items()}
         rate = config.get("learning_rate")
         if isinstance(rate, Real):
             rate = float(config.pop("learning_rate"))
@@ -153,7 +166,7 @@ class OptimizerSpec:
                 config["learning_rate"] = keras.saving.serialize_keras_object(rate)
             rate = None
         name = f"{maker.__module__}.{maker.__qualname__}"
-        text = json.dumps(config, sort_keys=True, default=_plain)
+        text = json.dumps(config, sort_keys=True, default=id)
         return cls(maker, config, rate, f"{name} {text}")
 
     @property
@@ -167,11 +180,11 @@ class OptimizerSpec:
             return self.known
 
         def step(*gradients):
+            # Of layers, by whose names an optimizer may tell kernels from biases.
+            layers = network.built_layers()
+            variables = [v for layer in layers for v in layer.variables]
             optimizer = self.make_default()
-            variables = [
-                keras.Variable(np.zeros(gradient.shape), dtype=network.dtype)
-                for gradient in gradients
-            ]
+            _update_plainly(optimizer)
             optimizer.build(variables)
             optimizer.apply(gradients, variables)
             return optimizer.scale_loss(gradients[0])
@@ -189,6 +202,22 @@ class OptimizerSpec:
     def make_default(self):
         """Return a new optimizer with its class' own learning rate, or a schedule."""
         return self.cls.from_config(dict(self.config))
+
+
+def _update_plainly(optimizer):
+    """Have an optimizer of TensorFlow's update variables without its strategies.
+
+    They would keep each graph that is made through them.
+    """
+    own = type(optimizer)._backend_update_step
+    if own is not keras.Optimizer._backend_update_step:
+        raise NotKnown(own)
+
+    def update(gradients, variables, learning_rate):
+        for gradient, variable in zip(gradients, variables, strict=True):
+            optimizer.update_step(gradient, variable, learning_rate)
+
+    optimizer._backend_update_step = update
 
 
 def n_steps(optimizer):
@@ -228,4 +257,5 @@ def describe_loss(loss, given, params):
 def takes_logits(loss):
     """Return whether a loss applies a sigmoid or softmax of its own to the output."""
     keywords = getattr(getattr(loss, "fn", None), "keywords", {})  # of a partial
+    keywords = keywords | getattr(loss, "_fn_kwargs", {})  # of a wrapped function
     return bool(getattr(loss, "from_logits", keywords.get("from_logits")))

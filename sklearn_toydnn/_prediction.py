@@ -44,17 +44,23 @@ class _Kernel:
         # So that sums of as many products as there are inputs stay below 2**53.
         self._n_bits = (53 - (len(kernel) - 1).bit_length()) // 2
         self._n_parts = n_parts
-        self._parts, self._scale = self._split(kernel, axis=0)
+        self._kernel = kernel.astype(np.float64)
+        self._parts, self._scale = self._split(self._kernel, axis=0)
 
     def multiply(self, X):
         """Return the product of X and the kernel, in float64."""
+        X = X.astype(np.float64)
         parts, scale = self._split(X, axis=1)
         total = 0.0
         for last in reversed(range(self._n_parts)):
             total = total * 2.0**-self._n_bits + sum(
                 parts[i] @ self._parts[last - i] for i in range(last + 1)
             )
-        return total * scale * self._scale
+        total = total * scale * self._scale
+        if np.isnan(total).any():
+            # Of infinite factors, there are no parts; nor does their order matter.
+            total = np.where(np.isnan(total), X @ self._kernel, total)
+        return total
 
     def _split(self, matrix, axis):
         """Return parts, integers all, and the scale of each row or column.
@@ -62,7 +68,6 @@ class _Kernel:
         The matrix is the scale times the sum over its parts, each of which counts
         ``2**-n_bits`` of the one before.
         """
-        matrix = np.asarray(matrix, np.float64)
         _, exponent = np.frexp(np.abs(matrix).max(axis, keepdims=True))
         exponent = np.clip(exponent - self._n_bits, -1023, 1023)
         rest = matrix * np.ldexp(1.0, -exponent)

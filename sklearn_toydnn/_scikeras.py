@@ -40,6 +40,7 @@ from sklearn.utils.validation import (
 )
 
 from ._epochs import FitTasks
+from ._network import plain_number
 
 _ROUTES = ("optimizer__", "loss__", "callbacks__")
 
@@ -157,6 +158,7 @@ class KerasClassifier(
                     f"{destination}__{name}: there is nothing that takes it. "
                     f"Parameters of the {destination} are named {destination}__NAME."
                 )
+        params = {name: plain_number(value) for name, value in params.items()}
         with self._naming_routed(destination, cls):
             return unflatten_params(cls, defaults | params if isclass(cls) else params)
 

@@ -18,7 +18,7 @@ from functools import partial
 
 import numpy as np
 
-from ._keys import NotKnown, process_settings, trace
+from ._keys import NotKnown, describe, is_of_keras, process_settings, trace
 from ._network import Network, OptimizerSpec, n_steps
 from ._tensorflow import keras, tf
 
@@ -56,11 +56,19 @@ class Structure:
 
     def key(self):
         """Return what is equal for fits that one program serves, or raise NotKnown."""
-        described = process_settings(), self.network.layer_sizes, self.network.dtype
-        optimizer = self.optimizer.describe(self.network)
+        network = self.network
+        *hidden, n_outputs = network.layer_sizes[1:]
         points = self.batch_size, self.target_shape, self.rows, self.validation_rows
-        sizes = *points, self.epochs
-        return *described, self._forward_and_loss(), optimizer, self.cut, sizes
+        return (
+            process_settings(),
+            (network.layer_sizes, network.dtype, self.cut, points, self.epochs),
+            self._describe_activation(network.activation, hidden),
+            self._describe_activation(network.output_activation, [n_outputs]),
+            self.loss_known
+            or self._trace(self.loss, self.target_shape, (n_outputs,), ()),
+            self.loss.reduction,
+            self.optimizer.describe(network),
+        )
 
     @property
     def is_of_keras(self):
@@ -70,36 +78,21 @@ class Structure:
         except NotKnown:
             return False
 
-    def _forward_and_loss(self):
-        """Return activations and loss by name, or else by what they compute."""
-        reduction = self.loss.reduction
-        try:
-            if self.loss_known:
-                return self.network.known, self.loss_known, reduction
-        except NotKnown:
-            pass
-        network = self.network
+    def _describe_activation(self, activation, layer_sizes):
+        """Return an activation's name in Keras, or else what it computes."""
+        function = keras.activations.get(activation)
+        if is_of_keras(function):
+            return describe(function)
+        return tuple(self._trace(function, (n_units,)) for n_units in {*layer_sizes})
 
-        def loss_of(X, y, sample_weight, *weights):
-            for layer in zip(
-                network.activations(), weights[::2], weights[1::2], strict=True
-            ):
-                activation, kernel, bias = layer
-                X = keras.activations.get(activation)(tf.matmul(X, kernel) + bias)
-            return self.loss(y, X, sample_weight)
-
-        traced = [
+    def _trace(self, function, *shapes):
+        """Trace a function of rows of these shapes, as many as there are at a time."""
+        return tuple(
             trace(
-                loss_of,
-                (n_rows, network.layer_sizes[0]),
-                (n_rows, *self.target_shape),
-                (n_rows,),
-                *network.weight_shapes(),
-                dtype=network.dtype,
+                function, *((n, *shape) for shape in shapes), dtype=self.network.dtype
             )
-            for n_rows in (self.batch_size, CHUNK)
-        ]
-        return *traced, reduction
+            for n in (self.batch_size, CHUNK)
+        )
 
 
 @dataclass
@@ -155,15 +148,13 @@ class Program:
     def __init__(self, structure, optimizer):
         self.structure = structure
         network, dtype = structure.network, structure.network.dtype
-        self._layers = network.layers()
-        shape = (None, network.layer_sizes[0])
-        for layer in self._layers:
-            layer.build(shape)
-            shape = layer.compute_output_shape(shape)
+        self._layers = network.built_layers()
         self._variables = [v for layer in self._layers for v in layer.variables]
         optimizer.build(self._variables)
         self._optimizer, self._loss = optimizer, structure.loss
-        self._accuracy = _accuracy(structure.target_shape, shape[-1], structure.cut)
+        self._accuracy = _accuracy(
+            structure.target_shape, network.layer_sizes[-1], structure.cut
+        )
         # Loss and optimizer see batches filled up with rows of weight 0; a loss that
         # takes the mean over the batch would count them.
         self._mean_over_batch = self._loss.reduction in ("sum_over_batch_size", "mean")

@@ -464,17 +464,17 @@ class DNNClassifier(TrainedClassifier):
     @property
     def best_loss_(self):
         """Float or None: The smallest training loss; None with early stopping."""
-        return None if self.early_stopping else min(self.loss_curve_)
+        return None if self.early_stopping else min(self.loss_curve_, default=None)
 
     @property
     def validation_scores_(self):
         """List of float or None: With early stopping, the validation accuracies."""
-        return self.history_["val_accuracy"] if self.early_stopping else None
+        return self.history_.get("val_accuracy") if self.early_stopping else None
 
     @property
     def best_validation_score_(self):
         """Float or None: With early stopping, the highest validation accuracy."""
-        return max(self.validation_scores_) if self.early_stopping else None
+        return max(self.validation_scores_ or [], default=None)
 
     # ---- prediction
 

@@ -30,6 +30,7 @@ from sklearn.preprocessing import StandardScaler
 
 from benchmarks import paper
 from sklearn_toydnn import DNNClassifier, GaussianAugmenter, make_triangle
+from sklearn_toydnn._network import LossFunctionWrapper
 from sklearn_toydnn._tensorflow import keras, tf
 
 
@@ -621,6 +622,10 @@ def test_what_mlpclassifier_has_too(data, three_classes):
     assert stopping.best_loss_ is None
     assert stopping.validation_scores_ == stopping.history_["val_accuracy"]
     assert stopping.best_validation_score_ == max(stopping.validation_scores_)
+    drawn = small().initialize(X, y)
+    assert drawn.best_loss_ is None
+    drawn.set_params(early_stopping=True)
+    assert drawn.validation_scores_ is drawn.best_validation_score_ is None
     with pytest.raises(AttributeError):
         _ = small().loss_curve_
 
@@ -651,10 +656,6 @@ def test_initialize_is_checked_and_all_or_nothing(data):
 # ---- logits
 
 
-def from_logits(y_true, y_pred):
-    return keras.losses.binary_crossentropy(y_true, y_pred, from_logits=True)
-
-
 BINARY_LOGITS = [
     {"loss__from_logits": True},
     {"loss": keras.losses.BinaryCrossentropy(from_logits=True)},
@@ -664,6 +665,7 @@ BINARY_LOGITS = [
         "output_activation": "elu",
     },
     {"loss": partial(keras.losses.binary_crossentropy, from_logits=True)},
+    {"loss": LossFunctionWrapper(keras.losses.binary_crossentropy, from_logits=True)},
 ]
 MANY_LOGITS = [
     {"loss__from_logits": True},

@@ -130,3 +130,12 @@ def test_memory_does_not_grow_with_rows_times_units(n_rows, bound):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < bound  # 1,000 units in float32: 400 MB for 100,000 rows
+
+
+def test_infinite_outputs_of_hidden_layers_go_on():
+    network = Network((1, 2, 1), "relu", "sigmoid", "float32")
+    zeros = [np.zeros(2, "float32"), np.zeros(1, "float32")]
+    kernels = np.float32([[3e38, 1.0]]), np.float32([[1.0], [1.0]])
+    weights = [kernels[0], zeros[0], kernels[1], zeros[1]]
+    X = np.float32([[1e6], [0.0], [-1.0]])
+    np.testing.assert_array_equal(predict(network, weights, X)[:, 0], [1, 0.5, 0.5])
