@@ -4,16 +4,23 @@ A matrix product by BLAS or TensorFlow adds up each row in an order that depends
 where the row stands, on how many there are, on the threads and on the processor. Here
 the factors are split into integers so small that a product's sums are exact, in
 whatever order they are added up (Ozaki, Ogita, Oishi and Rump, Numerical Algorithms
-59, 2012); what is then rounded is rounded element by element. Activations are Keras'.
+59, 2012); what is then rounded is rounded element by element. Activations are Keras',
+but softmax is SciPy's.
 """
 
 import numpy as np
+from scipy import special
 
 from ._tensorflow import keras
 
 _BLOCK = 2**18  # numbers per layer at a time: they fit into a processor's cache
 _ROWS = 64  # TensorFlow computes what fills no whole vector in another way
 _PARTS = {"float32": 2, "float64": 3}  # of 21 bits or more, up to 1,000 units
+# In TensorFlow, what is added up over a row depends on where it stands.
+_OF_ROWS = (
+    (keras.activations.softmax, special.softmax),
+    (keras.activations.log_softmax, special.log_softmax),
+)
 
 
 def predict(network, weights, X):
@@ -81,6 +88,9 @@ class _Kernel:
 def _activate(activation, sums):
     """Return the activation of each row, the last ones in a full vector too."""
     n_rows = len(sums)
+    for function, of_rows in _OF_ROWS:
+        if activation is function:
+            return of_rows(sums, axis=1)
     sums = np.pad(sums, [(0, -n_rows % _ROWS), (0, 0)])
     return keras.ops.convert_to_numpy(activation(keras.ops.convert_to_tensor(sums)))[
         :n_rows
