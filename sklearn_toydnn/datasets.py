@@ -5,6 +5,7 @@ uniformly in a box and labels them, as :func:`sklearn.datasets.make_moons` does
 for its half circles.
 """
 
+import inspect
 import math
 from numbers import Integral, Real
 
@@ -128,26 +129,7 @@ def _draw(n_samples, box, generator):
 
 
 def _make(label, n_samples, box, noise, flip_y, random_state):
-    """Draw points in the box, label them, then disturb labels and points."""
-    generator = check_random_state(random_state)
-    X = _draw(n_samples, box, generator)
-    y = label(X)
-    if flip_y > 0:
-        flipped = generator.uniform(size=n_samples) < flip_y
-        y[flipped] = 1 - y[flipped]
-    if noise is not None:
-        X = add_noise(X, noise, generator, "noise")
-    return X, y
-
-
-@validate_params(_MAKER_CONSTRAINTS, prefer_skip_nested_validation=True)
-def make_triangle(
-    n_samples=4000, *, box=(-50.0, 50.0), noise=None, flip_y=0.0, random_state=None
-):
-    """Make points labelled by whether they lie inside a triangle (f1).
-
-    The two classes are nearly balanced in the default box (45 % ones), and two
-    straight lines and a diagonal part them: the easiest of the three problems.
+    """Draw points in the box, label them, then disturb labels and points.
 
     Parameters
     ----------
@@ -187,6 +169,37 @@ def make_triangle(
         If the box is not two finite numbers in ascending order, if memory cannot
         hold ``n_samples`` points, or if the noise is so large that one of them
         becomes infinite.
+    """
+    generator = check_random_state(random_state)
+    X = _draw(n_samples, box, generator)
+    y = label(X)
+    if flip_y > 0:
+        flipped = generator.uniform(size=n_samples) < flip_y
+        y[flipped] = 1 - y[flipped]
+    if noise is not None:
+        X = add_noise(X, noise, generator, "noise")
+    return X, y
+
+
+def _documented(make):
+    """Fill in what the makers' docstrings share, which is `_make`'s."""
+    if make.__doc__:  # python -OO has none
+        shared = inspect.cleandoc(_make.__doc__).partition("\n\n")[2]
+        make.__doc__ = inspect.cleandoc(make.__doc__).format(shared=shared)
+    return make
+
+
+@_documented
+@validate_params(_MAKER_CONSTRAINTS, prefer_skip_nested_validation=True)
+def make_triangle(
+    n_samples=4000, *, box=(-50.0, 50.0), noise=None, flip_y=0.0, random_state=None
+):
+    """Make points labelled by whether they lie inside a triangle (f1).
+
+    The two classes are nearly balanced in the default box (45 % ones), and two
+    straight lines and a diagonal part them: the easiest of the three problems.
+
+    {shared}
 
     References
     ----------
@@ -202,6 +215,7 @@ def make_triangle(
     return _make(label_triangle, n_samples, box, noise, flip_y, random_state)
 
 
+@_documented
 @validate_params(_MAKER_CONSTRAINTS, prefer_skip_nested_validation=True)
 def make_sinusoidal(
     n_samples=4000, *, box=(-50.0, 50.0), noise=None, flip_y=0.0, random_state=None
@@ -211,44 +225,7 @@ def make_sinusoidal(
     Rings cut by two lines give many separate regions of either label (51 % ones
     in the default box): the hardest of the three problems.
 
-    Parameters
-    ----------
-    n_samples : int, default=4000
-        The number of points.
-
-    box : tuple of two floats, default=(-50.0, 50.0)
-        The points are uniform in ``[low, high)`` along both axes.
-
-    noise : float, default=None
-        Standard deviation of the Gaussian noise added to the points once they
-        are labelled, in the units of the box.
-
-    flip_y : float, default=0.0
-        The probability, 0 to 1, that a label is turned into the other one.
-        (:func:`sklearn.datasets.make_classification` redraws that share of
-        labels instead, so that half of them stay as they were.)
-
-    random_state : int, RandomState instance or None, default=None
-        Determines the points, the flips and the noise. Pass an int for the
-        same bytes on every call.
-
-    Returns
-    -------
-    X : ndarray of shape (n_samples, 2), dtype=float64
-        The points.
-
-    y : ndarray of shape (n_samples,), dtype=int
-        The labels, 0 or 1.
-
-    Raises
-    ------
-    InvalidParameterError
-        If a parameter has the wrong type or is out of range (a ValueError and
-        a TypeError, as everywhere in scikit-learn).
-    ValueError
-        If the box is not two finite numbers in ascending order, if memory cannot
-        hold ``n_samples`` points, or if the noise is so large that one of them
-        becomes infinite.
+    {shared}
 
     References
     ----------
@@ -264,6 +241,7 @@ def make_sinusoidal(
     return _make(label_sinusoidal, n_samples, box, noise, flip_y, random_state)
 
 
+@_documented
 @validate_params(_MAKER_CONSTRAINTS, prefer_skip_nested_validation=True)
 def make_gaussian(
     n_samples=4000, *, box=(-50.0, 50.0), noise=None, flip_y=0.0, random_state=None
@@ -272,44 +250,7 @@ def make_gaussian(
 
     One narrow peak on a half plane (56 % ones in the default box).
 
-    Parameters
-    ----------
-    n_samples : int, default=4000
-        The number of points.
-
-    box : tuple of two floats, default=(-50.0, 50.0)
-        The points are uniform in ``[low, high)`` along both axes.
-
-    noise : float, default=None
-        Standard deviation of the Gaussian noise added to the points once they
-        are labelled, in the units of the box.
-
-    flip_y : float, default=0.0
-        The probability, 0 to 1, that a label is turned into the other one.
-        (:func:`sklearn.datasets.make_classification` redraws that share of
-        labels instead, so that half of them stay as they were.)
-
-    random_state : int, RandomState instance or None, default=None
-        Determines the points, the flips and the noise. Pass an int for the
-        same bytes on every call.
-
-    Returns
-    -------
-    X : ndarray of shape (n_samples, 2), dtype=float64
-        The points.
-
-    y : ndarray of shape (n_samples,), dtype=int
-        The labels, 0 or 1.
-
-    Raises
-    ------
-    InvalidParameterError
-        If a parameter has the wrong type or is out of range (a ValueError and
-        a TypeError, as everywhere in scikit-learn).
-    ValueError
-        If the box is not two finite numbers in ascending order, if memory cannot
-        hold ``n_samples`` points, or if the noise is so large that one of them
-        becomes infinite.
+    {shared}
 
     References
     ----------
