@@ -10,6 +10,7 @@ from numbers import Real
 import numpy as np
 import pandas as pd
 from imblearn.base import BaseSampler
+from narwhals.dependencies import is_polars_dataframe, is_polars_series
 from pandas.api.types import is_complex_dtype, is_float_dtype
 from sklearn.base import (
     BaseEstimator,
@@ -18,7 +19,6 @@ from sklearn.base import (
     _fit_context,
 )
 from sklearn.utils import _safe_indexing, check_random_state
-from sklearn.utils._dataframe import is_polars_df, is_polars_df_or_series
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -276,7 +276,8 @@ class GaussianAugmenter(BaseSampler):
             of them becomes infinite.
         """
         # imbalanced-learn takes every frame for one of pandas.
-        polars_X, polars_y = is_polars_df(X), is_polars_df_or_series(y)
+        polars_X = is_polars_dataframe(X)
+        polars_y = is_polars_dataframe(y) or is_polars_series(y)
         points = pd.DataFrame(X.to_numpy(), columns=X.columns) if polars_X else X
         if isinstance(points, pd.DataFrame):
             # It comes back as it came: with whole numbers, the noise would be cut off.
