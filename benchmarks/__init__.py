@@ -1,8 +1,7 @@
-"""The paper's figures and tables, run again: one module for each.
+"""The paper's figures and tables, run again, and what this package costs.
 
-``python -m benchmarks`` runs them all, ``python -m benchmarks.table1_augmentation``
-one. Every module says what it measures in its docstring and has the same parts:
-the settings of a full and a quick run, ``tasks``, ``measure``, ``summary``, ``plot``.
+``python -m benchmarks`` runs all of `studies`, ``python -m benchmarks NAME`` one of
+them or of `measurements`. Each module there says what it asks, and makes a `Study`.
 """
 
 import sys

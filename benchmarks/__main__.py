@@ -4,18 +4,10 @@ import argparse
 import tempfile
 from pathlib import Path
 
-STUDIES = [
-    "figure1_datasets",
-    "figure2_loss_curves",
-    "figure3_sample_size",
-    "table1_augmentation",
-    "table2_grid_search",
-    "table2_leaders",
-    "table3_initializers",
-    "noise_regularization",
-    "claims",
-]
-APART = ["speed", "scaling", "soak"]  # run when named: about the code, not the paper
+from .measurements import MEASUREMENTS
+from .studies import STUDIES
+
+NAMES = STUDIES + MEASUREMENTS
 
 
 class _Parser(argparse.ArgumentParser):
@@ -25,9 +17,9 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _study(name):
-    if name not in STUDIES + APART:
+    if name not in NAMES:
         raise argparse.ArgumentTypeError(
-            f"no study {name!r}; there are {', '.join(STUDIES + APART)}"
+            f"no study {name!r}; there are {', '.join(NAMES)}"
         )
     return name
 
@@ -77,7 +69,7 @@ def main(argv=None):
         metavar="STUDY",
         nargs="*",
         type=_study,
-        help=", ".join(STUDIES + APART),
+        help=", ".join(NAMES),
     )
     parser.add_argument(
         "--quick", action="store_true", help="fewer seeds and a slice of the grid"

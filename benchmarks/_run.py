@@ -22,27 +22,24 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from sklearn import config_context
 
-from sklearn_toydnn import _memory
+from sklearn_toydnn import memory
 
 from ._ending import end_with, keep_signals_from_workers
+from .measurements import MEASUREMENTS
 
 RESTARTS = 10  # in a row, of a study whose worker processes die
-
-
-def _hash_code():
-    source = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
-    packages = ["scikit-learn", "imbalanced-learn", "pandas", "scipy"]
-    return joblib.hash([*source, _memory.CODE, *map(version, packages)])
-
-
 # What computes a piece. Hashed as it is imported: it may change on disk later.
-CODE = _hash_code()
+CODE = memory.hash_code(
+    Path(__file__).parent,
+    memory.CODE,
+    *map(version, ["scikit-learn", "imbalanced-learn", "pandas", "scipy"]),
+)
 
 
 def run(names, *, quick, output, n_jobs=1, dask=None, fresh=False):
     """Run studies, and before them what they need: CSV, picture and printed table.
 
-    Returns what came of each: its frame, its settings and the seconds it took.
+    Returns what came of each: the study, its frame and the seconds it took.
     """
     # Workers may be elsewhere.
     output = output.resolve()
@@ -54,39 +51,31 @@ def run(names, *, quick, output, n_jobs=1, dask=None, fresh=False):
     with _workers(n_jobs, dask), _Bars(studies.values(), quick) as bars:
         for name, study in studies.items():
             start = time.perf_counter()
-            settings = settings_of(study, quick)
-            frames = [done[needed].frame for needed in getattr(study, "NEEDS", [])]
-            if hasattr(study, "judge"):
+            settings = study.settings(quick)
+            frames = [done[needed].frame for needed in study.needs]
+            if study.judge:
                 frame = study.judge(*frames, **settings)
             else:
                 tasks = list(study.tasks(*frames, **settings))
                 parts = bars.track(study, _measure_all(study, tasks, kept), len(tasks))
                 frame = pd.concat(parts, ignore_index=True)
             frame.insert(0, "run", "quick" if quick else "full")
-            done[name] = SimpleNamespace(
-                study=study,
-                frame=frame,
-                settings=settings,
-                seconds=time.perf_counter() - start,
-            )
-            _write(name, study, frame, quick, output)
-            if dask is None and hasattr(study, "MANY_PROGRAMS"):
+            seconds = time.perf_counter() - start
+            done[name] = SimpleNamespace(study=study, frame=frame, seconds=seconds)
+            _write(study, frame, quick, output)
+            if dask is None and study.many_programs:
                 # Nothing else gives back the memory that compiled programs hold.
                 get_reusable_executor().shutdown(wait=True)
     return done
-
-
-def settings_of(study, quick):
-    """Return what a study is run with."""
-    return study.QUICK if quick else study.FULL
 
 
 def with_needs(names):
     """Import the studies, before each what it needs."""
     studies = {}
     for name in names:
-        study = import_module(f"benchmarks.{name}")
-        studies |= with_needs(getattr(study, "NEEDS", [])) | {name: study}
+        folder = "measurements" if name in MEASUREMENTS else "studies"
+        study = import_module(f"benchmarks.{folder}.{name}").STUDY
+        studies |= with_needs(study.needs) | {name: study}
     return studies
 
 
@@ -110,16 +99,17 @@ def _workers(n_jobs, dask):
 
 def _measure_all(study, tasks, kept):
     """Yield each task's frame; where a worker dies, start again with what is left."""
-    name, n_done, restarts = study.__name__, 0, 0
+    n_done, restarts = 0, 0
     while n_done < len(tasks):
         n_before = n_done
         parallel = Parallel(
             return_as="generator",
-            n_jobs=getattr(study, "N_JOBS", None),
+            n_jobs=study.n_jobs,
             batch_size=1,
         )
         calls = (
-            delayed(_measure)(name, task, str(kept), CODE) for task in tasks[n_done:]
+            delayed(_measure)(study.module, task, str(kept), CODE)
+            for task in tasks[n_done:]
         )
         try:
             with keep_signals_from_workers():
@@ -146,7 +136,7 @@ def _lost_workers():
     return tuple(errors)
 
 
-def _measure(name, task, kept, code):
+def _measure(module, task, kept, code):
     """Measure a task, or take what was measured from where it is kept."""
     if code != CODE:
         raise RuntimeError(
@@ -154,11 +144,11 @@ def _measure(name, task, kept, code):
             "this run: restart the workers."
         )
     with config_context(enable_metadata_routing=True):
-        study = import_module(name)
-        if not hasattr(study, "work"):  # nothing is trained that could be kept
+        study = import_module(module).STUDY
+        if not study.work:  # nothing is trained that could be kept
             return study.measure(**task)
         measure = partial(study.measure, **task, memory=kept)
-        return _memory.recall(kept, measure, repr((name, task, code)))
+        return memory.recall(kept, measure, repr((module, task, code)))
 
 
 # ---- how far it is
@@ -181,9 +171,9 @@ class _Bars:
             speed_estimate_period=600,
         )
         self._work = {
-            study: study.work(**settings_of(study, quick))
+            study.name: study.work(**study.settings(quick))
             for study in studies
-            if hasattr(study, "work")
+            if study.work
         }
         self._whole = self._bars.add_task("all", total=sum(self._work.values()) or 1)
         self._last_line = time.monotonic()
@@ -197,8 +187,8 @@ class _Bars:
 
     def track(self, study, parts, n_parts):
         """Yield the parts of a study's frame, telling of each."""
-        share = self._work.get(study, 0) / n_parts
-        bar = self._bars.add_task(study.TITLE, total=n_parts)
+        share = self._work.get(study.name, 0) / n_parts
+        bar = self._bars.add_task(study.title, total=n_parts)
         for part in parts:
             self._bars.advance(bar)
             self._bars.advance(self._whole, share)
@@ -213,13 +203,13 @@ class _Bars:
         whole, part = tasks[self._whole], tasks[bar]
         print(
             f"{time.strftime('%H:%M')} {part.description}: {part.percentage:.0f} %, "
-            f"{_minutes(part)} left; all: {whole.percentage:.0f} %, "
-            f"{_minutes(whole)} left",
+            f"{_time_left(part)} left; all: {whole.percentage:.0f} %, "
+            f"{_time_left(whole)} left",
             flush=True,
         )
 
 
-def _minutes(task):
+def _time_left(task):
     seconds = task.time_remaining
     return "?" if seconds is None else f"{seconds / 60:.0f} min"
 
@@ -227,32 +217,21 @@ def _minutes(task):
 # ---- what comes of it
 
 
-def _write(name, study, frame, quick, output):
+def _write(study, frame, quick, output):
     """Write a study's CSV and picture, and print its table."""
-    with whole_file(output / f"{name}.csv") as path:
+    with whole_file(output / f"{study.name}.csv") as path:
         frame.to_csv(path, index=False)
     sns.set_theme(style="ticks")
     figure = study.plot(frame)
-    title = f"{study.TITLE}\n{textwrap.fill(describe(study, quick), 100)}"
+    title = f"{study.title}\n{textwrap.fill(study.describe(quick), 100)}"
     figure.suptitle(title)
     drawn = io.BytesIO()
     figure.savefig(drawn, dpi=120)
-    with whole_file(output / f"{name}.png") as path:
+    with whole_file(output / f"{study.name}.png") as path:
         # A palette, for a third of the bytes: the report holds all the pictures.
         Image.open(drawn).convert("RGB").quantize(128).save(path, "png", optimize=True)
     table = study.summary(frame).to_string(index=False, na_rep="")
     print(f"\n{title}\n{table}\n", flush=True)
-
-
-def describe(study, quick):
-    """Return, in a line, what a study was run with."""
-    kind = "quick run, not the study" if quick else "full run"
-    settings = settings_of(study, quick).items()
-    return f"{kind}: " + "; ".join(f"{name} {_short(v)}" for name, v in settings)
-
-
-def _short(value):
-    return ", ".join(map(str, value)) if isinstance(value, list) else value
 
 
 @contextmanager

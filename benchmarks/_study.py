@@ -1,116 +1,58 @@
-"""What the studies share: one repetition's data and scores, and statistics of many."""
+"""What a study is: a question, its settings, and how they become an answer."""
 
-from types import SimpleNamespace
-
-import numpy as np
-import pandas as pd
-from matplotlib.figure import Figure
-from scipy import stats
-from sklearn.model_selection import GridSearchCV, PredefinedSplit
-from sklearn.preprocessing import StandardScaler
-
-import sklearn_toydnn
-
-N_TEST = 4000
-SCORES = {
-    "min_val_loss": "minimum validation loss",
-    "max_val_accuracy": "maximum validation accuracy",
-    "test_accuracy": "test accuracy, last epoch",
-}
-PUBLISHED = {
-    "min_val_loss": "published_loss",
-    "max_val_accuracy": "published_accuracy",
-}
+import inspect
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 
 
-# ---- one repetition: a fresh data set, split and initialisation from one seed
+@dataclass(frozen=True)
+class Study:
+    """One question: of the paper, or about this package.
 
-
-def draw(maker, n_samples, seed):
-    """Draw a data set of which 0.2 `n_samples` points are for validation.
-
-    `X` holds the training points, then an untouched test sample; `cv` tells
-    scikit-learn which are which. The validation points are drawn apart.
+    A study either measures tasks, each in a process of its own, or judges what other
+    studies have found. Its module's docstring says what it asks.
     """
-    # A stream of its own: from RandomState(seed) the augmenter draws its noise.
-    generator = np.random.RandomState([seed, 1])
-    n_val = n_samples // 5
-    n_train = n_samples - n_val
-    X, y = maker(n_train + N_TEST, random_state=generator)
-    X_val, y_val = maker(n_val, random_state=generator)
-    cv = PredefinedSplit(np.repeat([-1, 0], [n_train, N_TEST]))
-    return SimpleNamespace(X=X, y=y, X_val=X_val, y_val=y_val, cv=cv)
+
+    module: str  # where it is written, and where workers find it
+    title: str
+    alt: str  # the picture in words, for who does not see it
+    full: dict  # settings of the study itself
+    quick: dict  # and of a run that only shows that it works
+    summary: Callable  # of the frame: the table that is printed
+    plot: Callable  # of the frame: its picture
+    tasks: Callable | None = None  # of what it needs and the settings: dicts
+    measure: Callable | None = None  # of a task: rows of the frame
+    judge: Callable | None = None  # of what it needs and the settings: the frame
+    needs: tuple = ()  # names of studies whose frames it takes
+    # How much there is to train, points times epochs. Tasks of studies that train are
+    # kept: their `measure` takes `memory`, a folder.
+    work: Callable | None = None
+    n_jobs: int | None = None  # where not all the cores that the run has
+    many_programs: bool = False  # whether its workers end with it, for their memory
+
+    @property
+    def name(self):
+        """str: Its name on the command line and of its files."""
+        return self.module.rpartition(".")[2]
+
+    @property
+    def about(self):
+        """List of str: Its module's docstring after the first line, in paragraphs."""
+        text = inspect.cleandoc(sys.modules[self.module].__doc__).partition("\n\n")[2]
+        return [part for part in re.sub(r"`+|\*", "", text).split("\n\n") if part]
+
+    def settings(self, quick):
+        """Return what it is run with."""
+        return self.quick if quick else self.full
+
+    def describe(self, quick):
+        """Return, in a line, what it is run with."""
+        kind = "quick run, not the study" if quick else "full run"
+        settings = self.settings(quick).items()
+        return f"{kind}: " + "; ".join(f"{name} {_short(v)}" for name, v in settings)
 
 
-def make_net(make_pipeline, *steps, **params):
-    """Return a pipeline: the steps, a scaler, the paper's network.
-
-    The scaler scales the network's validation points too.
-    """
-    net = sklearn_toydnn.DNNClassifier(**params)
-    return make_pipeline(
-        *steps,
-        StandardScaler(),
-        net.set_fit_request(X_val=True, y_val=True),
-        transform_input=["X_val"],
-    )
-
-
-def score(pipeline, X, y):
-    """Return the paper's two scores and, on untouched points, the last accuracy."""
-    history = pipeline[-1].history_
-    return {
-        "min_val_loss": min(history["val_loss"]),
-        "max_val_accuracy": max(history["val_accuracy"]),
-        "test_accuracy": pipeline.score(X, y),
-    }
-
-
-def search(pipeline, grid, data):
-    """Fit every candidate of a grid once on a repetition's data; score each."""
-    candidates = GridSearchCV(
-        pipeline, grid, scoring=score, cv=data.cv, refit=False, error_score="raise"
-    )
-    results = candidates.fit(
-        data.X, data.y, X_val=data.X_val, y_val=data.y_val
-    ).cv_results_
-    return pd.DataFrame(results["params"]).assign(
-        **{name: results[f"mean_test_{name}"] for name in SCORES}
-    )
-
-
-# ---- many repetitions
-
-
-def each_seed(seeds, **settings):
-    """List the repetitions: the settings with one seed after the other."""
-    for seed in range(seeds):
-        yield {**settings, "seed": seed}
-
-
-def interval(values):
-    """Return the 95 % confidence interval of the mean (Student's t)."""
-    if len(values) < 2 or np.ptp(values) == 0:
-        return np.mean(values), np.mean(values)
-    return stats.t.interval(
-        0.95, len(values) - 1, loc=np.mean(values), scale=stats.sem(values)
-    )
-
-
-def summarize(frame, by, values, digits=4):
-    """Return mean and interval of each value, as text, for each group."""
-
-    def text(values):
-        low, high = interval(values)
-        return f"{np.mean(values):.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
-
-    groups = frame.groupby(by, sort=False, dropna=False)
-    return groups[list(values)].agg(text).reset_index()
-
-
-def new_figure(n_rows, n_columns, width=4.5, height=4, **sharing):
-    """Return a figure and its grid of axes."""
-    figure = Figure(
-        figsize=(width * n_columns, height * n_rows + 0.6), layout="constrained"
-    )
-    return figure, figure.subplots(n_rows, n_columns, squeeze=False, **sharing)
+def _short(value):
+    return ", ".join(map(str, value)) if isinstance(value, list) else value

@@ -1,10 +1,8 @@
 """The whole of a run on one page: report.html, for a browser, a phone or a printer."""
 
 import base64
-import inspect
 import os
 import platform
-import re
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -12,8 +10,7 @@ from pathlib import Path
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from . import claims
-from ._run import describe, whole_file
+from ._run import whole_file
 
 TITLE = "A study on deep neural networks, run again"
 PACKAGES = ["sklearn-toydnn", "tensorflow", "keras", "scikit-learn", "numpy", "scipy"]
@@ -42,35 +39,28 @@ def write(done, *, quick, output):
         p=_p,
         verdicts=judged.loc[~ours, "verdict"].value_counts().to_dict(),
         claims=judged.to_dict("records"),
-        how=_paragraphs(claims),
-        studies=[_section(name, part, quick, output) for name, part in done.items()],
+        how=done["claims"].study.about,
+        studies=[_section(part, quick, output) for part in done.values()],
     )
     with whole_file(output / "report.html") as path:
         path.write_text(page, encoding="utf-8")
 
 
-def _section(name, part, quick, output):
-    study = part.study
-    table = None
-    if name != "claims":  # at the top, in full
+def _section(part, quick, output):
+    study, table = part.study, None
+    if study.name != "claims":  # at the top, in full
         table = study.summary(part.frame).to_html(index=False, na_rep="", border=0)
-    picture = (output / f"{name}.png").read_bytes()
+    picture = (output / f"{study.name}.png").read_bytes()
     return {
-        "name": name,
-        "title": study.TITLE,
-        "about": _paragraphs(study) if table else ["The claims above, drawn."],
+        "name": study.name,
+        "title": study.title,
+        "about": study.about if table else ["The claims above, drawn."],
         "picture": base64.b64encode(picture).decode(),
-        "alt": study.ALT,
+        "alt": study.alt,
         "table": table,
-        "settings": describe(study, quick),
+        "settings": study.describe(quick),
         "seconds": part.seconds,
     }
-
-
-def _paragraphs(study):
-    """Return a module's docstring after its first line, without its markup."""
-    text = inspect.cleandoc(study.__doc__).partition("\n\n")[2]
-    return [part for part in re.sub(r"`+|\*", "", text).split("\n\n") if part]
 
 
 def _p(value):

@@ -11,9 +11,9 @@ _HOME = {
     "GaussianAugmenter": "augmentation",
     "GaussianNoise": "augmentation",
     "DNNClassifier": "classifier",
-    "cache_info": "_programs",
-    "cache_clear": "_programs",
-    "stop_fits": "_epochs",
+    "cache_info": "_program_cache",
+    "cache_clear": "_program_cache",
+    "stop_fits": "_callbacks",
 }
 __all__ = list(_HOME)
 

@@ -36,6 +36,10 @@ class NotKnown(Exception):
     """Nothing tells what a setting computes."""
 
 
+class Traced(str):
+    """A digest of what TensorFlow has traced, not a name of Keras'."""
+
+
 def describe(value):
     """Return a value as tuples of text, or raise `NotKnown`."""
     kind = type(value)
@@ -97,7 +101,7 @@ def trace(function, *shapes, dtype, is_optimizer=False):
     definition = graph.as_graph_def()
     if definition.library.function:
         raise NotKnown("functions within the function")
-    return _digest(definition)
+    return Traced(_digest(definition))
 
 
 def _digest(graph):

@@ -1,4 +1,4 @@
-"""Numbers and noise that may be too large for their floats."""
+"""Numbers of NumPy's, and numbers and noise that may be too large for floats."""
 
 import math
 
@@ -11,6 +11,11 @@ def as_float(number):
         return float(number)
     except OverflowError:  # of an int or a fraction
         return math.inf if number > 0 else -math.inf
+
+
+def plain_number(value):
+    """Return Python's number for NumPy's, with which Keras computes otherwise."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def add_noise(X, std, generator, name):

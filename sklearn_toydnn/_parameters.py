@@ -1,23 +1,30 @@
 """What the parameters of DNNClassifier name in Keras, or an error that names them."""
 
-from ._tensorflow import keras  # before scikeras, whose import is not quiet
-
-# isort: split
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from math import ceil
 from numbers import Integral
+from types import SimpleNamespace
 
 import numpy as np
-from scikeras.utils import loss_name
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import InvalidParameterError
+from sklearn.utils.class_weight import compute_sample_weight
 
-from ._network import (
-    Network,
-    OptimizerSpec,
+from ._keys import NotKnown
+from ._loss import (
+    compares_classes,
     describe_loss,
-    get_activation,
-    loss_class,
+    find_loss,
     takes_logits,
+    takes_numbers,
 )
-from ._scikeras import KerasClassifier
+from ._network import Network, get_activation, make_initializer
+from ._optimizer import OptimizerSpec
+from ._state import State
+from ._tensorflow import keras
+from ._validation import encode
 
 _AUTO_OUTPUT = {True: "sigmoid", False: "softmax"}
 _OVER_CLASSES = (
@@ -31,86 +38,166 @@ _AUTO_LOSS = {
 }
 
 
-class ParametrizedClassifier(KerasClassifier):
-    """A classifier that makes network, optimizer and loss of its parameters."""
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What is to be trained, and how: the parameters of a classifier, looked up."""
 
-    def _keras(self, param, get):
-        """Look a parameter's value up in Keras, or raise an error that names it."""
-        value = getattr(self, param)
-        try:
-            return get(value)
-        except Exception as error:  # whatever a function of the user's own raises
-            raise InvalidParameterError(
-                f"The {param!r} parameter of {type(self).__name__} must be a name or "
-                f"an object that Keras knows. Got {value!r} instead."
-            ) from error
+    classes: np.ndarray
+    network: Network
+    optimizer: OptimizerSpec
+    loss: keras.Loss
+    loss_known: tuple | None  # the description of a loss that is Keras', by name
+    output_cut: float  # where two classes part in the output: at 0 in logits
+    given: SimpleNamespace  # the parameters as they are
 
-    def _activation(self, param):
-        return self._keras(param, lambda value: get_activation(value, self.dtype))
+    @classmethod
+    def of(cls, clf, fitted=False):
+        """Look up what the parameters of a classifier name.
 
-    def _make_network(self):
-        hidden = self.hidden_layer_sizes
-        hidden = (hidden,) if isinstance(hidden, Integral) else tuple(hidden)
-        if not hidden or not all(isinstance(n, Integral) and n >= 1 for n in hidden):
-            raise InvalidParameterError(
-                f"The 'hidden_layer_sizes' parameter of {type(self).__name__} must be "
-                f"one or more ints of at least 1. Got {self.hidden_layer_sizes!r}."
-            )
-        self._activation("activation")
-        output = self.output_activation
-        binary = self.n_classes_ == 2
-        if output == "auto":
-            output = "linear" if self._takes_logits() else _AUTO_OUTPUT[binary]
-        elif binary and self._activation("output_activation") in _OVER_CLASSES:
-            name = self._activation("output_activation").__name__
-            raise InvalidParameterError(
-                f"output_activation={name} compares one output per class, but two "
-                "classes have a single output. Use 'auto' or 'sigmoid'."
-            )
-        else:
-            self._activation("output_activation")
-        return Network(
-            (self.n_features_in_, *map(int, hidden), 1 if binary else self.n_classes_),
-            self.activation,
-            output,
-            self.dtype,
+        It knows its classes and the number of its features by now. `fitted` asks for
+        the network that there is, whatever the parameters have become.
+        """
+        loss, loss_known = _make_loss(clf), None
+        with suppress(NotKnown):
+            loss_known = describe_loss(loss, clf.loss, clf._routed_to("loss"))
+        of_logits = takes_logits(loss)
+        return cls(
+            clf.classes_,
+            clf._network if fitted else _make_network(clf, of_logits),
+            _describe_optimizer(clf),
+            loss,
+            loss_known,
+            clf._output_cut if fitted else 0.0 if of_logits else 0.5,
+            SimpleNamespace(**vars(clf)),
         )
 
-    def _optimizer_spec(self):
-        params = self._routed("optimizer", dict)
-        self._keras("optimizer", lambda optimizer: OptimizerSpec.of(optimizer, {}))
-        with self._naming_routed("optimizer", self.optimizer):
-            return OptimizerSpec.of(self.optimizer, params)
+    @property
+    def targets_are_numbers(self):
+        """bool: Whether targets are the numbers of the classes, not one-hot rows."""
+        return len(self.classes) == 2 or takes_numbers(self.loss)
 
-    def _make_optimizer(self, spec, make):
-        with self._naming_routed("optimizer", spec.cls):
-            return make(spec)
-
-    def _make_loss(self):
-        binary = self.n_classes_ == 2
-        loss = _AUTO_LOSS[binary] if self.loss == "auto" else self._loss_class()
-        if binary and "categorical" in loss_name(loss):
-            raise InvalidParameterError(
-                f"loss={self.loss!r} compares one output per class, but two classes "
-                "have a single output. Use 'auto' or 'binary_crossentropy'."
-            )
-        # Keras would compute it in float32 whatever the network's precision.
-        return self._routed("loss", loss, dtype=self.dtype)
-
-    def _takes_logits(self):
-        return takes_logits(self._make_loss())
-
-    def _describe_loss(self, loss):
-        return describe_loss(loss, self.loss, self._routed("loss", dict))
-
-    def _loss_class(self):
-        return self._keras("loss", lambda loss: loss_class(loss, self.dtype))
-
-    def _target(self, codes):
-        """Return a column of numbers or, for most losses of many classes, one-hot."""
-        sparse = self.loss == "auto" or loss_name(self._loss_class()).startswith(
-            "sparse"
+    def initial_state(self, clf):
+        """Draw a seed and, from it, the initial weights."""
+        # Not NumPy's global generator: fits in threads would disturb one another.
+        generator = (
+            np.random.RandomState()
+            if clf.random_state is None
+            else check_random_state(clf.random_state)
         )
-        if self.n_classes_ == 2 or sparse:
-            return codes[:, None].astype(self.dtype)
-        return np.eye(self.n_classes_, dtype=self.dtype)[codes]
+        seed = int(generator.randint(np.iinfo(np.int32).max))
+        initializer = look_up(
+            clf, "kernel_initializer", lambda name: make_initializer(name, seed)
+        )
+        return State(self.network.initial_weights(initializer, seed), seed)
+
+    def encode(self, y, name):
+        """Return what the loss compares outputs with, for labels.
+
+        A column of numbers or, for most losses of many classes, one-hot rows.
+        """
+        codes = encode(y, self.classes, name)
+        if self.targets_are_numbers:
+            return codes[:, None].astype(self.network.dtype)
+        return np.eye(len(self.classes), dtype=self.network.dtype)[codes]
+
+    def decode(self, targets):
+        """Return the numbers of the classes that targets stand for."""
+        return (
+            targets[:, 0].astype(int) if self.targets_are_numbers else targets.argmax(1)
+        )
+
+    def score_weights(self, validation):
+        """Return by which weights validation data count for early stopping, or None."""
+        _, targets, *weights = validation
+        if weights:
+            return weights[0]
+        if self.given.class_weight is None:
+            return None
+        labels = self.classes[self.decode(targets)]
+        return compute_sample_weight(self.given.class_weight, labels)
+
+    def shapes(self, n_rows):
+        """Return the shapes of the targets and of the outputs of so many rows."""
+        n_outputs = self.network.layer_sizes[-1]
+        return (n_rows, 1 if self.targets_are_numbers else n_outputs), (
+            n_rows,
+            n_outputs,
+        )
+
+    def n_in_batch(self, n_rows):
+        """Return the number of rows of a batch, of so many rows in all."""
+        batch_size = self.given.batch_size
+        return n_rows if batch_size == -1 else min(batch_size, n_rows)
+
+    def n_steps(self, n_rows):
+        """Return the number of gradients taken in an epoch."""
+        return ceil(n_rows / self.n_in_batch(n_rows))
+
+
+def look_up(clf, param, get):
+    """Look a parameter's value up in Keras, or raise an error that names it."""
+    value = getattr(clf, param)
+    try:
+        return get(value)
+    except Exception as error:  # whatever a function of the user's own raises
+        raise InvalidParameterError(
+            f"The {param!r} parameter of {type(clf).__name__} must be a name or "
+            f"an object that Keras knows. Got {value!r} instead."
+        ) from error
+
+
+def _make_network(clf, of_logits):
+    hidden = clf.hidden_layer_sizes
+    hidden = (hidden,) if isinstance(hidden, Integral) else tuple(hidden)
+    if not hidden or not all(isinstance(n, Integral) and n >= 1 for n in hidden):
+        raise InvalidParameterError(
+            f"The 'hidden_layer_sizes' parameter of {type(clf).__name__} must be "
+            f"one or more ints of at least 1. Got {clf.hidden_layer_sizes!r}."
+        )
+
+    def activation(param):
+        return look_up(clf, param, lambda value: get_activation(value, clf.dtype))
+
+    activation("activation")
+    n_classes = len(clf.classes_)
+    output = clf.output_activation
+    if output == "auto":
+        output = "linear" if of_logits else _AUTO_OUTPUT[n_classes == 2]
+    else:
+        function = activation("output_activation")
+        if n_classes == 2 and function in _OVER_CLASSES:
+            raise InvalidParameterError(
+                f"output_activation={function.__name__} compares one output per class, "
+                "but two classes have a single output. Use 'auto' or 'sigmoid'."
+            )
+    n_outputs = 1 if n_classes == 2 else n_classes
+    sizes = (clf.n_features_in_, *map(int, hidden), n_outputs)
+    return Network(sizes, clf.activation, output, clf.dtype)
+
+
+def _describe_optimizer(clf):
+    params = clf._routed_to("optimizer")
+
+    refusal = partial(clf._refusal, "optimizer")
+    spec = look_up(clf, "optimizer", lambda value: OptimizerSpec.of(value, {}, refusal))
+    if not params:
+        return spec
+    try:
+        return OptimizerSpec.of(clf.optimizer, params, refusal)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{spec.refusal}{error}") from error
+
+
+def _make_loss(clf):
+    binary = len(clf.classes_) == 2
+    loss = (
+        _AUTO_LOSS[binary]
+        if clf.loss == "auto"
+        else look_up(clf, "loss", lambda loss: find_loss(loss, clf.dtype))
+    )
+    if binary and compares_classes(loss):
+        raise InvalidParameterError(
+            f"loss={clf.loss!r} compares one output per class, but two classes "
+            "have a single output. Use 'auto' or 'binary_crossentropy'."
+        )
+    return clf._make_loss(loss)

@@ -1,4 +1,4 @@
-"""The output of a network on a row: the same bits whatever else is in the call.
+"""What a network says of a row: the same bits whatever else is in the call.
 
 A matrix product by BLAS or TensorFlow adds up each row in an order that depends on
 where the row stands, on how many there are, on the threads and on the processor. Here
@@ -14,6 +14,7 @@ from scipy import special
 from ._tensorflow import keras
 
 _BLOCK = 2**18  # numbers per layer at a time: they fit into a processor's cache
+_LARGE = 1e30  # outputs beyond it are no likelier
 _ROWS = 64  # TensorFlow computes what fills no whole vector in another way
 _PARTS = {"float32": 2, "float64": 3}  # of 21 bits or more, up to 1,000 units
 # In TensorFlow, what is added up over a row depends on where it stands.
@@ -21,6 +22,41 @@ _OF_ROWS = (
     (keras.activations.softmax, special.softmax),
     (keras.activations.log_softmax, special.log_softmax),
 )
+
+
+def predict_proba(network, output_cut, weights, X):
+    """Return the probabilities of the classes, of shape (n_samples, n_classes).
+
+    `output_cut` is where two classes part in the output: 0 where the loss takes it for
+    logits. Where an output activation leaves [0, 1], the most probable class is still
+    the one that Keras takes for its accuracy.
+    """
+    output = predict(network, weights, X)
+    output = _link(network, output_cut, output)
+    unknown = np.isnan(output).any(axis=1)
+    if output.shape[1] == 1:
+        output = np.clip(output, 0, 1)
+        output[unknown] = 0.5
+        return np.hstack([1 - output, output])
+    output = np.clip(output, -_LARGE, _LARGE)
+    output -= np.minimum(output.min(axis=1, keepdims=True), 0)
+    output[unknown] = 0
+    # Where the output is 0 for every class, none is likelier.
+    output[~output.any(axis=1)] = 1
+    return output / output.sum(axis=1, keepdims=True)
+
+
+def _link(network, output_cut, output):
+    """Return what the loss, or a logarithmic activation, takes the output for."""
+    if output_cut == 0:
+        if output.shape[1] == 1:
+            return special.expit(output)
+        with np.errstate(invalid="ignore"):  # of a network that diverged
+            return special.softmax(output, axis=1)
+    activation = keras.activations.get(network.output_activation)
+    if activation is keras.activations.log_softmax:
+        return np.exp(output)
+    return output
 
 
 def predict(network, weights, X):

@@ -90,6 +90,3 @@ def without_retracing_warnings():
         yield
     finally:
         logger.removeFilter(not_retracing)
-
-
-__all__ = ["check_usable", "keras", "tf", "without_retracing_warnings"]

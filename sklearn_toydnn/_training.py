@@ -1,395 +1,262 @@
-"""All of training, every epoch and batch, as one compiled program.
+"""Training: of a plan, data and a state it makes an outcome, compiled or with Keras."""
 
-A :class:`Program` is a ``tf.function`` compiled by XLA over Keras' own layers, loss
-and optimizer. What varies between fits goes in as arguments: initial weights and
-optimizer state (the learning rate is part of it), data, the order of the rows, the
-numbers of rows and epochs, dropout rate and seed. What is left is structure, the key
-under which it is kept. Rows are padded to a capacity, so that one program serves all
-sizes up to it, and epochs are trained in blocks.
+import warnings
+from dataclasses import replace
+from functools import lru_cache, partial
+from itertools import pairwise
 
-Keras' TensorFlow optimizers cannot be applied statelessly. Each program therefore
-has variables of its own, into which a call copies what it is given and out of which
-it returns what has become of it; one thread at a time may do so.
-"""
+from sklearn.exceptions import EfficiencyWarning
+from sklearn.metrics import accuracy_score
+from sklearn.utils._param_validation import InvalidParameterError
 
-import time
-from dataclasses import dataclass
-from functools import partial
-
-import numpy as np
-
-from ._keys import NotKnown, describe, is_of_keras, process_settings, trace
-from ._network import Network, OptimizerSpec, n_steps
+from ._callbacks import (
+    EarlyStopping,
+    StopRequest,
+    WatcherCallback,
+    acts_within_epochs,
+    train_with_keras_callbacks,
+)
+from ._keras_model import build_model, get_state, train_with_keras
+from ._keys import NotKnown, describe, n_threads, process_settings, trace
+from ._prediction import predict_proba
+from ._program import CHUNK, NotCompilable, Run, Structure
+from ._program_cache import TooManyPrograms, programs
+from ._state import HISTORY, Outcome
 from ._tensorflow import keras, tf
+from .memory import NotToBeKept, recall
 
-_MIN_ROWS = 4096  # padding costs a copy of the data, another capacity a compilation
-_MAX_EPOCHS = 128  # whose orders of the rows are handed over at once,
-_MAX_ORDER_BYTES = 2**24  # if they take no more than this
-_SECONDS = 1.0  # after which Python hears of signals
-HISTORY = ["loss", "accuracy", "val_loss", "val_accuracy"]
-CHUNK = 256  # rows of validation data evaluated at a time
+_SHARED_PRODUCTS = 2**18  # multiplications in a matrix product
+# Parameters that outcomes depend on as they are given.
+_AS_GIVEN = ["batch_size", "dropout_rate", "shuffle", "run_eagerly", "jit_compile"]
 
 
-class NotCompilable(Exception):
-    """What is asked for cannot be compiled; the message says why."""
+def train_or_recall(plan, data, state, epochs, callbacks=(), watchers=()):
+    """Return the outcome of training, from `memory` if that of the same fit is there.
 
-
-@dataclass(frozen=True)
-class Structure:
-    """What is compiled: everything about a fit but its numbers."""
-
-    network: Network
-    optimizer: OptimizerSpec
-    loss: keras.Loss
-    loss_known: tuple | None  # the description of a loss that is Keras', by name
-    cut: float  # where two classes part in the output
-    batch_size: int
-    target_shape: tuple
-    rows: int
-    validation_rows: int
-
-    @property
-    def epochs(self):
-        """int: The number of epochs that a program trains at once."""
-        n_bytes = self.rows * row_dtype(self.rows).itemsize
-        return max(1, min(_MAX_EPOCHS, _MAX_ORDER_BYTES // n_bytes))
-
-    def key(self):
-        """Return what is equal for fits that one program serves, or raise NotKnown."""
-        network = self.network
-        *hidden, n_outputs = network.layer_sizes[1:]
-        points = self.batch_size, self.target_shape, self.rows, self.validation_rows
-        return (
-            process_settings(),
-            (network.layer_sizes, network.dtype, self.cut, points, self.epochs),
-            self._describe_activation(network.activation, hidden),
-            self._describe_activation(network.output_activation, [n_outputs]),
-            self.loss_known
-            or self._trace(self.loss, self.target_shape, (n_outputs,), ()),
-            self.loss.reduction,
-            self.optimizer.describe(network),
-        )
-
-    @property
-    def is_of_keras(self):
-        """bool: Whether all that is compiled is Keras', by name."""
-        try:
-            return all([self.loss_known, self.network.known, self.optimizer.known])
-        except NotKnown:
-            return False
-
-    def _describe_activation(self, activation, layer_sizes):
-        """Return an activation's name in Keras, or else what it computes."""
-        function = keras.activations.get(activation)
-        if is_of_keras(function):
-            return describe(function)
-        return tuple(self._trace(function, (n_units,)) for n_units in {*layer_sizes})
-
-    def _trace(self, function, *shapes):
-        """Trace a function of rows of these shapes, as many as there are at a time."""
-        return tuple(
-            trace(
-                function, *((n, *shape) for shape in shapes), dtype=self.network.dtype
-            )
-            for n in (self.batch_size, CHUNK)
-        )
-
-
-@dataclass
-class Data:
-    """Training data, the order of the rows in each epoch, and validation data."""
-
-    train: tuple  # X, y and, where there are any, weights
-    validation: tuple  # the same
-    order: object  # the function that returns the rows in the order of an epoch
-    n_epochs: int
-
-    def capacities(self, batch_size):
-        """Return the part of a structure that depends on the data's shape."""
-        X, y, *_ = self.train
-        n_val = len(self.validation[0])
-        # A batch of everything is filled up too, to serve other sizes.
-        everything = _capacity(len(X), 1)
-        return {
-            "batch_size": everything
-            if batch_size == -1
-            else min(batch_size, everything),
-            "target_shape": y.shape[1:],
-            "rows": _capacity(len(X), _MIN_ROWS),
-            "validation_rows": n_val and _capacity(n_val, _MIN_ROWS),
-        }
-
-
-def _capacity(n, minimum):
-    """Return the smallest power of two that is at least n and the minimum."""
-    return max(minimum, 1 << (n - 1).bit_length())
-
-
-def row_dtype(n_rows):
-    """Return the dtype of row numbers: half the bytes to draw and to copy, or all."""
-    return np.dtype(np.uint16 if n_rows <= 2**16 else np.int32)
-
-
-def _pad_points(X, y, sample_weight=None, *, rows):
-    """Return points, labels and weights, filled up with zeros to so many rows."""
-    if sample_weight is None:
-        sample_weight = np.ones(len(X), X.dtype)
-    padded = []
-    for array in (X, y, sample_weight):
-        full = np.zeros((rows, *array.shape[1:]), array.dtype)
-        full[: len(array)] = array
-        padded.append(tf.constant(full))
-    return padded
-
-
-class Program:
-    """The compiled training of one structure."""
-
-    def __init__(self, structure, optimizer):
-        self.structure = structure
-        network, dtype = structure.network, structure.network.dtype
-        self._layers = network.built_layers()
-        self._variables = [v for layer in self._layers for v in layer.variables]
-        optimizer.build(self._variables)
-        self._optimizer, self._loss = optimizer, structure.loss
-        self._accuracy = _accuracy(
-            structure.target_shape, network.layer_sizes[-1], structure.cut
-        )
-        # Loss and optimizer see batches filled up with rows of weight 0; a loss that
-        # takes the mean over the batch would count them.
-        self._mean_over_batch = self._loss.reduction in ("sum_over_batch_size", "mean")
-        self.initial_state = [v.numpy() for v in optimizer.variables]
-        rate = getattr(optimizer, "_learning_rate", None)
-        self._rate_index = next(
-            (i for i, v in enumerate(optimizer.variables) if v is rate), None
-        )
-
-        def spec(*shape, dtype=dtype):
-            return tf.TensorSpec(shape, dtype)
-
-        def points(n):
-            return [
-                spec(n, network.layer_sizes[0]),
-                spec(n, *structure.target_shape),
-                spec(n),
-            ]
-
-        # The last batch of an epoch may reach beyond the rows.
-        self.order_width = structure.rows + structure.batch_size
-        self.compiled = tf.function(
-            self._train, jit_compile=True, autograph=False
-        ).get_concrete_function(
-            [spec(*v.shape, dtype=v.dtype) for v in self._variables],
-            [spec(*v.shape, dtype=v.dtype) for v in optimizer.variables],
-            points(structure.rows),
-            points(structure.validation_rows),
-            spec(structure.epochs, self.order_width, dtype=row_dtype(structure.rows)),
-            spec(),
-            spec(dtype=tf.int64),
-            spec(4, dtype=tf.int32),
-        )
-
-    def warm_up(self):
-        """Compile: XLA does so in the first call, here one of no epochs."""
-        features, targets = self._layers[0].kernel.shape[0], self.structure.target_shape
-        dtype = self.structure.network.dtype
-        points = np.zeros((0, features), dtype), np.zeros((0, *targets), dtype)
-        weights = [v.numpy() for v in self._variables]
-        run = Run(self, Data(points, points, None, 0), 0.0, 0)
-        run.train_at_once(weights, self.initial_state, range(0))
-
-    def with_rate(self, state, learning_rate):
-        """Return an optimizer's state with this learning rate (None: the default)."""
-        if self._rate_index is None:
-            return state
-        state, default = list(state), self.initial_state[self._rate_index]
-        rate = default if learning_rate is None else learning_rate
-        state[self._rate_index] = np.asarray(rate, default.dtype)
-        return state
-
-    # ---- what is compiled
-
-    def _train(
-        self, weights, state, points, validation, orders, dropout_rate, seed, counts
-    ):
-        variables = [*self._variables, *self._optimizer.variables]
-        for variable, value in zip(variables, [*weights, *state], strict=True):
-            variable.assign(value)
-        n_rows, n_val, first, stop = tf.unstack(counts)
-        batch_size, dtype = self.structure.batch_size, self.structure.network.dtype
-
-        def epoch(i, history):
-            def batch(start, totals):
-                rows = tf.slice(orders, [i, start], [1, batch_size])[0]
-                rows = tf.cast(rows, tf.int32)
-                batch = [tf.gather(array, rows) for array in points]
-                n_valid = tf.minimum(n_rows - start, batch_size)
-                scores = self._step(*batch, n_valid, dropout_rate, seed)
-                return start + batch_size, totals + scores
-
-            _, totals = tf.while_loop(
-                lambda start, _: start < n_rows, batch, (0, tf.zeros(2, dtype))
-            )
-            scores = totals / tf.cast(n_rows, dtype)
-            if self.structure.validation_rows:
-                scores = tf.concat([scores, self._evaluate(validation, n_val)], 0)
-            return i + 1, tf.tensor_scatter_nd_update(history, [[i]], [scores])
-
-        n_scores = 4 if self.structure.validation_rows else 2
-        _, history = tf.while_loop(
-            lambda i, _: i < stop,
-            epoch,
-            (first, tf.zeros((self.structure.epochs, n_scores), dtype)),
-        )
-        return (
-            [tf.identity(v.value) for v in self._variables],
-            [tf.identity(v.value) for v in self._optimizer.variables],
-            history,
-        )
-
-    def _step(self, X, y, sample_weight, n_valid, dropout_rate, seed):
-        """Do one gradient step on a batch; return its summed loss and accuracy."""
-        with tf.GradientTape() as tape:
-            output = self._forward(X, dropout_rate, seed)
-            loss = self._masked_loss(y, output, sample_weight, n_valid)
-            scaled = self._optimizer.scale_loss(loss)
-        variables = [v.value for v in self._variables]
-        self._optimizer.apply(tape.gradient(scaled, variables), self._variables)
-        return self._totals(loss, y, output, n_valid)
-
-    def _forward(self, X, dropout_rate, seed):
-        *hidden, output = self._layers
-        for layer in hidden:
-            X = layer(X)
-        if dropout_rate is not None:
-            # Keras' Dropout layer names no generator; XLA's default one is slow here.
-            drawn = tf.random.stateless_uniform(
-                X.shape,
-                seed=tf.stack([seed, n_steps(self._optimizer).value]),
-                dtype=X.dtype,
-                alg="threefry",
-            )
-            # As a factor the mask is drawn once; as a condition, also to go back.
-            X *= tf.cast(drawn >= dropout_rate, X.dtype) / (1 - dropout_rate)
-        return output(X)
-
-    def _masked_loss(self, y, output, sample_weight, n_valid):
-        """Return the loss of the first `n_valid` rows as if there were no others."""
-        valid = tf.cast(tf.range(output.shape[0]) < n_valid, output.dtype)
-        loss = self._loss(y, output, sample_weight * valid)
-        loss = tf.cast(loss, output.dtype)
-        if self._mean_over_batch:
-            loss *= output.shape[0] / tf.cast(n_valid, output.dtype)
-        return loss
-
-    def _totals(self, loss, y, output, n_valid):
-        valid = tf.range(output.shape[0]) < n_valid
-        right = tf.reshape(self._accuracy(y, output), [-1])
-        right = tf.where(valid, tf.cast(right, output.dtype), 0)
-        return tf.stack([loss * tf.cast(n_valid, loss.dtype), tf.reduce_sum(right)])
-
-    def _evaluate(self, validation, n_val):
-        """Return the loss and the accuracy on the validation data."""
-        dtype = self.structure.network.dtype
-
-        def chunk(start, totals):
-            rows = start + tf.range(CHUNK)
-            X, y, sample_weight = [tf.gather(array, rows) for array in validation]
-            n_valid = tf.minimum(n_val - start, CHUNK)
-            output = self._forward(X, None, None)
-            loss = self._masked_loss(y, output, sample_weight, n_valid)
-            return start + CHUNK, totals + self._totals(loss, y, output, n_valid)
-
-        _, totals = tf.while_loop(
-            lambda start, _: start < n_val, chunk, (0, tf.zeros(2, dtype))
-        )
-        return totals / tf.cast(n_val, dtype)
-
-
-def _accuracy(target_shape, n_outputs, cut):
-    """Return the function that Keras means by "accuracy" for these shapes."""
-    if n_outputs == 1:
-        return partial(keras.metrics.binary_accuracy, threshold=cut)
-    if target_shape == (1,):
-        return keras.metrics.sparse_categorical_accuracy
-    return keras.metrics.categorical_accuracy
-
-
-class Run:
-    """A program at work on the data of one fit.
-
-    It trains for a second or so at a time: in between, Python hears of Ctrl-C and of
-    what else `check`, a function, may raise, and the orders of the rows of the next
-    epochs are drawn.
+    `epochs` is the range of their numbers. `callbacks` are Keras'; `watchers` are told
+    of each epoch, as :mod:`._callbacks` says.
     """
+    compute = partial(train, plan, data, state, epochs, callbacks, watchers)
+    known = None
+    if plan.given.memory is not None:
+        try:
+            known = _describe_fit(plan, data, state, epochs, [*callbacks, *watchers])
+        except NotKnown as reason:
+            _warn_not_kept(str(reason))
+    if known is None:
+        return compute()
+    arrays = data.training, data.validation, state.weights, state.optimizer_state or []
+    compute = partial(_only_what_lasts, compute)
+    outcome = recall(plan.given.memory, compute, known, *arrays)
+    # A key is of this process, where a parameter is not plain.
+    state = replace(outcome.state, optimizer_key=plan.optimizer.key)
+    return replace(outcome, state=state)
 
-    def __init__(self, program, data, dropout_rate, seed, check=lambda: None):
-        structure = program.structure
-        self._program, self._data, self._check = program, data, check
-        self._n_rows, self._n_val = len(data.train[0]), len(data.validation[0])
-        self._points = (
-            _pad_points(*data.train, rows=structure.rows),
-            _pad_points(*data.validation, rows=structure.validation_rows),
+
+def _only_what_lasts(compute):
+    outcome = compute()
+    if outcome.fell_back:
+        raise NotToBeKept(outcome)
+    return replace(outcome, model=None)
+
+
+@lru_cache
+def _warn_not_kept(reason):
+    """Warn, once a process: of a search's thousand fits, each would have a reason."""
+    warnings.warn(f"Fits are not kept in memory: {reason}.", stacklevel=2)
+
+
+def train(plan, data, state, epochs, callbacks=(), watchers=()):
+    """Train compiled where that is possible and asked for, or with Keras."""
+    others, stopping = [*callbacks, *watchers], None
+    watchers = [StopRequest(), *watchers]
+    if plan.given.early_stopping:
+        stopping = _make_stopping(plan, data.validation, state)
+        watchers.append(stopping)
+    reason, failed, trained = _why_not_compiled(plan, callbacks), None, None
+    if plan.given.jit_compile and not reason:
+        try:
+            trained = _train_compiled(plan, data, state, epochs, callbacks, watchers)
+        except NotCompilable as error:
+            reason, failed = str(error), error
+    if trained is None:
+        if plan.given.jit_compile:
+            _warn_or_raise(plan, reason)
+        # Step by step: Keras' programs are never freed either.
+        eagerly = plan.given.run_eagerly or isinstance(failed, TooManyPrograms)
+        callbacks = [*callbacks, WatcherCallback(watchers)]
+        try:
+            trained = train_with_keras(plan, data, state, epochs, callbacks, eagerly)
+        except (TypeError, ValueError, tf.errors.OpError) as error:
+            if others:  # it may be theirs
+                raise
+            raise InvalidParameterError(
+                f"Keras cannot train with optimizer={plan.given.optimizer!r}, "
+                f"loss={plan.given.loss!r} and dtype={plan.network.dtype!r}: {error}"
+            ) from error
+    (weights, optimizer_state, history, model), converged = trained, True
+    if stopping:  # the model holds the last epoch's weights
+        weights, converged, model = stopping.best_weights, stopping.converged, None
+    state = replace(
+        state,
+        weights=weights,
+        epochs_seen=state.epochs_seen + len(history["loss"]),
+        optimizer_state=optimizer_state,
+        optimizer_key=plan.optimizer.key,
+    )
+    return Outcome(state, history, converged, failed is not None, model)
+
+
+# ---- compiled
+
+
+def _why_not_compiled(plan, callbacks):
+    """Return why training cannot be compiled, or None."""
+    if plan.given.run_eagerly:
+        return "run_eagerly=True asks for steps in Python"
+    if plan.loss.reduction in (None, "none"):
+        return "a loss without reduction is no number to minimise"
+    if plan.optimizer.config.get("use_ema"):
+        return "use_ema=True exchanges the weights when training ends"
+    if tf.distribute.has_strategy():
+        return "a tf.distribute strategy is in scope"
+    for callback in callbacks:
+        if acts_within_epochs(callback):
+            return f"{type(callback).__name__} acts within an epoch"
+    return None
+
+
+def _warn_or_raise(plan, reason):
+    """Say why training is not compiled, unless that was asked for."""
+    if plan.given.jit_compile != "auto":
+        raise ValueError(f"jit_compile=True, but {reason}.")
+    if not plan.given.run_eagerly:
+        # Without TensorFlow's words, which are others each time: Python shows the same
+        # warning once.
+        warnings.warn(
+            "Training with keras.Model.fit, which takes many times as long as a "
+            f"compiled program: {reason.partition(':')[0]} (jit_compile=True says "
+            "more).",
+            EfficiencyWarning,
+            stacklevel=2,
         )
-        self._dropout_rate = tf.constant(dropout_rate, structure.network.dtype)
-        self._seed = tf.constant(seed, tf.int64)
-        self._block, self._orders = range(0), None
-        # Guessed from above, then measured.
-        n_numbers = sum(map(np.prod, structure.network.weight_shapes()))
-        n_batches = self._n_rows / structure.batch_size
-        n_products = n_numbers * (self._n_rows + self._n_val)
-        self._seconds_an_epoch = 5e-5 * n_batches + 5e-9 * n_products
 
-    def __call__(self, weights, state, epochs):
-        """Train for a range of the epochs, from these weights and optimizer state.
 
-        Returns weights, state and the history: one row per epoch of loss, accuracy
-        and, with validation data, the same on it.
-        """
-        history = []
-        while epochs:
-            self._check()
-            n_at_once = max(1, int(_SECONDS / self._seconds_an_epoch))
-            n_at_once = min(n_at_once, len(self._block_from(epochs.start)))
-            now, epochs = epochs[:n_at_once], epochs[n_at_once:]
-            start = time.perf_counter()
-            weights, state, scores = self.train_at_once(weights, state, now)
-            self._seconds_an_epoch = (time.perf_counter() - start) / len(now)
-            history.append(scores)
-        return (
-            [np.asarray(array) for array in weights],
-            [np.asarray(array) for array in state],
-            np.concatenate(history),
-        )
+def _train_compiled(plan, data, state, epochs, callbacks, watchers):
+    """Train in a compiled program.
 
-    def train_at_once(self, weights, state, epochs):
-        """Train for epochs of one block, without a look at anything else."""
-        first, last = epochs.start - self._block.start, epochs.stop - self._block.start
-        weights, state, history = self._program.compiled(
-            [tf.convert_to_tensor(array) for array in weights],
-            [tf.convert_to_tensor(array) for array in state],
-            *self._points,
-            self._orders if self._block else self._pad_orders(range(0)),
-            self._dropout_rate,
-            self._seed,
-            tf.constant([self._n_rows, self._n_val, first, last], tf.int32),
-        )
-        return weights, state, history.numpy()[first:last]
+    Returns weights, optimizer state, history and, if one was made, the Keras model.
+    """
+    stop_request, *others = watchers
+    given, check = plan.given, stop_request.begin
+    order = state.row_order(data.n_rows, given.shuffle)
+    with programs.borrow(Structure.of(plan, data)) as program:
+        dropout = given.dropout_rate, state.seed
+        run = Run(program, data, order, len(epochs), *dropout, check)
+        if callbacks or given.verbose:
+            model = build_model(plan, state)
+            callbacks = [*callbacks, WatcherCallback(watchers)]
+            n_steps, verbose = plan.n_steps(data.n_rows), int(given.verbose)
+            history = train_with_keras_callbacks(
+                run, model, callbacks, epochs, n_steps, verbose
+            )
+            return *get_state(model), history, model
+        start = program.optimizer_state(plan.optimizer, state)
+        epochs = range(len(epochs))
+        weights, optimizer_state, scores = run(state.weights, start, epochs, others)
+    history = dict(zip(HISTORY, scores.T.tolist(), strict=False))
+    return weights, optimizer_state, history, None
 
-    def _block_from(self, epoch):
-        """Return the epochs from this one on whose orders have been handed over."""
-        if epoch not in self._block:
-            self._orders = None  # before there are others
-            n_epochs = self._program.structure.epochs
-            self._block = range(epoch, min(epoch + n_epochs, self._data.n_epochs))
-            self._orders = self._pad_orders(self._block)
-        return self._block[self._block.index(epoch) :]
 
-    def _pad_orders(self, epochs):
-        structure = self._program.structure
-        orders = np.zeros(
-            (structure.epochs, self._program.order_width), row_dtype(structure.rows)
-        )
-        for i, epoch in enumerate(epochs):
-            orders[i, : self._n_rows] = self._data.order(epoch)
-        return tf.constant(orders)
+# ---- early stopping
+
+
+def _make_stopping(plan, validation, state):
+    """Return early stopping by accuracy, weighted where there are weights."""
+    X, targets, *_ = validation
+    codes, weights = plan.decode(targets), plan.score_weights(validation)
+
+    def score(network_weights):
+        proba = predict_proba(plan.network, plan.output_cut, network_weights, X)
+        return accuracy_score(codes, proba.argmax(axis=1), sample_weight=weights)
+
+    going_on = state.epochs_seen > 0
+    return EarlyStopping(
+        plan.given.n_iter_no_change,
+        plan.given.tol,
+        score if weights is not None or going_on else None,
+        state.weights if going_on else None,
+    )
+
+
+# ---- by what a fit is known again
+
+
+def _describe_fit(plan, data, state, epochs, callbacks):
+    """Return, as text, what an outcome depends on beside the data and the weights.
+
+    Raises `NotKnown`, whose message is the reason why it is not to be kept.
+    """
+    given = plan.given
+    if given.random_state is None:
+        raise NotKnown("with random_state=None, no two are meant to be the same")
+    if callbacks:
+        raise NotKnown("callbacks act on training as it happens")
+    if tf.distribute.has_strategy():
+        raise NotKnown("a tf.distribute strategy adds up in an order of its own")
+    network, optimizer = plan.network, plan.optimizer
+
+    def known(reason, describe, setting):
+        try:
+            return describe(setting)
+        except NotKnown as error:
+            raise NotKnown(f"{reason} Keras', and may change") from error
+
+    settings = {
+        "layer_sizes": network.layer_sizes,
+        "activations": [
+            known(f"{name} is not by a name of", describe, activation)
+            for name, activation in [
+                ("activation", keras.activations.get(network.activation)),
+                ("output_activation", keras.activations.get(network.output_activation)),
+            ]
+        ],
+        "optimizer": known("optimizer is not by a name of", describe, optimizer.cls),
+        "loss": known("loss is not by a name of", _describe_loss, plan),
+        "optimizer's parameters": known(
+            "optimizer has a parameter that is not", describe, optimizer.config
+        ),
+        "learning rate": optimizer.learning_rate,
+        "optimizer of the state": state.optimizer_key,
+        "epochs": (state.epochs_seen, len(epochs)),
+        "stopping": given.early_stopping
+        and (given.n_iter_no_change, given.tol, given.class_weight),
+        "seed": state.seed,
+        "process": process_settings(),
+        "threads": _describe_threads(plan, data),
+        "dtype": network.dtype,
+        **{name: getattr(given, name) for name in _AS_GIVEN},
+    }
+    return repr(settings)
+
+
+def _describe_loss(plan):
+    """Describe a loss of Keras'; of an instance, what it now computes."""
+    if plan.loss_known:
+        return plan.loss_known
+    is_instance = isinstance(plan.given.loss, keras.Loss)
+    if not is_instance or type(plan.loss) not in vars(keras.losses).values():
+        raise NotKnown(plan.loss)
+    traced = trace(plan.loss, *plan.shapes(2), (2,), dtype=plan.network.dtype)
+    return traced, plan.loss.dtype
+
+
+def _describe_threads(plan, data):
+    """Return the number of threads if sums may depend on it, else None.
+
+    Eigen, which multiplies matrices for TensorFlow, shares a product between
+    threads where it would take some 100,000 cycles.
+    """
+    n_rows = max(plan.n_in_batch(data.n_rows), min(CHUNK, data.n_validation_rows))
+    largest = n_rows * max(n * m for n, m in pairwise(plan.network.layer_sizes))
+    return n_threads() if largest > _SHARED_PRODUCTS else None

@@ -1,22 +1,30 @@
 """The paper's network (Methods, steps 2 to 4) as a scikit-learn classifier."""
 
-from ._tensorflow import (  # before scikeras, whose import is not quiet
-    check_usable,
-    keras,
-)
-
-# isort: split
+import warnings
+from contextlib import contextmanager
 from numbers import Integral, Real
 
 import numpy as np
+from sklearn.callback import with_callbacks
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
+from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import check_is_fitted
 
-from ._fitting import TrainedClassifier
-from ._prediction import predict
+from ._callbacks import EpochTasks
+from ._keras_model import build_model
+from ._parameters import Plan
+from ._prediction import predict_proba
+from ._scikeras import KerasClassifier
+from ._state import State
+from ._tensorflow import check_usable, keras
+from ._training import train_or_recall
+from ._validation import check_points, encode_training_data, split
+
+_ONE_OR_MORE = Interval(Integral, 1, None, closed="left")
 
 
-class DNNClassifier(TrainedClassifier):
+class DNNClassifier(KerasClassifier):
     """Deep neural network for small problems: dense layers, dropout, an output.
 
     The network is the paper's: dense hidden layers that share one activation,
@@ -247,28 +255,19 @@ class DNNClassifier(TrainedClassifier):
     """
 
     _parameter_constraints: dict = {
-        "hidden_layer_sizes": [
-            "array-like",
-            Interval(Integral, 1, None, closed="left"),
-        ],
+        "hidden_layer_sizes": ["array-like", _ONE_OR_MORE],
         "activation": [str, callable],
         "output_activation": [str, callable],
         "dropout_rate": [Interval(Real, 0, 1, closed="left")],
         "kernel_initializer": [str, keras.initializers.Initializer],
         "optimizer": [str, keras.optimizers.Optimizer, type],
         "loss": [str, callable],
-        "batch_size": [
-            Interval(Integral, 1, None, closed="left"),
-            Options(Integral, {-1}),
-        ],
-        "epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [_ONE_OR_MORE, Options(Integral, {-1})],
+        "epochs": [_ONE_OR_MORE],
         "validation_split": [Interval(Real, 0, 1, closed="left")],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [
-            Interval(Integral, 1, None, closed="left"),
-            Options(Real, {np.inf}),
-        ],
+        "n_iter_no_change": [_ONE_OR_MORE, Options(Real, {np.inf})],
         "tol": [Interval(Real, 0, None, closed="left")],
         "shuffle": ["boolean"],
         "class_weight": [dict, StrOptions({"balanced"}), None],
@@ -378,7 +377,9 @@ class DNNClassifier(TrainedClassifier):
             go on with other classes.
         """
         self._validate_params()
-        return super().fit(X, y, sample_weight, X_val=X_val, y_val=y_val)
+        with self._all_or_nothing() as clf:
+            clf._fit(X, y, sample_weight, X_val, y_val)
+        return self
 
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train for one epoch, from where the last call ended.
@@ -410,7 +411,9 @@ class DNNClassifier(TrainedClassifier):
         self._validate_params()
         if self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True.")
-        return super().partial_fit(X, y, classes, sample_weight)
+        with self._all_or_nothing() as clf:
+            clf._partial_fit(X, y, classes, sample_weight)
+        return self
 
     def initialize(self, X, y):
         """Draw the initial weights, without training.
@@ -437,7 +440,174 @@ class DNNClassifier(TrainedClassifier):
             As `fit` does.
         """
         self._validate_params()
-        return super().initialize(X, y)
+        with self._all_or_nothing() as clf:
+            _, y = check_points(clf, X, y, reset=True)
+            clf._begin(np.unique(y), go_on=False)
+        return self
+
+    @contextmanager
+    def _all_or_nothing(self):
+        """Yield a copy to train; become it, in one step, when all has gone well.
+
+        The copy is shallow: training replaces lists and arrays, and changes none.
+        """
+        trained = self._snapshot()
+        check_usable()
+        yield trained
+        self.__dict__ = vars(trained)
+
+    def _snapshot(self):
+        """Return a shallow copy, which no other thread can change."""
+        state = vars(self).copy()
+        # It is trained in place, and made again from the rest.
+        state.pop("_model", None)
+        copied = object.__new__(type(self))
+        copied.__dict__ = state
+        return copied
+
+    @with_callbacks
+    def _fit(self, X, y, sample_weight, X_val, y_val):
+        has_callbacks = hasattr(self, "_skl_callbacks")
+        tasks = [EpochTasks(self, X, y, sample_weight)] if has_callbacks else []
+        go_on = self.warm_start and self.initialized_
+        points, labels = check_points(self, X, y, reset=not go_on)
+        classes = np.unique(labels)
+        if go_on and not np.array_equal(classes, self.classes_):
+            raise ValueError(
+                "warm_start can only be used where `y` has the same classes as in "
+                f"the previous call to fit. Previously got {self.classes_}, `y` "
+                f"has {classes}"
+            )
+        plan = self._begin(self.classes_ if go_on else classes, go_on)
+        training = points, labels, sample_weight
+        self._train(plan, training, (X_val, y_val), range(self.epochs), tasks)
+        for task in tasks:
+            task.end_fit(self._weights())
+
+    def _partial_fit(self, X, y, classes, sample_weight):
+        go_on = self.initialized_
+        if classes is not None and np.size(classes) == 0:
+            raise ValueError("classes is empty: it must list the labels to come.")
+        _check_partial_fit_first_call(self, classes)
+        X, y = check_points(self, X, y, reset=not go_on)
+        plan = self._begin(self.classes_, go_on)
+        epochs = range(self.current_epoch, self.current_epoch + 1)
+        self._train(plan, (X, y, sample_weight), (None, None), epochs)
+
+    def _begin(self, classes, go_on):
+        """Return what the parameters name; draw weights, unless there are some."""
+        if len(classes) < 2:
+            raise ValueError(
+                f"{type(self).__name__} needs samples of at least 2 classes, but the "
+                f"data contain only one class: {classes[0]!r}."
+            )
+        self.classes_, self.n_classes_ = classes, len(classes)
+        plan = Plan.of(self)
+        if not go_on:
+            self._keep(plan, plan.initial_state(self), {"loss": [], "accuracy": []})
+        return plan
+
+    def _train(self, plan, training, validation, epochs, watchers=()):
+        """Encode and split, train or recall, keep."""
+        state = self._state(plan.network)
+        training = encode_training_data(self, plan, *training)
+        data = split(self, plan, training, *validation, state.seed)
+        callbacks = self._make_callbacks()
+        outcome = train_or_recall(plan, data, state, epochs, callbacks, watchers)
+        history = outcome.history
+        if epochs.start:
+            # Each list has a value for each epoch: only what all epochs measured.
+            past = self.history_
+            history = {k: past[k] + history[k] for k in past.keys() & history.keys()}
+        self._keep(plan, outcome.state, history)
+        if outcome.model is not None:
+            self._model = outcome.model
+        self._warn(outcome, len(epochs))
+
+    # ---- what is kept
+
+    def _keep(self, plan, state, history):
+        """Make attributes of a state, and of a history."""
+        self._network, self._output_cut = plan.network, plan.output_cut
+        self.coefs_, self.intercepts_ = state.weights[::2], state.weights[1::2]
+        self._seed, self._epochs_seen = state.seed, state.epochs_seen
+        self._optimizer_state = state.optimizer_state
+        self._optimizer_key = state.optimizer_key
+        self.history_ = {name: history[name] for name in sorted(history)}
+        self.n_iter_ = len(self.history_["loss"])
+        self.diverged_ = self._find_divergence() is not None
+
+    def _state(self, network):
+        """Make a state of the attributes, to go on from with such a network."""
+        if network != self._network:
+            raise ValueError(
+                "warm_start and partial_fit go on with the network they find: "
+                f"{self._network}. The parameters now ask for {network}."
+            )
+        return State(
+            self._weights(),
+            self._seed,
+            self._epochs_seen,
+            self._optimizer_state,
+            self._optimizer_key,
+        )
+
+    def _weights(self):
+        layers = zip(self.coefs_, self.intercepts_, strict=True)
+        return [weights for layer in layers for weights in layer]
+
+    def _find_divergence(self):
+        """Return which loss is not finite and since when, or whether weights are."""
+        for name, values in self.history_.items():
+            finite = np.isfinite(values)
+            if not finite.all():
+                epoch = finite.argmin()
+                return f"{name} is {values[epoch]} in epoch {epoch + 1}"
+        if not all(np.isfinite(weights).all() for weights in self._weights()):
+            return "a weight is not finite"
+        return None
+
+    def _warn(self, outcome, n_epochs):
+        """Warn if training ended where it should not."""
+        if self.diverged_:
+            message = (
+                f"Training diverged: {self._find_divergence()}. Scaling the points or "
+                "a lower learning rate may help."
+            )
+        elif not outcome.converged and len(outcome.history["loss"]) == n_epochs:
+            message = (
+                f"Maximum epochs ({n_epochs}) reached and the validation accuracy "
+                "has not converged yet."
+            )
+        else:
+            return
+        warnings.warn(message, ConvergenceWarning, stacklevel=2)
+
+    @property
+    def model_(self):
+        """keras.Sequential: A compiled Keras model that holds the trained weights."""
+        check_is_fitted(self)
+        if "_model" not in vars(self):
+            check_usable()
+            self._model = build_model(
+                Plan.of(self, fitted=True), self._state(self._network)
+            )
+        return self._model
+
+    def __getstate__(self):
+        """Leave the Keras model out: it is built again from the arrays."""
+        state = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "_model"}
+
+    def __setstate__(self, state):
+        """Take what earlier versions have saved, too."""
+        if "_optimizer_text" in state:
+            state = {"_output_cut": 0.5} | state
+            state["_optimizer_key"] = (
+                state.pop("_optimizer_text"),
+                state.pop("_learning_rate"),
+            )
+        super().__setstate__(state)
 
     # ---- what MLPClassifier calls by other names
 
@@ -493,9 +663,9 @@ class DNNClassifier(TrainedClassifier):
         """
         check_is_fitted(self)
         fitted = self._snapshot()  # another thread may fit this one meanwhile
-        X, _ = fitted._validate_data(X)
+        X = check_points(fitted, X)
         check_usable()
-        return fitted._proba(predict(fitted._network, fitted._get_weights(), X))
+        return predict_proba(fitted._network, fitted._output_cut, fitted._weights(), X)
 
     def predict_log_proba(self, X):
         """Return the logarithm of the probability of each class.
@@ -526,4 +696,6 @@ class DNNClassifier(TrainedClassifier):
         y : ndarray of shape (n_samples,)
             Labels out of `classes_`.
         """
-        return super().predict(X)
+        fitted = self._snapshot()  # another thread may fit this one meanwhile
+        proba = fitted.predict_proba(X)
+        return fitted.classes_[np.argmax(proba, axis=1)]

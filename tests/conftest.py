@@ -3,9 +3,13 @@ import sys
 from collections import Counter
 
 import matplotlib
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 from matplotlib import pyplot as plt
+from sklearn.preprocessing import StandardScaler
+
+from sklearn_toydnn import make_triangle
 
 matplotlib.use("Agg")
 
@@ -23,11 +27,25 @@ settings.register_profile(
 settings.load_profile("quick")
 
 
+@pytest.fixture(scope="session")
+def data():
+    """Points of the triangle, scaled, and their labels."""
+    X, y = make_triangle(n_samples=200, random_state=0)
+    return StandardScaler().fit_transform(X), y
+
+
+@pytest.fixture(scope="session")
+def three_classes(data):
+    """The same points with labels of three kinds."""
+    X, y = data
+    return X, np.array(["a", "b", "c"])[y + (X[:, 0] > 0)]
+
+
 @pytest.fixture(autouse=True)
 def unrationed(monkeypatch):
     # The suite has more functions of its own in one process than a study has.
-    if "sklearn_toydnn._programs" in sys.modules:
-        programs = sys.modules["sklearn_toydnn._programs"].programs
+    if "sklearn_toydnn._program_cache" in sys.modules:
+        programs = sys.modules["sklearn_toydnn._program_cache"].programs
         monkeypatch.setattr(programs, "_max_own_bytes", float("inf"))
 
 

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from html.parser import HTMLParser
 from importlib import import_module
 from pathlib import Path
@@ -20,12 +21,14 @@ from distributed import Client, LocalCluster
 from joblib.externals.loky import reusable_executor
 from matplotlib import image
 
-from benchmarks import _run, paper, report, table1_augmentation
-from benchmarks.__main__ import STUDIES, main
+from benchmarks import _run, paper, report
+from benchmarks.__main__ import main
 from benchmarks._ending import INTERRUPTED
+from benchmarks._repetitions import interval
 from benchmarks._run import run
-from benchmarks._study import interval
-from sklearn_toydnn import DNNClassifier
+from benchmarks.measurements import scaling, soak, speed
+from benchmarks.studies import STUDIES, table1_augmentation, table2_grid_search
+from sklearn_toydnn import _training
 
 TINY = {
     "figure1_datasets": {"seeds": 2, "n_samples": 50},
@@ -92,11 +95,16 @@ MEASURED = {
 }
 
 
+def change(monkeypatch, module, **changes):
+    """Have a study be another: with other settings for its quick run, say."""
+    monkeypatch.setattr(module, "STUDY", replace(module.STUDY, **changes))
+
+
 @pytest.fixture
 def tiny(monkeypatch):
     """Make every study's quick run a tiny one."""
     for name, settings in TINY.items():
-        monkeypatch.setattr(import_module(f"benchmarks.{name}"), "QUICK", settings)
+        change(monkeypatch, import_module(f"benchmarks.studies.{name}"), quick=settings)
 
 
 def run_one(name, output, **how):
@@ -156,7 +164,7 @@ def test_what_is_finished_is_not_done_again(tiny, tmp_path, monkeypatch):
         raise AssertionError("trained")
 
     with monkeypatch.context() as patch:
-        patch.setattr(DNNClassifier, "_train", train)
+        patch.setattr(_training, "train", train)
         pd.testing.assert_frame_equal(frame, run_one("table1_augmentation", tmp_path))
         # Also where a study's own code has changed, but not what computes its fits.
         patch.setattr(_run, "CODE", "another")
@@ -164,16 +172,18 @@ def test_what_is_finished_is_not_done_again(tiny, tmp_path, monkeypatch):
         with pytest.raises(AssertionError, match="trained"):
             run_one("table1_augmentation", tmp_path, fresh=True)
     changed = TINY["table1_augmentation"] | {"epochs": 2}
-    monkeypatch.setattr(table1_augmentation, "QUICK", changed)
+    change(monkeypatch, table1_augmentation, quick=changed)
     assert (run_one("table1_augmentation", tmp_path)["min_val_loss"] > 0).all()
 
 
 KILLED = """
 import sys
 from pathlib import Path
-from benchmarks import table1_augmentation
+from dataclasses import replace
 from benchmarks._run import run
-table1_augmentation.QUICK = {"seeds": 6, "n_samples": 50, "epochs": 2}
+from benchmarks.studies import table1_augmentation
+quick = {"seeds": 6, "n_samples": 50, "epochs": 2}
+table1_augmentation.STUDY = replace(table1_augmentation.STUDY, quick=quick)
 if __name__ == "__main__":
     run(["table1_augmentation"], quick=True, output=Path(sys.argv[1]), n_jobs=2)
 """
@@ -234,8 +244,10 @@ def killing(pids, kept, n_pieces):
 
 @pytest.fixture
 def some_work(monkeypatch):
-    monkeypatch.setattr(
-        table1_augmentation, "QUICK", {"seeds": 6, "n_samples": 50, "epochs": 2}
+    change(
+        monkeypatch,
+        table1_augmentation,
+        quick={"seeds": 6, "n_samples": 50, "epochs": 2},
     )
 
 
@@ -272,7 +284,7 @@ def test_a_lost_dask_worker_is_no_lost_run(some_work, tmp_path, capsys):
 
 def test_workers_with_other_code_are_refused():
     with pytest.raises(RuntimeError, match="other code, or other versions"):
-        _run._measure("benchmarks.table1_augmentation", {}, "", "another")
+        _run._measure("benchmarks.studies.table1_augmentation", {}, "", "another")
 
 
 def test_starting_over_forgets_nothing_but_what_was_kept(some_work, tmp_path):
@@ -287,7 +299,7 @@ def test_interrupting_says_how_to_go_on(tiny, tmp_path, monkeypatch, capsys):
     def measure(**_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(table1_augmentation, "measure", measure)
+    change(monkeypatch, table1_augmentation, measure=measure)
     with pytest.raises(SystemExit) as end:
         main(["table1_augmentation", "--quick", "--n-jobs=1", f"--output={tmp_path}"])
     assert end.value.code == 130
@@ -394,9 +406,11 @@ def test_pytest_by_itself_finds_the_studies():
 
 FULL_DISK = """
 import resource, sys
-from benchmarks import table1_augmentation
+from dataclasses import replace
 from benchmarks.__main__ import main
-table1_augmentation.QUICK = {"seeds": 2, "n_samples": 50, "epochs": 2}
+from benchmarks.studies import table1_augmentation
+quick = {"seeds": 2, "n_samples": 50, "epochs": 2}
+table1_augmentation.STUDY = replace(table1_augmentation.STUDY, quick=quick)
 for limit in sys.argv[2:]:
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), -1))
     argv = f"table1_augmentation --quick --n-jobs=1 --output {sys.argv[1]}/{limit}"
@@ -532,7 +546,7 @@ def test_the_report_is_one_page_with_everything(tiny, tmp_path):
     text = (tmp_path / "report.html").read_text()
     page = Page(text)
     assert page.headings[1] == "What of the paper holds"
-    assert set(page.headings[2:]) == {part.study.TITLE for part in done.values()}
+    assert set(page.headings[2:]) == {part.study.title for part in done.values()}
     assert len(page.images) == len(STUDIES)
     assert all(len(image["alt"]) > 30 for image in page.images)
     assert all(link.startswith("data:image/png;base64,") for link in page.links)
@@ -548,9 +562,8 @@ def test_the_report_is_one_page_with_everything(tiny, tmp_path):
 
 
 def test_table2_is_the_papers_grid():
-    from benchmarks import table2_grid_search as study
-
-    tasks = list(study.tasks(**study.FULL))
+    study = table2_grid_search
+    tasks = list(study.tasks(**study.STUDY.full))
     fits = sum(
         np.prod([len(values) for values in task["grid"].values()]) * task["folds"]
         for task in tasks
@@ -590,25 +603,22 @@ def test_bad_arguments_are_one_line_and_status_2(arguments, message, capsys):
 
 
 @pytest.mark.slow
-def test_each_script_runs_alone(tmp_path):
-    for module in ["benchmarks", "benchmarks.figure1_datasets"]:
-        study = ["figure1_datasets"] if module == "benchmarks" else []
-        output = tmp_path / module
-        subprocess.run(
-            [sys.executable, "-m", module, *study, "--quick", "--output", output],
-            check=True,
-            capture_output=True,
-        )
-        assert len(list(output.iterdir())) == 2
+def test_a_study_runs_alone(tmp_path):
+    subprocess.run(
+        [sys.executable, "-m", "benchmarks", "figure1_datasets", "--quick"]
+        + ["--output", tmp_path],
+        check=True,
+        capture_output=True,
+    )
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 @pytest.mark.slow
 def test_speed_measures_everything_it_names(tmp_path, monkeypatch):
-    from benchmarks import speed
-
     data = speed._data
     monkeypatch.setattr(speed, "_data", lambda n=320: data(n if n == 10_000 else 320))
-    monkeypatch.setattr(speed, "FULL", {"repeats": 1, "memory_fits": 520})
+    full = {"repeats": 1, "memory_fits": 520}
+    change(monkeypatch, speed, full=full)
     frame = run(["speed"], quick=False, output=tmp_path)["speed"].frame
     optional = {"fit: skorch / ours", "fit: JAX / ours"}
     assert set(speed.REACH) - optional <= set(frame["measure"]) <= set(speed.REACH)
@@ -620,9 +630,7 @@ def test_speed_measures_everything_it_names(tmp_path, monkeypatch):
 
 
 def test_a_soak_tells_what_grows(tmp_path, monkeypatch):
-    from benchmarks import soak
-
-    monkeypatch.setattr(soak, "QUICK", {"fits": 600, "structures": 4, "block": 100})
+    change(monkeypatch, soak, quick={"fits": 600, "structures": 4, "block": 100})
     frame = run_one("soak", tmp_path)
     table = soak.summary(frame).set_index("measure")
     assert len(frame) == 4 * 6
@@ -634,9 +642,7 @@ def test_a_soak_tells_what_grows(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_scaling_measures_workers_and_tasks(tmp_path, monkeypatch):
-    from benchmarks import scaling
-
-    monkeypatch.setattr(scaling, "QUICK", {"repeats": 1, "fits": 4, "empty": 20})
+    change(monkeypatch, scaling, quick={"repeats": 1, "fits": 4, "empty": 20})
     frame = run_one("scaling", tmp_path)
     assert set(frame["measure"]) == {
         scaling.FITS.format(1),
@@ -647,8 +653,6 @@ def test_scaling_measures_workers_and_tasks(tmp_path, monkeypatch):
 
 
 def test_speed_tells_what_holds_from_what_does_not():
-    from benchmarks import speed
-
     rows = [("fit: scikeras / ours", i, value) for i, value in enumerate([1.0, 200.0])]
     rows += [("predict_proba on 800 rows, ms", 0, 2.0)]
     frame = speed.measure(lambda: rows)

@@ -6,8 +6,9 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from benchmarks import claims, paper
-from benchmarks.claims import Claim, _test, _verdict, judge_claims
+from benchmarks import paper
+from benchmarks.studies import claims
+from benchmarks.studies.claims import Claim, _test, _verdict, judge_claims
 
 
 def judged(*differences, **kwargs):
@@ -196,7 +197,7 @@ def frames():
 
 
 def test_what_is_in_the_data_is_found(frames):
-    rows = claims.judge(*frames, **claims.FULL)
+    rows = claims.judge(*frames, **claims.STUDY.full)
     assert rows.columns[:7].tolist() == [
         "claim",
         "source",
@@ -243,7 +244,7 @@ def test_what_is_in_the_data_is_found(frames):
 
 
 def test_p_values_are_corrected_within_their_family(frames):
-    rows = claims.judge(*frames, **claims.FULL).dropna(subset="p_value")
+    rows = claims.judge(*frames, **claims.STUDY.full).dropna(subset="p_value")
     table = {"Table I": claims._table1(frames[1]), "Fig. 3": claims._figure3(frames[0])}
     for name, made in table.items():
         family = rows[rows["family"] == name]
@@ -259,6 +260,8 @@ def test_unpaired_or_missing_results_are_errors(frames):
         test_accuracy=table1["test_accuracy"].where(table1.index > 9)
     )
     with pytest.raises(ValueError, match="all finite"):
-        claims.judge(frames[0], broken, *frames[2:], **claims.FULL)
+        claims.judge(frames[0], broken, *frames[2:], **claims.STUDY.full)
     with pytest.raises(ValueError, match="duplicate"):
-        claims.judge(frames[0], pd.concat([table1] * 2), *frames[2:], **claims.FULL)
+        claims.judge(
+            frames[0], pd.concat([table1] * 2), *frames[2:], **claims.STUDY.full
+        )

@@ -1,7 +1,9 @@
 """DNNClassifier(memory=...): a search started again takes up where it ended."""
 
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 from warnings import catch_warnings
 
 import joblib
@@ -14,30 +16,24 @@ from sklearn.model_selection import GridSearchCV, cross_validate, learning_curve
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_toydnn import DNNClassifier, _memory, cache_clear, make_triangle
+from sklearn_toydnn import DNNClassifier, _training, cache_clear, memory
+from sklearn_toydnn._program import Program
 from sklearn_toydnn._tensorflow import keras, tf
-from sklearn_toydnn._training import Program
 
 ExponentialDecay = keras.optimizers.schedules.ExponentialDecay
 PARAMS = {"epochs": 2, "random_state": 0}
 
 
-@pytest.fixture(scope="module")
-def data():
-    X, y = make_triangle(n_samples=120, random_state=0)
-    return StandardScaler().fit_transform(X), y
-
-
 @pytest.fixture
 def trained(monkeypatch):
     """Count the fits that are trained, not found."""
-    train, fits = DNNClassifier._train, []
+    train, fits = _training.train, []
 
-    def counting(self, *args):
-        fits.append(self.get_params())
-        return train(self, *args)
+    def counting(*args):
+        fits.append(args)
+        return train(*args)
 
-    monkeypatch.setattr(DNNClassifier, "_train", counting)
+    monkeypatch.setattr(_training, "train", counting)
     return fits
 
 
@@ -111,15 +107,17 @@ def test_other_data_are_another_fit(data, tmp_path, trained):
 
 def test_what_other_code_has_made_is_not_found(data, tmp_path, trained, monkeypatch):
     clf = DNNClassifier(**PARAMS, memory=str(tmp_path)).fit(*data)
-    with monkeypatch.context() as patch:
-        patch.setattr(keras, "__version__", "0")
-        other_keras = _memory._hash_code()
-    with monkeypatch.context() as patch:
-        (source := tmp_path / "_memory.py").write_text("# another")
-        patch.setattr(_memory, "__file__", str(source))
-        other_source = _memory._hash_code()
-    assert len({_memory.CODE, _memory._hash_code(), other_keras, other_source}) == 3
-    monkeypatch.setattr(_memory, "CODE", other_source)
+    package = Path(memory.__file__).parent
+    copied = tmp_path / "copied"
+    shutil.copytree(package, copied, ignore=shutil.ignore_patterns("__pycache__"))
+    versions = tf.__version__, keras.__version__, np.__version__
+    assert memory.hash_code(copied, *versions) == memory.CODE
+    (copied / "below").mkdir()
+    (copied / "below" / "more.py").write_text("# another")
+    other_source = memory.hash_code(copied, *versions)
+    other_keras = memory.hash_code(package, tf.__version__, "0", np.__version__)
+    assert len({memory.CODE, other_keras, other_source}) == 3
+    monkeypatch.setattr(memory, "CODE", other_source)
     clf.fit(*data)
     assert len(trained) == 2
 
@@ -166,15 +164,15 @@ def test_a_search_that_was_interrupted_goes_on(data, tmp_path, trained, monkeypa
         {"dropout_rate": [0.1, 0.2, 0.3]},
         cv=2,
     )
-    train = DNNClassifier._train
+    train = _training.train
 
-    def interrupted(self, *args):
+    def interrupted(*args):
         if len(trained) == 3:
             raise KeyboardInterrupt
-        return train(self, *args)
+        return train(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(DNNClassifier, "_train", interrupted)
+        patch.setattr(_training, "train", interrupted)
         with pytest.raises(KeyboardInterrupt):
             search.fit(*data)
     search.fit(*data)
@@ -183,9 +181,9 @@ def test_a_search_that_was_interrupted_goes_on(data, tmp_path, trained, monkeypa
 
 ELSEWHERE = """
 import sys, joblib, numpy as np
-from sklearn_toydnn import DNNClassifier
+from sklearn_toydnn import DNNClassifier, _training
 def train(*args): raise AssertionError("trained")
-if sys.argv[2] == "again": DNNClassifier._train = train
+if sys.argv[2] == "again": _training.train = train
 X, y = np.load(sys.argv[1] + "/X.npy"), np.load(sys.argv[1] + "/y.npy")
 clf = DNNClassifier(epochs=2, random_state=0, memory=sys.argv[1]).fit(X, y)
 print(joblib.hash(clf.coefs_))
@@ -265,7 +263,7 @@ def test_fits_that_cannot_be_known_again_are_not_kept(
     params, reason, data, tmp_path, trained
 ):
     clf = DNNClassifier(**PARAMS | params, memory=str(tmp_path))
-    _memory.warn_not_kept.cache_clear()
+    _training._warn_not_kept.cache_clear()
     with pytest.warns(UserWarning, match=f"not kept in memory: .*{reason}"):
         clf.fit(*data)
     clf.fit(*data)  # one warning is enough
@@ -276,7 +274,7 @@ def test_fits_that_cannot_be_known_again_are_not_kept(
 def test_scikit_learns_callbacks_hear_of_every_epoch(data, tmp_path):
     monitor = ScoringMonitor(scoring="accuracy")
     clf = DNNClassifier(**PARAMS, memory=str(tmp_path)).fit(*data)
-    _memory.warn_not_kept.cache_clear()
+    _training._warn_not_kept.cache_clear()
     with pytest.warns(UserWarning, match="callbacks act on training"):
         clf.set_callbacks(monitor).fit(*data)
     assert (monitor.get_logs().data_as_pandas["task_name"] == "epoch").sum() == 2
@@ -361,7 +359,7 @@ def test_what_compiles_only_sometimes_is_not_kept(data, tmp_path, trained, monke
 
 def test_fits_under_a_strategy_are_not_kept(data, tmp_path):
     clf = DNNClassifier((4,), memory=str(tmp_path), **PARAMS)
-    _memory.warn_not_kept.cache_clear()
+    _training._warn_not_kept.cache_clear()
     with (
         tf.distribute.MirroredStrategy(["CPU:0"]).scope(),
         pytest.warns(UserWarning, match="a tf.distribute strategy"),

@@ -20,17 +20,10 @@ from sklearn_toydnn import (
     DNNClassifier,
     cache_clear,
     make_sinusoidal,
-    make_triangle,
 )
 from sklearn_toydnn._tensorflow import keras
 
 PACKAGE = str(Path(sklearn_toydnn.__file__).parent)
-
-
-@pytest.fixture(scope="module")
-def data():
-    X, y = make_triangle(n_samples=200, random_state=0)
-    return X / 30, y
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +49,7 @@ class Interrupter:
 
     def __init__(self, n=None):
         self.n, self.lines = n, 0
+        self.first = {}  # line of each module
 
     def __enter__(self):
         self._before = sys.gettrace()
@@ -71,37 +65,39 @@ class Interrupter:
     def _line(self, frame, event, arg):
         if event == "line":
             self.lines += 1
+            self.first.setdefault(Path(frame.f_code.co_filename).stem, self.lines)
             if self.lines == self.n:
                 raise KeyboardInterrupt
         return self._line
 
 
-def n_lines(clf, data):
+def count_lines(clf, data):
     with Interrupter() as counting:
         clf.fit(*data)
-    return counting.lines
+    return counting
 
 
 @pytest.mark.parametrize(
-    "params, n_times",
+    "params, n_times, stages",
     [
-        ({}, 80),
-        ({"early_stopping": True}, 40),
-        ({"memory": "fits"}, 40),
-        ({"jit_compile": False, "epochs": 1}, 6),
+        ({}, 80, ["_network", "_training", "_program_cache", "_program"]),
+        ({"early_stopping": True}, 40, ["_callbacks", "_program"]),
+        ({"memory": "fits"}, 40, ["_training", "_keys", "memory"]),
+        ({"jit_compile": False, "epochs": 1}, 6, ["_training", "_keras_model"]),
     ],
     ids=["compiled", "early stopping", "memory", "keras"],
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_an_interrupted_fit_is_undone(
-    params, n_times, data, other_data, tmp_path, monkeypatch, survived
+    params, n_times, stages, data, other_data, tmp_path, monkeypatch, survived
 ):
     monkeypatch.chdir(tmp_path)
     fitted = net(**params).fit(*data)
     as_before, as_after = state(fitted), state(net(**params).fit(*other_data))
     # What is kept is found from now on: of fits in `memory` this interrupts both.
-    last = n_lines(net(**params), other_data)
-    for n in np.linspace(1, last, n_times, dtype=int):
+    counted = count_lines(net(**params), other_data)
+    last = counted.lines
+    for n in {*np.linspace(1, last, n_times, dtype=int), *counted.first.values()}:
         clf = clone(fitted).fit(*data)
         with pytest.raises(KeyboardInterrupt), Interrupter(n):
             clf.fit(*other_data)
@@ -110,6 +106,7 @@ def test_an_interrupted_fit_is_undone(
         clf.predict(data[0])
         assert state(clf.fit(*other_data)) == as_after
         survived["interruptions"] += 1
+    assert {"classifier", "_validation", "_parameters", *stages} <= set(counted.first)
     new = net(**params)
     with pytest.raises(KeyboardInterrupt), Interrupter(last // 2):
         new.fit(*data)
@@ -137,7 +134,7 @@ def test_an_interrupted_continuation_is_undone(call, data, survived):
 def test_an_interrupted_compilation_is_done_again(data, survived):
     expected = state(net(epochs=1).fit(*data))
     cache_clear()
-    last = n_lines(net(epochs=1), data)
+    last = count_lines(net(epochs=1), data).lines
     for n in np.linspace(1, last, 12, dtype=int):
         cache_clear()
         clf = net(epochs=1)

@@ -38,8 +38,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_html_repr
 
 from sklearn_toydnn import DNNClassifier, GaussianAugmenter, GaussianNoise
+from sklearn_toydnn._parameters import Plan
+from sklearn_toydnn._program import Run
 from sklearn_toydnn._tensorflow import keras
-from sklearn_toydnn._training import Run
+from sklearn_toydnn._validation import split
 
 
 @pytest.fixture(scope="module")
@@ -440,10 +442,11 @@ def test_early_stopping_holds_out_a_share_of_each_class(fraction, data):
     X, _ = data
     y = np.where(np.arange(len(X)) < 20, "rare", "common")
     clf = learner(**STOPPING, validation_fraction=fraction).fit(X, y)
-    codes = (y == "rare").astype(float)[:, None]
-    held = clf._split(X.astype(np.float32), codes, None, None, None)[1]
-    assert len(held[0]) == fraction * 200
-    assert held[1].sum() == fraction * 20
+    plan = Plan.of(clf)
+    points = X.astype(np.float32), plan.encode(y, "y")
+    points, targets = split(clf, plan, points, None, None, seed=0).validation
+    assert len(points) == fraction * 200
+    assert targets.sum() == fraction * 20
     few = np.where(np.arange(20) == 0, "rare", "common")
     with pytest.raises(ValueError, match=f"validation_fraction={fraction} of 20 samp"):
         clf.fit(X[:20], few)
@@ -745,3 +748,17 @@ def test_validation_curve_display(data):
         learner(), *data, param_name="epochs", param_range=[1, 30], cv=2
     )
     assert display.test_scores[1].mean() > max(0.9, display.test_scores[0].mean())
+
+
+def test_what_scikeras_makes_public_works(data):
+    X, y = data
+    labels = np.where(y, "in", "out")
+    clf = learner(epochs=3)
+    assert clf.current_epoch == 0
+    clf.initialize(X, labels).partial_fit(X, labels)
+    assert clf.initialized_ and clf.current_epoch == 1
+    encoder = clf.target_encoder.fit(labels)
+    numbers = encoder.transform(labels)
+    np.testing.assert_array_equal(encoder.inverse_transform(numbers), labels)
+    np.testing.assert_array_equal(clf.feature_encoder.fit_transform(X), X)
+    assert clf.scorer(labels, clf.predict(X)) == clf.score(X, labels)

@@ -21,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from benchmarks import paper
 from sklearn_toydnn import (
     DNNClassifier,
-    _training,
+    _program,
     cache_clear,
     cache_info,
     make_gaussian,
@@ -29,10 +29,11 @@ from sklearn_toydnn import (
     make_triangle,
     stop_fits,
 )
-from sklearn_toydnn._network import Network, OptimizerSpec
-from sklearn_toydnn._programs import Programs, resident_memory
+from sklearn_toydnn._network import Network
+from sklearn_toydnn._optimizer import OptimizerSpec
+from sklearn_toydnn._program import Program, Run, Structure
+from sklearn_toydnn._program_cache import Programs, resident_memory
 from sklearn_toydnn._tensorflow import keras, tf
-from sklearn_toydnn._training import Program, Run, Structure
 
 
 def make_data(n_samples, maker=make_triangle):
@@ -90,7 +91,7 @@ def keras_fit(clf, X, y, *, sample_weight=None, validation_data=None):
         loss=clf.model_.loss,
         metrics=["accuracy"],
     )
-    targets = clf._encode(y, "y")
+    targets = np.searchsorted(np.unique(y), y)[:, None]
     history = model.fit(
         X.astype(clf.dtype),
         targets,
@@ -551,8 +552,8 @@ def test_a_learning_curve_of_8_sizes_compiles_few_programs():
 
 def test_padding_makes_no_difference(data, monkeypatch):
     padded = compiled().fit(*data)
-    monkeypatch.setattr(_training, "_MIN_ROWS", 256)
-    monkeypatch.setattr(_training, "_MAX_EPOCHS", 2)
+    monkeypatch.setattr(_program, "_MIN_ROWS", 256)
+    monkeypatch.setattr(_program, "_MAX_EPOCHS", 2)
     assert_equal(padded, compiled().fit(*data))
 
 
@@ -698,7 +699,7 @@ def own(factor):
 
 def test_what_is_compiled_for_own_functions_is_rationed(data, monkeypatch):
     budget = Programs(maxsize=1024, max_own_bytes=2**24)
-    monkeypatch.setattr("sklearn_toydnn._fitting.programs", budget)
+    monkeypatch.setattr("sklearn_toydnn._training.programs", budget)
     params = {"jit_compile": "auto", "epochs": 1}
     fits = [compiled(**params, activation=own(0.5 + i / 10)) for i in range(4)]
     with pytest.warns(EfficiencyWarning, match="MB of this process hold programs") as w:
@@ -733,7 +734,7 @@ def test_five_hundred_functions_stay_under_two_gigabytes():
     code = """
 import warnings
 from sklearn_toydnn import DNNClassifier, make_triangle
-from sklearn_toydnn._programs import resident_memory
+from sklearn_toydnn._program_cache import resident_memory
 from sklearn_toydnn._tensorflow import keras
 warnings.simplefilter("ignore")
 X, y = make_triangle(60, random_state=0)
@@ -756,8 +757,8 @@ def test_any_blocks_of_epochs_give_the_same_bits(data, monkeypatch):
     clf = compiled(epochs=10, validation_split=0.3)
     whole = clone(clf).fit(*data)
     for seconds, n_bytes in [(1e-9, 2**24), (1.0, 2**15), (1e-9, 1)]:
-        monkeypatch.setattr(_training, "_SECONDS", seconds)
-        monkeypatch.setattr(_training, "_MAX_ORDER_BYTES", n_bytes)
+        monkeypatch.setattr(_program, "_SECONDS", seconds)
+        monkeypatch.setattr(_program, "_MAX_ORDER_BYTES", n_bytes)
         assert_equal(whole, clone(clf).fit(*data))
 
 

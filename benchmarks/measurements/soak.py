@@ -14,15 +14,11 @@ import seaborn as sns
 from sklearn.base import clone
 
 from sklearn_toydnn import DNNClassifier, make_triangle
-from sklearn_toydnn._programs import resident_memory
+from sklearn_toydnn._program_cache import resident_memory
 
-from ._study import new_figure
+from .._repetitions import new_figure
+from .._study import Study
 
-TITLE = "Soak: thousands of fits in one process"
-ALT = "Time per fit, memory, threads and open files against the number of fits."
-FULL = {"fits": 10_000, "structures": 50, "block": 500}
-QUICK = {"fits": 1_000, "structures": 10, "block": 100}
-N_JOBS = 1  # the one process
 TIME, MEMORY = "time of a fit, ms", "memory, MB"
 THREADS, FILES = "threads", "open files"
 
@@ -95,9 +91,15 @@ def plot(frame):
     return figure
 
 
-if __name__ == "__main__":
-    import sys
-
-    from .__main__ import main
-
-    main(["soak", *sys.argv[1:]])
+STUDY = Study(
+    __name__,
+    title="Soak: thousands of fits in one process",
+    alt="Time per fit, memory, threads and open files against the number of fits.",
+    full={"fits": 10_000, "structures": 50, "block": 500},
+    quick={"fits": 1_000, "structures": 10, "block": 100},
+    tasks=tasks,
+    measure=measure,
+    summary=summary,
+    plot=plot,
+    n_jobs=1,  # the one process
+)

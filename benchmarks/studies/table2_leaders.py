@@ -7,19 +7,12 @@ Here its leaders meet again on fresh data sets.
 import pandas as pd
 import seaborn as sns
 
-from . import paper
-from ._study import interval, new_figure, summarize
-from .table2_grid_search import PARAMETERS, best, search
+from .. import paper
+from .._repetitions import interval, new_figure, summarize
+from .._study import Study
+from .table2_grid_search import PARAMETERS, best, cross_validate_grid
 
-NEEDS = ["table2_grid_search"]
-TITLE = "Table II: the leading candidates, over repetitions"
-ALT = (
-    "Cross-validated accuracy of the leading candidates and the published one, a dot "
-    "per repetition and the mean with its interval, for each function."
-)
 FRESH = 1000  # none of the seeds that chose the leaders
-FULL = {"seeds": 30, "leaders": 3, "n_samples": 4000, "epochs": 50, "folds": 5}
-QUICK = {"seeds": 3, "leaders": 1, "n_samples": 4000, "epochs": 50, "folds": 5}
 
 
 def tasks(grid, seeds, leaders, **settings):
@@ -45,7 +38,7 @@ def measure(candidate, seed, n_samples, epochs, folds, memory):
     """Return the row of one candidate."""
     grid = {name: [candidate[name]] for name in PARAMETERS}
     grid["kernel_initializer"] = [candidate["initializer"]]
-    rows = search(
+    rows = cross_validate_grid(
         candidate["function"], grid, n_samples, epochs, folds, FRESH + seed, memory
     )
     published = paper.TABLE2.drop(columns="published_accuracy")
@@ -85,9 +78,19 @@ def plot(frame):
     return figure
 
 
-if __name__ == "__main__":
-    import sys
-
-    from .__main__ import main
-
-    main(["table2_leaders", *sys.argv[1:]])
+STUDY = Study(
+    __name__,
+    title="Table II: the leading candidates, over repetitions",
+    alt=(
+        "Cross-validated accuracy of the leading candidates and the published one, a "
+        "dot per repetition and the mean with its interval, for each function."
+    ),
+    full={"seeds": 30, "leaders": 3, "n_samples": 4000, "epochs": 50, "folds": 5},
+    quick={"seeds": 3, "leaders": 1, "n_samples": 4000, "epochs": 50, "folds": 5},
+    needs=("table2_grid_search",),
+    tasks=tasks,
+    measure=measure,
+    work=work,
+    summary=summary,
+    plot=plot,
+)

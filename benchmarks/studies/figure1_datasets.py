@@ -8,13 +8,9 @@ import pandas as pd
 
 from sklearn_toydnn.plotting import plot_dataset
 
-from . import paper
-from ._study import new_figure, summarize
-
-TITLE = "Fig. 1: data distribution for each label function"
-ALT = "Three scatter plots: the points of f1, f2 and f3, coloured by label."
-FULL = {"seeds": 5, "n_samples": 4000}
-QUICK = {"seeds": 3, "n_samples": 4000}
+from .. import paper
+from .._repetitions import new_figure, summarize
+from .._study import Study
 
 
 def tasks(seeds, n_samples):
@@ -47,9 +43,14 @@ def plot(frame):
     return figure
 
 
-if __name__ == "__main__":
-    import sys
-
-    from .__main__ import main
-
-    main(["figure1_datasets", *sys.argv[1:]])
+STUDY = Study(
+    __name__,
+    title="Fig. 1: data distribution for each label function",
+    alt="Three scatter plots: the points of f1, f2 and f3, coloured by label.",
+    full={"seeds": 5, "n_samples": 4000},
+    quick={"seeds": 3, "n_samples": 4000},
+    tasks=tasks,
+    measure=measure,
+    summary=summary,
+    plot=plot,
+)

@@ -8,15 +8,9 @@ import seaborn as sns
 from sklearn.model_selection import cross_validate
 from sklearn.pipeline import make_pipeline
 
-from . import paper
-from ._study import draw, each_seed, interval, make_net, new_figure, summarize
-
-TITLE = "Fig. 2: loss and accuracy against the epochs (f1)"
-ALT = "Training and validation loss, and accuracy, against the epochs."
-FULL = {"seeds": 30, "n_samples": 2000, "epochs": 100}
-QUICK = {"seeds": 5, "n_samples": 2000, "epochs": 100}
-
-tasks = each_seed
+from .. import paper
+from .._repetitions import draw, each_seed, interval, make_net, new_figure, summarize
+from .._study import Study
 
 
 def work(seeds, n_samples, epochs):
@@ -61,9 +55,15 @@ def plot(frame):
     return figure
 
 
-if __name__ == "__main__":
-    import sys
-
-    from .__main__ import main
-
-    main(["figure2_loss_curves", *sys.argv[1:]])
+STUDY = Study(
+    __name__,
+    title="Fig. 2: loss and accuracy against the epochs (f1)",
+    alt="Training and validation loss, and accuracy, against the epochs.",
+    full={"seeds": 30, "n_samples": 2000, "epochs": 100},
+    quick={"seeds": 5, "n_samples": 2000, "epochs": 100},
+    tasks=each_seed,
+    measure=measure,
+    work=work,
+    summary=summary,
+    plot=plot,
+)

@@ -17,15 +17,10 @@ from sklearn.preprocessing import StandardScaler
 
 import sklearn_toydnn
 
-from . import paper
-from ._study import interval, new_figure
+from .. import paper
+from .._repetitions import interval, new_figure
+from .._study import Study
 
-TITLE = "Table II: grid search, as published and with a working initializer"
-ALT = (
-    "Mean accuracy for each value of each parameter of the grid, a row of panels for "
-    "each function: near the dotted share of the majority with weights initialised to "
-    "zeros, above it with a working initializer."
-)
 FULL = {
     "seeds": 1,
     "n_samples": 4000,
@@ -33,15 +28,6 @@ FULL = {
     "folds": 5,
     "initializer": ["zeros", "glorot_uniform"],
     **paper.TABLE2_GRID,
-}
-MANY_PROGRAMS = True
-QUICK = {
-    **FULL,
-    "optimizer": ["SGD", "Adam"],
-    "activation": ["sigmoid", "relu"],
-    "output_activation": ["sigmoid"],
-    "units": [5, 15],
-    "dropout_rate": [0.3],
 }
 PARAMETERS = list(paper.TABLE2_GRID)
 STRUCTURE = ["optimizer", "activation", "output_activation"]
@@ -72,13 +58,13 @@ def work(seeds, n_samples, epochs, folds, **grid):
 def measure(n_samples, epochs, folds, seed, grid, memory):
     """Return one row per function and candidate."""
     parts = [
-        search(function, grid, n_samples, epochs, folds, seed, memory)
+        cross_validate_grid(function, grid, n_samples, epochs, folds, seed, memory)
         for function in paper.MAKERS
     ]
     return pd.concat(parts)
 
 
-def search(function, grid, n_samples, epochs, folds, seed, memory):
+def cross_validate_grid(function, grid, n_samples, epochs, folds, seed, memory):
     """Cross-validate every candidate of a grid on one repetition's data."""
     X, y = paper.MAKERS[function](n_samples, random_state=seed)
     net = make_pipeline(
@@ -166,9 +152,27 @@ def plot(frame):
     return figure
 
 
-if __name__ == "__main__":
-    import sys
-
-    from .__main__ import main
-
-    main(["table2_grid_search", *sys.argv[1:]])
+STUDY = Study(
+    __name__,
+    title="Table II: grid search, as published and with a working initializer",
+    alt=(
+        "Mean accuracy for each value of each parameter of the grid, a row of panels "
+        "for each function: near the dotted share of the majority with weights "
+        "initialised to zeros, above it with a working initializer."
+    ),
+    full=FULL,
+    quick={
+        **FULL,
+        "optimizer": ["SGD", "Adam"],
+        "activation": ["sigmoid", "relu"],
+        "output_activation": ["sigmoid"],
+        "units": [5, 15],
+        "dropout_rate": [0.3],
+    },
+    tasks=tasks,
+    measure=measure,
+    work=work,
+    summary=summary,
+    plot=plot,
+    many_programs=True,
+)

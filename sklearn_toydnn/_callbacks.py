@@ -10,8 +10,8 @@ from numbers import Real
 import numpy as np
 from sklearn.utils.validation import _num_samples
 
-from ._tensorflow import keras, tf
-from ._training import HISTORY
+from ._state import HISTORY
+from ._tensorflow import keras
 
 
 class StopRequest:
@@ -83,11 +83,10 @@ class EarlyStopping:
         return self.converged
 
 
-class FitTasks:
+class EpochTasks:
     """Tell scikit-learn's callbacks of a fit and of each of its epochs."""
 
     def __init__(self, estimator, X, y, sample_weight):
-        self._estimator = estimator
         self._history = defaultdict(list)
         if isinstance(sample_weight, Real):
             sample_weight = np.full(_num_samples(X), sample_weight)
@@ -105,13 +104,13 @@ class FitTasks:
         """Close the epoch's task; return whether a callback asks to stop."""
         for name, value in logs.items():
             self._history[name].append(value)
-        return self._end(self._epoch, weights)
+        return self._close(self._epoch, weights)
 
-    def end_fit(self):
+    def end_fit(self, weights):
         """Close the task of the whole fit."""
-        self._end(self._fit, self._estimator._get_weights())
+        self._close(self._fit, weights)
 
-    def _end(self, task, weights):
+    def _close(self, task, weights):
         fitted = {
             "coefs_": weights[::2],
             "intercepts_": weights[1::2],
@@ -123,12 +122,20 @@ class FitTasks:
         )
 
 
-def watching(watchers):
-    """Return Keras callbacks, one or none, that call the watchers."""
-    return [_Watching(watchers)] if watchers else []
+def end_epoch(watchers, weights, logs):
+    """Return whether a watcher wants training to stop; ask all of them."""
+    stop = [watcher.end(weights, logs) for watcher in watchers]
+    return any(stop)
 
 
-class _Watching(keras.callbacks.Callback):
+def name_scores(scores):
+    """Return the scores of an epoch by their names in the history."""
+    return dict(zip(HISTORY, map(float, scores), strict=False))
+
+
+class WatcherCallback(keras.callbacks.Callback):
+    """Call watchers where Keras trains."""
+
     def __init__(self, watchers):
         super().__init__()
         self._watchers = watchers
@@ -140,32 +147,15 @@ class _Watching(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Ask the watchers."""
-        self.model.stop_training |= _end(self._watchers, self.model.get_weights(), logs)
+        weights = self.model.get_weights()
+        self.model.stop_training |= end_epoch(self._watchers, weights, logs)
 
 
-def train_watched(train, weights, state, n_epochs, watchers):
-    """Train all at once or, if there are watchers, an epoch at a time.
-
-    `train` takes weights, optimizer state and a range of the row orders, and returns
-    them and the history as :class:`~._training.Program` does.
-    """
-    if not watchers:
-        return train(weights, state, range(n_epochs))
-    history = []
-    for epoch in range(n_epochs):
-        for watcher in watchers:
-            watcher.begin()
-        weights, state, scores = train(weights, state, range(epoch, epoch + 1))
-        history.append(scores)
-        if _end(watchers, weights, _logs(scores)):
-            break
-    return weights, state, np.concatenate(history)
-
-
-def train_with_callbacks(train, model, callbacks, epochs, steps, verbose):
+def train_with_keras_callbacks(run, model, callbacks, epochs, n_steps, verbose):
     """Train a Keras model an epoch at a time, with Keras' callbacks in between.
 
-    For `train` see :func:`train_watched`. Returns Keras' history.
+    `run` is a :class:`~._program.Run`, `epochs` the range of their numbers, `n_steps`
+    how many gradients are taken in each. Returns Keras' history.
     """
     callback_list = keras.callbacks.CallbackList(
         callbacks,
@@ -174,21 +164,21 @@ def train_with_callbacks(train, model, callbacks, epochs, steps, verbose):
         model=model,
         verbose=verbose,
         epochs=epochs.stop,
-        steps=steps,
+        steps=n_steps,
     )
     model.stop_training = False
     callback_list.on_train_begin()
     for i, epoch in enumerate(epochs):
         callback_list.on_epoch_begin(epoch)
         state = [v.numpy() for v in model.optimizer.variables]
-        weights, state, history = train(model.get_weights(), state, range(i, i + 1))
+        weights, state, history = run(model.get_weights(), state, range(i, i + 1))
         model.set_weights(weights)
         for variable, value in zip(model.optimizer.variables, state, strict=True):
             variable.assign(value)
-        logs = _logs(history)
+        logs = name_scores(history[0])
         for callback in callback_list.callbacks:
             if isinstance(callback, keras.callbacks.TerminateOnNaN):
-                callback.on_batch_end(steps - 1, logs)
+                callback.on_batch_end(n_steps - 1, logs)
         callback_list.on_epoch_end(epoch, logs)
         if model.stop_training:
             break
@@ -196,33 +186,8 @@ def train_with_callbacks(train, model, callbacks, epochs, steps, verbose):
     return model.history.history
 
 
-def _end(watchers, weights, logs):
-    """Ask all watchers, also after one has asked to stop."""
-    stop = [watcher.end(weights, logs) for watcher in watchers]
-    return any(stop)
-
-
-def _logs(scores):
-    return dict(zip(HISTORY, map(float, scores[0]), strict=False))
-
-
-def obstacle(callbacks, loss, optimizer, run_eagerly):
-    """Return why training cannot be compiled, or None."""
-    if run_eagerly:
-        return "run_eagerly=True asks for steps in Python"
-    if loss.reduction in (None, "none"):
-        return "a loss without reduction is no number to minimise"
-    if optimizer.config.get("use_ema"):
-        return "use_ema=True exchanges the weights when training ends"
-    if tf.distribute.has_strategy():
-        return "a tf.distribute strategy is in scope"
-    for callback in callbacks:
-        if _acts_within_epochs(callback):
-            return f"{type(callback).__name__} acts within an epoch"
-    return None
-
-
-def _acts_within_epochs(callback):
+def acts_within_epochs(callback):
+    """Return whether a Keras callback acts where a compiled program cannot be left."""
     if type(callback) is keras.callbacks.TerminateOnNaN:
         return False  # the loss of an epoch is NaN if that of a batch is
     if type(callback) is keras.callbacks.ModelCheckpoint:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from sklearn.exceptions import EfficiencyWarning
 
-from ._keys import NotKnown
-from ._training import NotCompilable, Program
+from ._keys import NotKnown, Traced
+from ._program import NotCompilable, Program
+from ._tensorflow import keras
 
 MAX_PROGRAMS = 1024  # the paper's grid has 400 structures
 # Programs are for good, whether kept or not: little of their memory ever comes back.
@@ -70,7 +71,9 @@ class Programs:
             self._hits += program is not None
             cleared = self._cleared
         if program is None:
-            program = self._compile(structure)
+            parts = keras.tree.flatten(key)
+            own = key is None or any(isinstance(part, Traced) for part in parts)
+            program = self._compile(structure, own)
             if key is None:
                 warnings.warn(
                     "A program is compiled for each fit anew, which takes seconds and "
@@ -85,8 +88,7 @@ class Programs:
             if key is not None:
                 self._take_back(key, program, cleared)
 
-    def _compile(self, structure):
-        own = not structure.is_of_keras
+    def _compile(self, structure, own):
         if own and self._own_bytes >= self._max_own_bytes:
             raise TooManyPrograms(
                 f"{self._own_bytes // 2**20} MB of this process hold programs compiled "

@@ -16,21 +16,18 @@ from sklearn.pipeline import make_pipeline
 
 from sklearn_toydnn import DNNClassifier
 
-from . import paper
-from ._study import SCORES, draw, interval, make_net, new_figure, score, summarize
-
-TITLE = "Fig. 3: loss and accuracy against the number of samples"
-ALT = (
-    "Six panels: minimum validation loss, maximum validation accuracy and test "
-    "accuracy against the number of samples, a line for each function; above at "
-    "equal epochs, below at equal gradient steps."
+from .. import paper
+from .._repetitions import (
+    SCORES,
+    draw,
+    interval,
+    make_net,
+    new_figure,
+    score,
+    summarize,
 )
-FULL = {
-    "seeds": 30,
-    "sizes": [250, 500, 1000, 2000, 4000, 8000, 16000],
-    "epochs": 100,
-}
-QUICK = {"seeds": 3, "sizes": [250, 500, 1000, 2000, 4000], "epochs": 100}
+from .._study import Study
+
 REFERENCE = 4000  # the number of samples whose gradient steps the control gives to all
 
 
@@ -127,9 +124,23 @@ def plot(frame):
     return figure
 
 
-if __name__ == "__main__":
-    import sys
-
-    from .__main__ import main
-
-    main(["figure3_sample_size", *sys.argv[1:]])
+STUDY = Study(
+    __name__,
+    title="Fig. 3: loss and accuracy against the number of samples",
+    alt=(
+        "Six panels: minimum validation loss, maximum validation accuracy and test "
+        "accuracy against the number of samples, a line for each function; above at "
+        "equal epochs, below at equal gradient steps."
+    ),
+    full={
+        "seeds": 30,
+        "sizes": [250, 500, 1000, 2000, 4000, 8000, 16000],
+        "epochs": 100,
+    },
+    quick={"seeds": 3, "sizes": [250, 500, 1000, 2000, 4000], "epochs": 100},
+    tasks=tasks,
+    measure=measure,
+    work=work,
+    summary=summary,
+    plot=plot,
+)

@@ -11,8 +11,8 @@ import pandas as pd
 import seaborn as sns
 from sklearn.pipeline import make_pipeline
 
-from . import paper
-from ._study import (
+from .. import paper
+from .._repetitions import (
     PUBLISHED,
     SCORES,
     draw,
@@ -23,18 +23,7 @@ from ._study import (
     search,
     summarize,
 )
-
-TITLE = "Table III: weight initializers (f1)"
-FULL = {"seeds": 30, "n_samples": 4000, "epochs": 100}
-QUICK = {"seeds": 5, "n_samples": 4000, "epochs": 100}
-
-ALT = (
-    "Three panels: minimum validation loss, maximum validation accuracy and test "
-    "accuracy for each initializer, a dot per repetition and the mean with its "
-    "interval; crosses mark the published values."
-)
-
-tasks = each_seed
+from .._study import Study
 
 
 def work(seeds, n_samples, epochs):
@@ -106,9 +95,19 @@ def plot(frame):
     return figure
 
 
-if __name__ == "__main__":
-    import sys
-
-    from .__main__ import main
-
-    main(["table3_initializers", *sys.argv[1:]])
+STUDY = Study(
+    __name__,
+    title="Table III: weight initializers (f1)",
+    alt=(
+        "Three panels: minimum validation loss, maximum validation accuracy and test "
+        "accuracy for each initializer, a dot per repetition and the mean with its "
+        "interval; crosses mark the published values."
+    ),
+    full={"seeds": 30, "n_samples": 4000, "epochs": 100},
+    quick={"seeds": 5, "n_samples": 4000, "epochs": 100},
+    tasks=each_seed,
+    measure=measure,
+    work=work,
+    summary=summary,
+    plot=plot,
+)

@@ -20,22 +20,10 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_toydnn import DNNClassifier, GaussianAugmenter, GaussianNoise
 
-from . import paper
-from ._study import draw, interval, new_figure, summarize
+from .. import paper
+from .._repetitions import draw, interval, new_figure, summarize
+from .._study import Study
 
-TITLE = "Training with noise: norms of weights and of the output's gradient (f1)"
-ALT = (
-    "Three panels: norm of the weights, norm of the output's gradient and test "
-    "accuracy against the standard deviation of the noise, for fresh noise and for "
-    "copies."
-)
-FULL = {
-    "seeds": 30,
-    "stds": [0.0, 1.0, 2.0, 3.0, 5.0],
-    "n_samples": 4000,
-    "epochs": 100,
-}
-QUICK = {"seeds": 3, "stds": [0.0, 1.0, 3.0], "n_samples": 4000, "epochs": 100}
 MEASURES = {
     "weight_norm": "norm of the weights",
     "gradient_norm": "root mean square gradient",
@@ -126,9 +114,24 @@ def plot(frame):
     return figure
 
 
-if __name__ == "__main__":
-    import sys
-
-    from .__main__ import main
-
-    main(["noise_regularization", *sys.argv[1:]])
+STUDY = Study(
+    __name__,
+    title="Training with noise: norms of weights and of the output's gradient (f1)",
+    alt=(
+        "Three panels: norm of the weights, norm of the output's gradient and test "
+        "accuracy against the standard deviation of the noise, for fresh noise and for "
+        "copies."
+    ),
+    full={
+        "seeds": 30,
+        "stds": [0.0, 1.0, 2.0, 3.0, 5.0],
+        "n_samples": 4000,
+        "epochs": 100,
+    },
+    quick={"seeds": 3, "stds": [0.0, 1.0, 3.0], "n_samples": 4000, "epochs": 100},
+    tasks=tasks,
+    measure=measure,
+    work=work,
+    summary=summary,
+    plot=plot,
+)

@@ -41,27 +41,14 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 
-from . import paper
-from ._study import interval, new_figure
+from .. import paper
+from .._repetitions import interval, new_figure
+from .._study import Study
 from .table2_grid_search import PARAMETERS
 
-NEEDS = [
-    "figure3_sample_size",
-    "table1_augmentation",
-    "table2_grid_search",
-    "table2_leaders",
-    "table3_initializers",
-    "noise_regularization",
-]
-TITLE = "The paper's claims, tested"
-ALT = (
-    "For each claim its effect with a 95 % interval, in units of the smallest "
-    "effect worth naming, coloured by verdict."
-)
-FULL = {"level": 0.05, "power": 0.8}
-QUICK = FULL
+LEVELS = {"level": 0.05, "power": 0.8}
 WORTH_NAMING = {"accuracy": 0.005, "loss": 0.005}
-SCORES = {  # unit and sign: whether more is better
+MEANINGS = {  # unit and sign: whether more is better
     "max_val_accuracy": ("accuracy", 1),
     "min_val_loss": ("loss", -1),
     "test_accuracy": ("accuracy", 1),
@@ -236,10 +223,10 @@ def _figure3(frame):
     source, family = "Results, Number of generated samples; Fig. 3", "Fig. 3"
     frame = frame.assign(doublings=np.log2(frame["n_samples"]))
     published, control = (frame[frame["equal"] == e] for e in ("epochs", "steps"))
-    asked = [(published, score, "equal epochs") for score in SCORES]
+    asked = [(published, score, "equal epochs") for score in MEANINGS]
     asked.append((control, "test_accuracy", "control: equal gradient steps"))
     for (rows, score, note), function in product(asked, paper.MAKERS):
-        unit, sign = SCORES[score]
+        unit, sign = MEANINGS[score]
         part = rows[rows["function"] == function]
         yield Claim(
             f"{function}: {WORDS[score]} gets worse as samples get fewer ({note})",
@@ -252,7 +239,7 @@ def _figure3(frame):
     sizes = sorted(frame["n_samples"].unique())
     few, enough, many = sizes[0], sizes[-3], sizes[-1]
     for rows, score, note in asked:
-        unit, sign = SCORES[score]
+        unit, sign = MEANINGS[score]
         if unit == "loss":
             continue
         fewest = rows[rows["n_samples"] == few]
@@ -280,7 +267,7 @@ def _figure3(frame):
 def _table1(frame):
     source, family = "Results, Data augmentation; Table I", "Table I"
     noisy = frame[frame["fraction"] > 0]
-    for score, (unit, sign) in SCORES.items():
+    for score, (unit, sign) in MEANINGS.items():
         smallest = WORTH_NAMING[unit]
         for fraction, part in noisy.groupby("fraction"):
             for std, place, pairs in [
@@ -416,7 +403,7 @@ def _leaders(frame, learnt):
 def _table3(frame):
     source, family = "Results, Weight initialization; Table III", "Table III"
     f1 = frame[(frame["function"] == "f1") & (frame["activation"] == "relu")]
-    for score, (unit, sign) in SCORES.items():
+    for score, (unit, sign) in MEANINGS.items():
         yield Claim(
             f"RandomNormal is the best of the six initializers, by {WORDS[score]}",
             source,
@@ -523,9 +510,24 @@ def plot(frame):
     return figure
 
 
-if __name__ == "__main__":
-    import sys
-
-    from .__main__ import main
-
-    main(["claims", *sys.argv[1:]])
+STUDY = Study(
+    __name__,
+    title="The paper's claims, tested",
+    alt=(
+        "For each claim its effect with a 95 % interval, in units of the smallest "
+        "effect worth naming, coloured by verdict."
+    ),
+    full=LEVELS,
+    quick=LEVELS,
+    needs=(
+        "figure3_sample_size",
+        "table1_augmentation",
+        "table2_grid_search",
+        "table2_leaders",
+        "table3_initializers",
+        "noise_regularization",
+    ),
+    judge=judge,
+    summary=summary,
+    plot=plot,
+)

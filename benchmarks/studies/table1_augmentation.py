@@ -8,8 +8,8 @@ from imblearn.pipeline import make_pipeline
 
 from sklearn_toydnn import GaussianAugmenter
 
-from . import paper
-from ._study import (
+from .. import paper
+from .._repetitions import (
     PUBLISHED,
     SCORES,
     draw,
@@ -20,18 +20,7 @@ from ._study import (
     search,
     summarize,
 )
-
-TITLE = "Table I: added noisy copies of training points (f1)"
-FULL = {"seeds": 30, "n_samples": 4000, "epochs": 100}
-QUICK = {"seeds": 6, "n_samples": 4000, "epochs": 100}
-
-ALT = (
-    "Three panels: minimum validation loss, maximum validation accuracy and test "
-    "accuracy against the standard deviation of the noise, for 10 % and 20 % of "
-    "copies, around the band without copies; crosses mark the published values."
-)
-
-tasks = each_seed
+from .._study import Study
 
 
 def work(seeds, n_samples, epochs):
@@ -98,9 +87,19 @@ def plot(frame):
     return figure
 
 
-if __name__ == "__main__":
-    import sys
-
-    from .__main__ import main
-
-    main(["table1_augmentation", *sys.argv[1:]])
+STUDY = Study(
+    __name__,
+    title="Table I: added noisy copies of training points (f1)",
+    alt=(
+        "Three panels: minimum validation loss, maximum validation accuracy and test "
+        "accuracy against the standard deviation of the noise, for 10 % and 20 % of "
+        "copies, around the band without copies; crosses mark the published values."
+    ),
+    full={"seeds": 30, "n_samples": 4000, "epochs": 100},
+    quick={"seeds": 6, "n_samples": 4000, "epochs": 100},
+    tasks=each_seed,
+    measure=measure,
+    work=work,
+    summary=summary,
+    plot=plot,
+)

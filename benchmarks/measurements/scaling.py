@@ -14,13 +14,9 @@ from joblib import Parallel, delayed, parallel_config
 
 from sklearn_toydnn import DNNClassifier, make_triangle
 
-from ._study import new_figure
+from .._repetitions import new_figure
+from .._study import Study
 
-TITLE = "Scaling: fits a second on a Dask cluster"
-ALT = "Fits a second with one and with two workers, and the cost of an empty task."
-FULL = {"repeats": 5, "fits": 200, "empty": 2000}
-QUICK = {"repeats": 2, "fits": 40, "empty": 500}
-N_JOBS = 1  # the cluster is to have the machine for itself
 FITS, COST = "fits per second, {} workers", "cost of a task, ms"
 
 
@@ -44,10 +40,10 @@ def measure(repeats, fits, empty):
         ):
             Parallel(batch_size=1)(delayed(_fit)(seed) for seed in range(8))
             for repeat in range(repeats):
-                seconds = _seconds(delayed(_fit)(seed) for seed in range(fits))
+                seconds = _time_calls(delayed(_fit)(seed) for seed in range(fits))
                 rows.append((FITS.format(workers), repeat, fits / seconds))
                 if workers == 2:
-                    seconds = _seconds(delayed(int)() for _ in range(empty))
+                    seconds = _time_calls(delayed(int)() for _ in range(empty))
                     rows.append((COST, repeat, 1e3 * seconds / empty))
     return pd.DataFrame(rows, columns=["measure", "repeat", "value"])
 
@@ -57,7 +53,7 @@ def _fit(seed):
     return DNNClassifier(epochs=50, random_state=seed).fit(X / 30, y).n_iter_
 
 
-def _seconds(calls):
+def _time_calls(calls):
     start = time.perf_counter()
     Parallel(batch_size=1, pre_dispatch="all")(calls)
     return time.perf_counter() - start
@@ -79,9 +75,15 @@ def plot(frame):
     return figure
 
 
-if __name__ == "__main__":
-    import sys
-
-    from .__main__ import main
-
-    main(["scaling", *sys.argv[1:]])
+STUDY = Study(
+    __name__,
+    title="Scaling: fits a second on a Dask cluster",
+    alt="Fits a second with one and with two workers, and the cost of an empty task.",
+    full={"repeats": 5, "fits": 200, "empty": 2000},
+    quick={"repeats": 2, "fits": 40, "empty": 500},
+    tasks=tasks,
+    measure=measure,
+    summary=summary,
+    plot=plot,
+    n_jobs=1,  # the cluster is to have the machine for itself
+)

@@ -1,0 +1,3 @@
+"""What this package costs on the machine at hand; run when named."""
+
+MEASUREMENTS = ["speed", "scaling", "soak"]

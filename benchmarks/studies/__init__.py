@@ -1,0 +1,13 @@
+"""The paper, run again: a module for each figure, table and question, in its order."""
+
+STUDIES = [
+    "figure1_datasets",
+    "figure2_loss_curves",
+    "figure3_sample_size",
+    "table1_augmentation",
+    "table2_grid_search",
+    "table2_leaders",
+    "table3_initializers",
+    "noise_regularization",
+    "claims",
+]

@@ -1,0 +1,95 @@
+"""The Keras model of a plan and a state: what `model_` shows and Keras trains."""
+
+from ._optimizer import step_counter
+from ._program import CHUNK
+from ._state import row_dtype
+from ._tensorflow import keras, tf, without_retracing_warnings
+
+
+def build_model(plan, state):
+    """Return a compiled keras.Sequential in this state."""
+    model = plan.network.build(state.weights, plan.given.dropout_rate, state.seed)
+    optimizer = plan.optimizer.make()
+    model.compile(
+        optimizer=optimizer,
+        loss=plan.loss,
+        metrics=[
+            keras.metrics.BinaryAccuracy("accuracy", threshold=plan.output_cut)
+            if len(plan.classes) == 2
+            else "accuracy"
+        ],
+        run_eagerly=plan.given.run_eagerly,
+        # Keras' own choice, XLA, makes its Dropout layer slow on CPU.
+        jit_compile=False,
+    )
+    optimizer.build(model.trainable_variables)
+    # Callbacks ask metrics whether more is better; a first use makes them.
+    model.compute_metrics(None, *map(keras.ops.zeros, plan.shapes(1)))
+    model.reset_metrics()
+    if state.optimizer_state is not None:
+        _restore(model, plan.optimizer, state)
+    return model
+
+
+def _restore(model, spec, state):
+    """Have optimizer and dropout layer go on, if it is that optimizer's state."""
+    fingerprint, learning_rate = state.optimizer_key
+    if fingerprint != spec.fingerprint:
+        return
+    optimizer = model.optimizer
+    rate = keras.ops.convert_to_numpy(optimizer.learning_rate)
+    for variable, value in zip(optimizer.variables, state.optimizer_state, strict=True):
+        variable.assign(value)
+    if learning_rate != spec.learning_rate:
+        optimizer.learning_rate = rate
+    dropout = model.layers[-2]
+    if dropout.rate > 0:  # Keras makes it a generator only then
+        # The generator counts the masks it drew: one a step.
+        drawn = [state.seed, step_counter(optimizer).numpy()]
+        dropout.seed_generator.state.assign(drawn)
+
+
+def get_state(model):
+    """Return the weights of a Keras model and the state of its optimizer."""
+    return model.get_weights(), [v.numpy() for v in model.optimizer.variables]
+
+
+def train_with_keras(plan, data, state, epochs, callbacks, eagerly):
+    """Train with keras.Model.fit.
+
+    Returns weights, optimizer state, history and the model.
+    """
+    model = build_model(plan, state)
+    model.run_eagerly = eagerly
+    batch_size = plan.n_in_batch(data.n_rows)
+    order = state.row_order(data.n_rows, plan.given.shuffle)
+    with without_retracing_warnings():
+        history = model.fit(
+            _batches(data, order, len(epochs), batch_size),
+            shuffle=False,
+            steps_per_epoch=plan.n_steps(data.n_rows),
+            epochs=epochs.stop,
+            initial_epoch=epochs.start,
+            validation_data=data.validation if data.n_validation_rows else None,
+            validation_batch_size=CHUNK,
+            callbacks=callbacks,
+            verbose=int(plan.given.verbose),
+        ).history
+    model.run_eagerly = plan.given.run_eagerly
+    return *get_state(model), history, model
+
+
+def _batches(data, order, n_epochs, batch_size):
+    """Return a tf.data.Dataset of the batches of all epochs, one after the other."""
+    arrays = [tf.constant(array) for array in data.training]
+    slices = tf.data.Dataset.from_tensor_slices
+    return (
+        tf.data.Dataset.from_generator(
+            lambda: map(order, range(n_epochs)),
+            output_signature=tf.TensorSpec(data.n_rows, row_dtype(data.n_rows)),
+        )
+        .flat_map(lambda order: slices(order).batch(batch_size))
+        .map(lambda rows: tf.cast(rows, tf.int32))
+        .map(lambda rows: tuple(tf.gather(array, rows) for array in arrays))
+        .prefetch(tf.data.AUTOTUNE)
+    )

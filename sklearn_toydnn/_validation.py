@@ -1,0 +1,165 @@
+"""Points, labels and weights as they come in: checked, encoded, split."""
+
+from math import floor
+from numbers import Real
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+from sklearn.utils._param_validation import InvalidParameterError
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    _num_samples,
+    check_array,
+    check_consistent_length,
+    column_or_1d,
+    validate_data,
+)
+
+from ._state import Data
+
+
+def check_points(clf, X, y="no_validation", *, reset=False):
+    """Return X, and y if there should be one, as scikit-learn's classifiers check them.
+
+    `reset` tells whether features are remembered or are to be those seen before.
+    """
+    # A value too large for float32 is an error below; NumPy need not warn too.
+    with np.errstate(over="ignore"):
+        checked = validate_data(clf, X, y, reset=reset, dtype=clf.dtype)
+    if not isinstance(y, str):
+        check_classification_targets(checked[1])
+    return checked
+
+
+def _check_weights(clf, sample_weight, X, y):
+    """Return the weights times the class weights as an array, or None."""
+    if sample_weight is None and clf.class_weight is None:
+        return None
+    if isinstance(clf.class_weight, dict):
+        _check_class_weight(clf)
+    if not isinstance(sample_weight, Real | None):
+        n_weights = _num_samples(sample_weight)
+        if n_weights != len(X):
+            raise ValueError(
+                f"sample_weight has {n_weights} rows, but X has {len(X)}. In a "
+                "pipeline, weights cannot be routed past a step that adds rows."
+            )
+    sample_weight = _check_sample_weight(
+        sample_weight, X, dtype=np.float64, ensure_non_negative=True, copy=True
+    )
+    with np.errstate(over="ignore"):
+        if clf.class_weight is not None:
+            sample_weight *= compute_sample_weight(clf.class_weight, y)
+        sample_weight = sample_weight.astype(X.dtype)
+    if not sample_weight.any():
+        raise ValueError("sample_weight and class_weight leave no row any weight.")
+    if not np.isfinite(sample_weight).all():
+        raise ValueError(
+            f"sample_weight times class_weight contains values too large for {X.dtype}."
+        )
+    return sample_weight
+
+
+def _check_class_weight(clf):
+    for weight in clf.class_weight.values():
+        if not isinstance(weight, Real) or not 0 <= weight < np.inf:
+            raise InvalidParameterError(
+                f"The 'class_weight' parameter of {type(clf).__name__} must give "
+                "each class a finite number that is not negative. Got "
+                f"{clf.class_weight!r} instead."
+            )
+
+
+def encode(y, classes, name):
+    """Return the labels as numbers, or say which are not among the classes."""
+    codes = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
+    unseen = y[classes[codes] != y]
+    if len(unseen):
+        raise ValueError(
+            f"{name} contains labels that are not in classes_: "
+            f"{np.unique(unseen).tolist()}."
+        )
+    return codes
+
+
+# ---- training and validation data
+
+
+def encode_training_data(clf, plan, X, y, sample_weight):
+    """Return points, targets and, where there are any, weights."""
+    sample_weight = _check_weights(clf, sample_weight, X, y)
+    targets = plan.encode(y, "y")
+    if sample_weight is None:
+        return X, targets
+    # Rows of weight 0 would still fill batches: without them, a weight of 0 is the
+    # same as leaving the row out.
+    kept = sample_weight != 0
+    return X[kept], targets[kept], sample_weight[kept]
+
+
+def split(clf, plan, training, X_val, y_val, seed):
+    """Return training and validation data: given, drawn or split off."""
+    if X_val is not None or y_val is not None:
+        X_val, y_val = _check_validation_points(clf, X_val, y_val)
+        return Data(training, (X_val, plan.encode(y_val, "y_val")))
+    if clf.early_stopping and not clf.validation_split:
+        labels = plan.classes[plan.decode(training[1])]
+        return _hold_out(training, clf.validation_fraction, seed, labels)
+    return _split_off(training, clf.validation_split)
+
+
+def _check_validation_points(clf, X_val, y_val):
+    """Return the points and labels that `fit` was given."""
+    if X_val is None or y_val is None:
+        raise ValueError("X_val and y_val go together: got only one of them.")
+    if clf.validation_split:
+        raise ValueError(
+            f"validation_split={clf.validation_split} and X_val exclude each other."
+        )
+    try:
+        # No more than the names of the features, whose errors do not name X_val.
+        validate_data(clf, X_val, reset=False, skip_check_array=True, ensure_2d=False)
+    except ValueError as error:
+        raise ValueError(f"X_val does not have the features of X: {error}") from error
+    X_val = check_array(X_val, dtype=clf.dtype, input_name="X_val")
+    if X_val.shape[1] != clf.n_features_in_:
+        raise ValueError(
+            f"X_val has {X_val.shape[1]} features, but X has {clf.n_features_in_}."
+        )
+    y_val = column_or_1d(y_val, input_name="y_val")
+    check_consistent_length(X_val, y_val)
+    return X_val, y_val
+
+
+def _split_off(training, validation_split):
+    """Hold out a share of the rows, the last ones."""
+    n_rows = len(training[0])
+    n_train = floor(n_rows * (1 - validation_split))
+    if validation_split and not 0 < n_train < n_rows:
+        raise ValueError(
+            f"validation_split={validation_split} of {n_rows} samples "
+            "leaves no sample to train or to validate on."
+        )
+    return Data(
+        tuple(array[:n_train] for array in training),
+        tuple(array[n_train:] for array in training),
+    )
+
+
+def _hold_out(training, validation_fraction, seed, labels):
+    """Hold out a share of each class, the same in every fit."""
+    try:
+        rows = train_test_split(
+            np.arange(len(labels)),
+            test_size=validation_fraction,
+            random_state=seed,
+            stratify=labels,
+        )
+    except ValueError as error:
+        raise ValueError(
+            f"validation_fraction={validation_fraction} of {len(labels)} "
+            f"samples cannot be held out of every class: {error}"
+        ) from error
+    return Data(*(tuple(array[np.sort(part)] for array in training) for part in rows))

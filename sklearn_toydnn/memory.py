@@ -1,0 +1,147 @@
+"""What took long, kept on disk: started again, it is taken from there.
+
+Behind ``DNNClassifier(memory=...)``, and for studies whose pieces are not fits alone.
+"""
+
+import pickle
+from functools import lru_cache
+from hashlib import blake2b
+from pathlib import Path
+from types import FunctionType
+
+import joblib
+import numpy as np
+from sklearn.utils.validation import check_memory
+
+from ._tensorflow import keras, tf
+
+
+def hash_code(folder, *versions):
+    """Return a digest of all Python code in a folder, and of what it rests on.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        A package's folder; those in it count too.
+
+    *versions : str
+        Versions of other packages, or digests of their code.
+
+    Returns
+    -------
+    digest : str
+        Equal for equal code, names of files aside.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import sklearn_toydnn
+    >>> from sklearn_toydnn.memory import hash_code
+    >>> folder = Path(sklearn_toydnn.__file__).parent
+    >>> hash_code(folder, "1.0") == hash_code(folder, "1.1")
+    False
+    """
+    source = [path.read_bytes() for path in sorted(folder.rglob("*.py"))]
+    return joblib.hash([*source, *versions])
+
+
+# What computes a fit. Hashed as it is imported: it may change on disk later.
+CODE = hash_code(
+    Path(__file__).parent, tf.__version__, keras.__version__, np.__version__
+)
+
+
+class NotToBeKept(Exception):
+    """What was computed is not what another call would compute.
+
+    Parameters
+    ----------
+    computed : object
+        What :func:`recall` is to return nevertheless.
+    """
+
+
+def recall(memory, compute, description, *arrays):
+    """Return what a function computes, from memory if it is kept there.
+
+    Parameters
+    ----------
+    memory : str, joblib.Memory or any object with its method ``cache``
+        The folder, which must be your own: it is read with pickle. What is kept
+        there is written whole or not at all; what the disk has damaged since is
+        computed again.
+
+    compute : callable
+        The function, without arguments. What it returns must be pickleable. It may
+        raise `NotToBeKept` with what is returned, but not kept.
+
+    description : str
+        What the computation depends on, beside this package's code and versions.
+
+    *arrays : object
+        The same, where it is no text: what `joblib.hash` takes.
+
+    Returns
+    -------
+    computed : object
+        What `compute` has returned, now or before.
+
+    Raises
+    ------
+    ValueError
+        If there can be no such folder.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from sklearn_toydnn.memory import recall
+    >>> with TemporaryDirectory() as folder:
+    ...     [recall(folder, lambda: n, "the first number") for n in (1, 2)]
+    [1, 1]
+    """
+    key = joblib.hash([CODE, description, *arrays])
+    memory = _folder(memory)
+    location = getattr(memory, "location", None)  # any object with `cache` will do
+    kept = memory.cache(_compute_in(location), ignore=["compute"])
+    try:
+        found = kept(key, compute)
+        if not _is_intact(found):
+            found, _ = kept.call(key, compute)
+    except NotToBeKept as computed:
+        return computed.args[0]
+    return pickle.loads(found[1])
+
+
+def _is_intact(found):
+    match found:
+        case bytes(digest), bytes(computed):
+            return digest == _digest(computed)
+    return False
+
+
+def _folder(memory):
+    """Return a joblib.Memory, or say that there can be no folder."""
+    try:
+        return check_memory(memory)
+    except OSError as error:
+        raise ValueError(f"memory={memory!r} cannot be a folder: {error}") from error
+
+
+def _compute(key, compute):
+    # As bytes, for joblib's own unpickling, in Python, takes a millisecond more.
+    computed = pickle.dumps(compute())
+    return _digest(computed), computed
+
+
+@lru_cache
+def _compute_in(location):
+    """Return `_compute` as a function of its own for each folder.
+
+    joblib writes a function's source into the first folder that a process keeps its
+    results in, and misses it in the others.
+    """
+    return FunctionType(_compute.__code__, globals(), _compute.__name__)
+
+
+def _digest(computed):
+    return blake2b(computed).digest()
