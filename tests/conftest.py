@@ -35,6 +35,12 @@ def data():
 
 
 @pytest.fixture(scope="session")
+def raw():
+    """More points of the triangle, in the units of their box, and their labels."""
+    return make_triangle(n_samples=5000, random_state=0)
+
+
+@pytest.fixture(scope="session")
 def three_classes(data):
     """The same points with labels of three kinds."""
     X, y = data

@@ -9,19 +9,14 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_toydnn import GaussianAugmenter, GaussianNoise, make_triangle
-
-
-@pytest.fixture(scope="module")
-def data():
-    return make_triangle(n_samples=5000, random_state=0)
+from sklearn_toydnn import GaussianAugmenter, GaussianNoise
 
 
 @pytest.mark.parametrize(
     "fraction, copies", [(0, 0), (0.1, 500), (0.2, 1000), (1.5, 7500)]
 )
-def test_augmenter_appends_that_share_of_copies(data, fraction, copies):
-    X, y = data
+def test_augmenter_appends_that_share_of_copies(raw, fraction, copies):
+    X, y = raw
     augmenter = GaussianAugmenter(fraction, std=2.0, random_state=0)
     X_new, y_new = augmenter.fit_resample(X, y)
     sources = augmenter.sample_indices_
@@ -34,25 +29,28 @@ def test_augmenter_appends_that_share_of_copies(data, fraction, copies):
     assert times_copied.max() - times_copied.min() <= 1
 
 
-def test_augmenter_adds_gaussian_noise_of_that_scale(data):
-    X, y = data
+def test_augmenter_adds_gaussian_noise_of_that_scale(raw):
+    X, y = raw
     augmenter = GaussianAugmenter(1.0, std=3.0, random_state=0)
     X_new, _ = augmenter.fit_resample(X, y)
     noise = (X_new - X[augmenter.sample_indices_])[5000:].ravel()
     assert stats.kstest(noise, stats.norm(scale=3.0).cdf).pvalue > 0.01
 
 
-def test_augmenter_keeps_the_containers_it_is_given(data):
-    X, y = pd.DataFrame(data[0], columns=["a", "b"]), pd.Series(data[1], name="label")
+def test_augmenter_keeps_the_containers_it_is_given(raw):
+    X, y = (
+        pd.DataFrame(raw[0], columns=["a", "b"]),
+        pd.Series(raw[1], name="label"),
+    )
     X_new, y_new = GaussianAugmenter(random_state=0).fit_resample(X, y)
     assert list(X_new.columns) == ["a", "b"] and y_new.name == "label"
     assert X_new.dtypes.unique() == [np.float64]
-    X_float32, _ = GaussianAugmenter().fit_resample(data[0].astype(np.float32), data[1])
+    X_float32, _ = GaussianAugmenter().fit_resample(raw[0].astype(np.float32), raw[1])
     assert X_float32.dtype == np.float32
 
 
-def test_augmenter_is_inactive_at_prediction(data):
-    X, y = data
+def test_augmenter_is_inactive_at_prediction(raw):
+    X, y = raw
     pipeline = make_sampling_pipeline(
         GaussianAugmenter(fraction=1.0, std=50.0), KNeighborsClassifier(1)
     ).fit(X, y)
@@ -61,8 +59,8 @@ def test_augmenter_is_inactive_at_prediction(data):
     np.testing.assert_array_equal(pipeline.predict(X), y)
 
 
-def test_augmenter_in_scikit_learns_tools(data):
-    X, y = data
+def test_augmenter_in_scikit_learns_tools(raw):
+    X, y = raw
     pipeline = make_sampling_pipeline(
         GaussianAugmenter(3.0, random_state=0),
         StandardScaler(),
@@ -74,8 +72,8 @@ def test_augmenter_in_scikit_learns_tools(data):
     assert list(sizes) == [100, 3000] and scores[1].mean() > scores[0].mean()
 
 
-def test_noise_jitters_in_fit_transform_only(data):
-    X, _ = data
+def test_noise_jitters_in_fit_transform_only(raw):
+    X, _ = raw
     noise = GaussianNoise(std=2.0, random_state=0)
     jitter = (noise.fit_transform(X) - X).ravel()
     assert stats.kstest(jitter, stats.norm(scale=2.0).cdf).pvalue > 0.01
@@ -83,8 +81,8 @@ def test_noise_jitters_in_fit_transform_only(data):
     np.testing.assert_array_equal(GaussianNoise(2.0).fit(X).transform(X), X)
 
 
-def test_noise_is_inactive_at_prediction(data):
-    X, y = data
+def test_noise_is_inactive_at_prediction(raw):
+    X, y = raw
     pipeline = make_pipeline(GaussianNoise(std=1e-9), KNeighborsClassifier(1)).fit(X, y)
     np.testing.assert_array_equal(pipeline.predict(X), y)
     seen = make_pipeline(GaussianNoise(std=5.0, random_state=0), _Remember()).fit(X, y)
@@ -104,12 +102,12 @@ class _Remember(DummyClassifier):
 
 
 @pytest.mark.parametrize("cls", [GaussianNoise, GaussianAugmenter])
-def test_same_random_state_same_noise(cls, data):
+def test_same_random_state_same_noise(cls, raw):
     def draw(random_state):
         step = cls(random_state=random_state)
         if cls is GaussianNoise:
-            return step.fit_transform(data[0])
-        return step.fit_resample(*data)[0]
+            return step.fit_transform(raw[0])
+        return step.fit_resample(*raw)[0]
 
     np.testing.assert_array_equal(draw(1), draw(1))
     assert (draw(1) != draw(2)).any()
@@ -129,12 +127,12 @@ def test_same_random_state_same_noise(cls, data):
         (GaussianNoise(random_state="a"), "'random_state' parameter of GaussianNoise"),
     ],
 )
-def test_bad_parameters_are_named(step, message, data):
+def test_bad_parameters_are_named(step, message, raw):
     fit = (
         step.fit_resample if isinstance(step, GaussianAugmenter) else step.fit_transform
     )
     with pytest.raises(ValueError, match=message):
-        fit(*data)
+        fit(*raw)
 
 
 LARGE = np.full((20, 2), 1e308)
@@ -186,10 +184,10 @@ def _disturb(cls, X, std):
         pytest.param(10**400, "inf", id="10**400"),
     ],
 )
-def test_more_copies_than_memory_holds_are_refused(fraction, copies, data):
+def test_more_copies_than_memory_holds_are_refused(fraction, copies, raw):
     message = f"fraction asks for {copies} copies of 5000 points, more than memory"
     with pytest.raises(ValueError, match=message):
-        GaussianAugmenter(fraction).fit_resample(*data)
+        GaussianAugmenter(fraction).fit_resample(*raw)
 
 
 def test_a_fraction_of_few_bits_counts_like_any_other():

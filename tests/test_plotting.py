@@ -4,17 +4,11 @@ from matplotlib import pyplot as plt
 from sklearn.exceptions import NotFittedError
 from sklearn.tree import DecisionTreeClassifier
 
-from sklearn_toydnn import make_triangle
 from sklearn_toydnn.plotting import plot_dataset, plot_decision_regions, plot_history
 
 
-@pytest.fixture
-def data():
-    return make_triangle(n_samples=300, random_state=0)
-
-
-def test_dataset_draws_every_point_in_its_labels_colour(data):
-    X, y = data
+def test_dataset_draws_every_point_in_its_labels_colour(raw):
+    X, y = raw
     _, ax = plt.subplots()
     assert plot_dataset(X, y, ax=ax) is ax
     (points,) = ax.collections
@@ -23,7 +17,7 @@ def test_dataset_draws_every_point_in_its_labels_colour(data):
     np.testing.assert_allclose(points.get_facecolors(), ends[y])
 
 
-def test_history_draws_training_and_validation(data):
+def test_history_draws_training_and_validation(raw):
     history = {"loss": [3.0, 2.0], "val_loss": [4.0, 1.0], "accuracy": [0.1, 0.2]}
     ax = plot_history(history)
     drawn = [(list(line.get_xdata()), list(line.get_ydata())) for line in ax.lines[:2]]
@@ -37,8 +31,8 @@ def test_history_draws_training_and_validation(data):
     assert [text.get_text() for text in ax.get_legend().texts] == ["training"]
 
 
-def test_decision_regions_are_those_of_the_classifier(data):
-    X, y = data
+def test_decision_regions_are_those_of_the_classifier(raw):
+    X, y = raw
     tree = DecisionTreeClassifier(max_depth=1).fit(X, y)
     ax = plot_decision_regions(tree, X, y)
     # One split: the regions meet in a straight line at its threshold.
@@ -50,15 +44,15 @@ def test_decision_regions_are_those_of_the_classifier(data):
     assert nearest < 2
 
 
-def test_errors(data):
+def test_errors(raw):
     with pytest.raises(ValueError, match="metric='acc' is not in the history"):
         plot_history({"loss": [1.0]}, metric="acc")
     with pytest.raises(NotFittedError):
-        plot_decision_regions(DecisionTreeClassifier(), *data)
+        plot_decision_regions(DecisionTreeClassifier(), *raw)
 
 
-def test_decision_regions_of_lists_and_of_bad_points(data):
-    X, y = data
+def test_decision_regions_of_lists_and_of_bad_points(raw):
+    X, y = raw
     tree = DecisionTreeClassifier(max_depth=1).fit(X, y)
     plot_decision_regions(tree, X.tolist(), y.tolist())
     for bad, message in [(X[:, :1], "2 features"), (X * np.nan, "NaN")]:
@@ -68,6 +62,6 @@ def test_decision_regions_of_lists_and_of_bad_points(data):
         plot_decision_regions(tree, X, y[:-1])
 
 
-def test_nothing_is_shown(data, monkeypatch):
+def test_nothing_is_shown(raw, monkeypatch):
     monkeypatch.setattr(plt, "show", lambda: pytest.fail("a picture was shown"))
-    plot_dataset(*data)
+    plot_dataset(*raw)
