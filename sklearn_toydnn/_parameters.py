@@ -48,7 +48,7 @@ class Plan:
     loss: keras.Loss
     loss_known: tuple | None  # the description of a loss that is Keras', by name
     output_cut: float  # where two classes part in the output: at 0 in logits
-    given: SimpleNamespace  # the parameters as they are
+    given: SimpleNamespace  # the classifier's attributes, for parameters as they are
 
     @classmethod
     def of(cls, clf, fitted=False):
@@ -102,9 +102,9 @@ class Plan:
 
     def decode(self, targets):
         """Return the numbers of the classes that targets stand for."""
-        return (
-            targets[:, 0].astype(int) if self.targets_are_numbers else targets.argmax(1)
-        )
+        if self.targets_are_numbers:
+            return targets[:, 0].astype(int)
+        return targets.argmax(axis=1)
 
     def score_weights(self, validation):
         """Return by which weights validation data count for early stopping, or None."""
@@ -119,10 +119,8 @@ class Plan:
     def shapes(self, n_rows):
         """Return the shapes of the targets and of the outputs of so many rows."""
         n_outputs = self.network.layer_sizes[-1]
-        return (n_rows, 1 if self.targets_are_numbers else n_outputs), (
-            n_rows,
-            n_outputs,
-        )
+        n_targets = 1 if self.targets_are_numbers else n_outputs
+        return (n_rows, n_targets), (n_rows, n_outputs)
 
     def n_in_batch(self, n_rows):
         """Return the number of rows of a batch, of so many rows in all."""
@@ -177,7 +175,6 @@ def _make_network(clf, of_logits):
 
 def _describe_optimizer(clf):
     params = clf._routed_to("optimizer")
-
     refusal = partial(clf._refusal, "optimizer")
     spec = look_up(clf, "optimizer", lambda value: OptimizerSpec.of(value, {}, refusal))
     if not params:

@@ -44,7 +44,7 @@ class Structure:
     optimizer: OptimizerSpec
     loss: keras.Loss
     loss_known: tuple | None  # the description of a loss that is Keras', by name
-    cut: float  # where two classes part in the output
+    output_cut: float  # where two classes part in the output
     batch_size: int
     target_shape: tuple
     rows: int
@@ -81,7 +81,7 @@ class Structure:
         points = self.batch_size, self.target_shape, self.rows, self.validation_rows
         return (
             process_settings(),
-            (network.layer_sizes, network.dtype, self.cut, points, self.epochs),
+            (network.layer_sizes, network.dtype, self.output_cut, points, self.epochs),
             self._describe_activation(network.activation, hidden),
             self._describe_activation(network.output_activation, [n_outputs]),
             self.loss_known
@@ -135,7 +135,7 @@ class Program:
         optimizer.build(self._variables)
         self._optimizer, self._loss = optimizer, structure.loss
         self._accuracy = _accuracy(
-            structure.target_shape, network.layer_sizes[-1], structure.cut
+            structure.target_shape, network.layer_sizes[-1], structure.output_cut
         )
         # Loss and optimizer see batches filled up with rows of weight 0; a loss that
         # takes the mean over the batch would count them.

@@ -206,9 +206,9 @@ def _describe_fit(plan, data, state, epochs, callbacks):
         raise NotKnown("a tf.distribute strategy adds up in an order of its own")
     network, optimizer = plan.network, plan.optimizer
 
-    def known(reason, describe, setting):
+    def known(reason, how, setting):
         try:
-            return describe(setting)
+            return how(setting)
         except NotKnown as error:
             raise NotKnown(f"{reason} Keras', and may change") from error
 

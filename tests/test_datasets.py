@@ -1,3 +1,4 @@
+import inspect
 from decimal import Decimal
 from fractions import Fraction
 
@@ -178,3 +179,14 @@ def test_bad_parameters_are_named(make, params, message):
 def test_label_functions_want_points_of_the_plane(label):
     with pytest.raises(ValueError, match="X must have 2 features, got 3"):
         label([[1, 2, 3]])
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+def test_every_parameter_is_documented(maker):
+    """Also where makers share their words, and whatever Python does to indentation."""
+    lines = maker.__doc__.splitlines()
+    described = [line.partition(" : ")[0] for line in lines if " : " in line]
+    assert described == [*inspect.signature(maker).parameters, "X", "y"]
+    for section in ("Parameters", "Returns", "Raises", "References", "Examples"):
+        at = lines.index(section)
+        assert lines[at + 1] == "-" * len(section)
