@@ -27,6 +27,7 @@ from benchmarks._ending import INTERRUPTED
 from benchmarks._repetitions import interval
 from benchmarks._run import run
 from benchmarks.measurements import scaling, soak, speed
+from benchmarks.measurements.peers import Task
 from benchmarks.studies import STUDIES, table1_augmentation, table2_grid_search
 from sklearn_toydnn import _training
 
@@ -615,17 +616,22 @@ def test_a_study_runs_alone(tmp_path):
 
 @pytest.mark.slow
 def test_speed_measures_everything_it_names(tmp_path, monkeypatch):
-    data = speed._data
-    monkeypatch.setattr(speed, "_data", lambda n=320: data(n if n == 10_000 else 320))
+    def small(n=320, **settings):
+        return Task(n if n == 10_000 else 320, **settings)
+
+    monkeypatch.setattr(speed, "Task", small)
     full = {"repeats": 1, "memory_fits": 520}
     change(monkeypatch, speed, full=full)
     frame = run(["speed"], quick=False, output=tmp_path)["speed"].frame
-    optional = {"fit: skorch / ours", "fit: JAX / ours"}
-    assert set(speed.REACH) - optional <= set(frame["measure"]) <= set(speed.REACH)
+    optional = {f"fit: {peer} / ours" for peer in ["skorch", "JAX", "C++"]}
+    assert set(speed.REACH) - optional <= set(frame["measure"])
+    marked = frame[frame["measure"].isin(speed.REACH)]
+    assert (marked["reach"].notna() & (marked["relation"] != "")).all()
     assert np.isfinite(frame["value"]).all()
     table = speed.summary(frame).set_index("measure")
     assert table.loc["memory growth, kB per fit", "relation"] == "<="
-    assert set(table["holds"]) <= {"yes", "no"}
+    assert set(table.loc[marked["measure"], "holds"]) <= {"yes", "no"}
+    assert table.loc["losses of all peers: largest difference", "holds"] == "yes"
     assert (tmp_path / "speed.png").is_file()
 
 
@@ -654,7 +660,7 @@ def test_scaling_measures_workers_and_tasks(tmp_path, monkeypatch):
 
 def test_speed_tells_what_holds_from_what_does_not():
     rows = [("fit: scikeras / ours", i, value) for i, value in enumerate([1.0, 200.0])]
-    rows += [("predict_proba on 800 rows, ms", 0, 2.0)]
-    frame = speed.measure(lambda: rows)
-    assert speed.summary(frame)["holds"].tolist() == ["no", "yes"]
-    assert speed.summary(frame)["median"].tolist() == [100.5, 2.0]
+    rows += [("predict_proba on 800 rows, ms", 0, 2.0), ("fit: ours, ms", 0, 61.234)]
+    table = speed.summary(speed.measure(lambda: rows))
+    assert table["holds"].tolist() == ["no", "yes", ""]
+    assert table["median"].tolist() == [100, 2.0, 61.2]
