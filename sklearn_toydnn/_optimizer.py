@@ -5,9 +5,25 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from numbers import Real
 
+from sklearn.utils._param_validation import InvalidParameterError
+
 from ._keys import NotKnown, describe, is_of_keras, trace
 from ._numeric import plain_number
 from ._tensorflow import keras
+
+# Themselves, not their subclasses, which may do otherwise.
+_ELEMENTWISE = {
+    keras.optimizers.SGD,
+    keras.optimizers.RMSprop,
+    keras.optimizers.Adagrad,
+    keras.optimizers.Adam,
+    keras.optimizers.AdamW,
+    keras.optimizers.Nadam,
+    keras.optimizers.Adamax,
+    keras.optimizers.Adadelta,
+    keras.optimizers.Ftrl,
+    keras.optimizers.Lion,
+}
 
 
 @dataclass(frozen=True)
@@ -19,6 +35,7 @@ class OptimizerSpec:
     learning_rate: float | None = field(compare=False)  # None: default or schedule
     fingerprint: str  # by which a state is known to be this optimizer's
     refusal: str = field(compare=False)  # how an error begins
+    not_decayed: str | None = field(default=None, compare=False)  # names of weights
 
     @classmethod
     def of(cls, optimizer, params, refusal=str):
@@ -26,11 +43,11 @@ class OptimizerSpec:
 
         `refusal` returns, of its class, how an error begins.
         """
-        maker, config = _find_class(optimizer), dict(params)
+        maker, config, not_decayed = _find_class(optimizer), dict(params), None
         if isinstance(optimizer, keras.Optimizer):
             if params:
                 raise ValueError("an instance takes no parameters")
-            config = optimizer.get_config()
+            config, not_decayed = optimizer.get_config(), names_without_decay(optimizer)
         config.pop("name", None)
         config = {name: plain_number(value) for name, value in config.items()}
         rate = config.get("learning_rate")
@@ -42,7 +59,14 @@ class OptimizerSpec:
             rate = None
         name = f"{maker.__module__}.{maker.__qualname__}"
         settings = json.dumps(config, sort_keys=True, default=id)
-        return cls(maker, config, rate, f"{name} {settings}", refusal(maker))
+        fingerprint = " ".join(filter(None, [name, settings, not_decayed]))
+        return cls(maker, config, rate, fingerprint, refusal(maker), not_decayed)
+
+    @property
+    def is_elementwise(self):
+        """bool: Whether each number is updated regardless of the variable it is in."""
+        tells_apart = self.config.get("clipnorm") is not None or self.not_decayed
+        return self.cls in _ELEMENTWISE and not tells_apart
 
     @property
     def key(self):
@@ -52,7 +76,7 @@ class OptimizerSpec:
     def describe(self, network):
         """Return what is equal for optimizers that do the same with a network."""
         with suppress(NotKnown):
-            return describe([self.cls, self.config])
+            return describe([self.cls, self.config, self.not_decayed])
 
         def step(*gradients):
             # Of layers, by whose names an optimizer may tell kernels from biases.
@@ -77,9 +101,12 @@ class OptimizerSpec:
     def make_default(self):
         """Return a new optimizer with its class' own learning rate, or a schedule."""
         try:
-            return self.cls.from_config(dict(self.config))
+            optimizer = self.cls.from_config(dict(self.config))
         except (TypeError, ValueError) as error:
             raise ValueError(f"{self.refusal}{error}") from error
+        if self.not_decayed:
+            exclude_from_decay(optimizer, self.not_decayed)
+        return optimizer
 
 
 _CLASSES = {}  # Keras' own, by name: to look one up takes 3 ms
@@ -94,6 +121,28 @@ def _find_class(optimizer):
     if is_of_keras(cls):  # others may be registered anew
         _CLASSES[optimizer] = cls
     return cls
+
+
+def names_without_decay(optimizer):
+    """Return the pattern of names without weight decay, which no configuration has."""
+    optimizer = _innermost(optimizer)
+    if getattr(optimizer, "_exclude_from_weight_decay", None):
+        raise InvalidParameterError(
+            "The 'optimizer' parameter excludes variables from weight decay that are "
+            "not of this network: exclude them by name, as in "
+            "exclude_from_weight_decay(var_names=['bias'])."
+        )
+    pattern = getattr(optimizer, "_exclude_from_weight_decay_pattern", None)
+    return pattern and pattern.pattern
+
+
+def exclude_from_decay(optimizer, names):
+    """Do without weight decay where a pattern finds a name."""
+    _innermost(optimizer).exclude_from_weight_decay(var_names=[names])
+
+
+def _innermost(optimizer):
+    return getattr(optimizer, "inner_optimizer", optimizer)
 
 
 def _update_plainly(optimizer):
@@ -117,4 +166,4 @@ def step_counter(optimizer):
 
     Not `iterations`: of accumulated gradients it counts the updates.
     """
-    return getattr(optimizer, "inner_optimizer", optimizer)._iterations
+    return _innermost(optimizer)._iterations

@@ -137,6 +137,8 @@ def look_up(clf, param, get):
     value = getattr(clf, param)
     try:
         return get(value)
+    except InvalidParameterError:
+        raise
     except Exception as error:  # whatever a function of the user's own raises
         raise InvalidParameterError(
             f"The {param!r} parameter of {type(clf).__name__} must be a name or "

@@ -19,6 +19,7 @@ from functools import partial
 import numpy as np
 
 from ._callbacks import end_epoch, name_scores
+from ._flat import lay_out
 from ._keys import describe, is_of_keras, process_settings, trace
 from ._network import Network
 from ._optimizer import OptimizerSpec, step_counter
@@ -129,10 +130,12 @@ class Program:
 
     def __init__(self, structure, optimizer):
         self.structure = structure
-        network, dtype = structure.network, structure.network.dtype
+        network = structure.network
         self._layers = network.built_layers()
-        self._variables = [v for layer in self._layers for v in layer.variables]
-        optimizer.build(self._variables)
+        weights = [v for layer in self._layers for v in layer.variables]
+        self._variables, self.packing, self.state_packing = lay_out(
+            optimizer, structure.optimizer, weights
+        )
         self._optimizer, self._loss = optimizer, structure.loss
         self._accuracy = _accuracy(
             structure.target_shape, network.layer_sizes[-1], structure.output_cut
@@ -140,29 +143,38 @@ class Program:
         # Loss and optimizer see batches filled up with rows of weight 0; a loss that
         # takes the mean over the batch would count them.
         self._mean_over_batch = self._loss.reduction in ("sum_over_batch_size", "mean")
-        self.initial_state = [v.numpy() for v in optimizer.variables]
-        rate = optimizer.learning_rate
-        self._rate_index = next(
-            (i for i, v in enumerate(optimizer.variables) if v is rate), None
+        self._state = self.state_packing.unpack(
+            [v.numpy() for v in optimizer.variables]
         )
-
-        def spec(*shape, dtype=dtype):
-            return tf.TensorSpec(shape, dtype)
-
-        def points(n):
-            return [
-                spec(n, network.layer_sizes[0]),
-                spec(n, *structure.target_shape),
-                spec(n),
-            ]
+        self._copies = [
+            (i, j)
+            for i, array in enumerate(self._state)
+            for j, mark in enumerate(self._marks())
+            if np.array_equal(array, mark)
+        ]
+        rate = optimizer.learning_rate
+        parts = zip(optimizer.variables, self.state_packing.parts, strict=True)
+        self._rate_index = next((part[0] for v, part in parts if v is rate), None)
 
         # The last batch of an epoch may reach beyond the rows.
         self.order_width = structure.rows + structure.batch_size
         self.compiled = tf.function(
             self._train, jit_compile=True, autograph=False
-        ).get_concrete_function(
+        ).get_concrete_function(*self._signature())
+
+    def _signature(self):
+        structure, dtype = self.structure, self.structure.network.dtype
+
+        def spec(*shape, dtype=dtype):
+            return tf.TensorSpec(shape, dtype)
+
+        def points(n):
+            features = structure.network.layer_sizes[0]
+            return [spec(n, features), spec(n, *structure.target_shape), spec(n)]
+
+        return (
             [spec(*v.shape, dtype=v.dtype) for v in self._variables],
-            [spec(*v.shape, dtype=v.dtype) for v in optimizer.variables],
+            [spec(*v.shape, dtype=v.dtype) for v in self._optimizer.variables],
             points(structure.rows),
             points(structure.validation_rows),
             spec(structure.epochs, self.order_width, dtype=row_dtype(structure.rows)),
@@ -176,24 +188,36 @@ class Program:
         features, targets = self._layers[0].kernel.shape[0], self.structure.target_shape
         dtype = self.structure.network.dtype
         points = np.zeros((0, features), dtype), np.zeros((0, *targets), dtype)
-        weights = [v.numpy() for v in self._variables]
+        weights = self._marks()
         run = Run(self, Data(points, points), None, 0, 0.0, 0)
-        run.train_at_once(weights, self.initial_state, range(0))
+        run.train_at_once(weights, self._initial_state(weights), range(0))
+
+    def _marks(self):
+        """Return the weights that the optimizer saw when it was built."""
+        return self.packing.unpack([v.numpy() for v in self._variables])
 
     def optimizer_state(self, spec, state):
         """Return the optimizer's state to begin with: that of before, or a new one."""
         fingerprint, learning_rate = state.optimizer_key
         if state.optimizer_state is None or fingerprint != spec.fingerprint:
-            return self._with_rate(self.initial_state, spec.learning_rate)
+            start = self._initial_state(state.weights)
+            return self._with_rate(start, spec.learning_rate)
         if learning_rate != spec.learning_rate:
             return self._with_rate(state.optimizer_state, spec.learning_rate)
         return state.optimizer_state
+
+    def _initial_state(self, weights):
+        """Return a new optimizer's state; some begin with copies of the weights."""
+        state = list(self._state)
+        for i, j in self._copies:
+            state[i] = weights[j]
+        return state
 
     def _with_rate(self, state, learning_rate):
         """Return an optimizer's state with this learning rate (None: the default)."""
         if self._rate_index is None:
             return state
-        state, default = list(state), self.initial_state[self._rate_index]
+        state, default = list(state), self._state[self._rate_index]
         rate = default if learning_rate is None else learning_rate
         state[self._rate_index] = np.asarray(rate, default.dtype)
         return state
@@ -233,7 +257,8 @@ class Program:
             (first, tf.zeros((self.structure.epochs, n_scores), dtype)),
         )
         return (
-            [tf.identity(v.value) for v in self._variables],
+            # Not packed: XLA then trains in the variable's own memory, 10 % faster.
+            [tf.identity(v) for v in self._weights()],
             [tf.identity(v.value) for v in self._optimizer.variables],
             history,
         )
@@ -248,10 +273,19 @@ class Program:
         self._optimizer.apply(tape.gradient(scaled, variables), self._variables)
         return self._totals(loss, y, output, n_valid)
 
+    def _weights(self):
+        """Return the weights in Keras' order, read from the variables."""
+        values, shapes = [v.value for v in self._variables], self.packing.shapes
+        if len(values) == len(shapes):
+            return values
+        pieces = tf.split(values[0], [int(np.prod(shape)) for shape in shapes])
+        return [tf.reshape(*pair) for pair in zip(pieces, shapes, strict=True)]
+
     def _forward(self, X, dropout_rate, seed):
-        *hidden, output = self._layers
-        for layer in hidden:
-            X = layer(X)
+        weights = self._weights()
+        *hidden, output = zip(self._layers, weights[::2], weights[1::2], strict=True)
+        for layer, *own in hidden:
+            X, _ = layer.stateless_call(own, [], X)
         if dropout_rate is not None:
             # Keras' Dropout layer names no generator; XLA's default one is slow here.
             drawn = tf.random.stateless_uniform(
@@ -262,7 +296,8 @@ class Program:
             )
             # As a factor the mask is drawn once; as a condition, also to go back.
             X *= tf.cast(drawn >= dropout_rate, X.dtype) / (1 - dropout_rate)
-        return output(X)
+        layer, *own = output
+        return layer.stateless_call(own, [], X)[0]
 
     def _masked_loss(self, y, output, sample_weight, n_valid):
         """Return the loss of the first `n_valid` rows as if there were no others."""
@@ -360,18 +395,18 @@ class Run:
     def train_at_once(self, weights, state, epochs):
         """Train for epochs of one block, without a look at anything else."""
         first, last = epochs.start - self._block.start, epochs.stop - self._block.start
+        packing, state_packing = self._program.packing, self._program.state_packing
         weights, state, history = self._program.compiled(
-            [tf.convert_to_tensor(array) for array in weights],
-            [tf.convert_to_tensor(array) for array in state],
+            [tf.convert_to_tensor(array) for array in packing.pack(weights)],
+            [tf.convert_to_tensor(array) for array in state_packing.pack(state)],
             *self._points,
             self._orders if self._block else self._pad_orders(range(0)),
             self._dropout_rate,
             self._seed,
             tf.constant([self._n_rows, self._n_val, first, last], tf.int32),
         )
-        weights, state = (
-            [np.asarray(v) for v in values] for values in (weights, state)
-        )
+        weights = [np.asarray(v) for v in weights]
+        state = state_packing.unpack([np.asarray(v) for v in state])
         return weights, state, history.numpy()[first:last]
 
     def _block_from(self, epoch):

@@ -19,6 +19,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.callback import CallbackSupportMixin
 
 from ._numeric import plain_number
+from ._optimizer import exclude_from_decay, names_without_decay
 
 _ROUTES = ("optimizer__", "loss__", "callbacks__")
 
@@ -31,6 +32,27 @@ def _sklearn_tags(self):
 # Only scikit-learn's `check_estimator_tags_renamed` needs it: a class that has the tags
 # of old, as BaseWrapper has, must itself have those of today.
 wrappers.BaseWrapper.__sklearn_tags__ = _sklearn_tags
+
+
+def _copy_optimizer(optimizer):
+    """Reduce an optimizer to its class, its configuration and what that leaves out."""
+    return _make_optimizer, (
+        type(optimizer),
+        optimizer.get_config(),
+        names_without_decay(optimizer),
+    )
+
+
+def _make_optimizer(cls, config, names):
+    optimizer = cls.from_config(config)
+    if names:
+        exclude_from_decay(optimizer, names)
+    return optimizer
+
+
+# scikeras' own, which all optimizers of the process have, makes a text of a Lamb and
+# forgets what is excluded from weight decay: in clones, too.
+keras.Optimizer.__reduce__ = _copy_optimizer
 
 
 class _MixinFirst(ABCMeta):

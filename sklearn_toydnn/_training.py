@@ -224,7 +224,9 @@ def _describe_fit(plan, data, state, epochs, callbacks):
         "optimizer": known("optimizer is not by a name of", describe, optimizer.cls),
         "loss": known("loss is not by a name of", _describe_loss, plan),
         "optimizer's parameters": known(
-            "optimizer has a parameter that is not", describe, optimizer.config
+            "optimizer has a parameter that is not",
+            describe,
+            [optimizer.config, optimizer.not_decayed],
         ),
         "learning rate": optimizer.learning_rate,
         "optimizer of the state": state.optimizer_key,

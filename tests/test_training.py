@@ -121,6 +121,72 @@ def test_ends_where_keras_does(optimizer, activation, data):
         np.testing.assert_allclose(clf.history_[name], history[name], atol=1e-5)
 
 
+class NormalizedSGD(keras.optimizers.SGD):
+    """Tells the variables apart, as subclasses may."""
+
+    def update_step(self, gradient, variable, learning_rate):
+        """Do a step of unit length in each variable."""
+        gradient /= keras.ops.norm(gradient) + 1e-6
+        super().update_step(gradient, variable, learning_rate)
+
+
+def optimizer_without_decay_of(name, **params):
+    optimizer = keras.optimizers.AdamW(0.01, weight_decay=0.5, **params)
+    optimizer.exclude_from_weight_decay(var_names=[name])
+    return optimizer
+
+
+NOT_OPTIMIZERS = {"Optimizer", "LossScaleOptimizer", "MultiOptimizer", "OptimizerMap"}
+OPTIMIZERS = {
+    **{
+        name: cls
+        for name, cls in vars(keras.optimizers).items()
+        if isinstance(cls, type) and name not in NOT_OPTIMIZERS
+    },
+    "a subclass": NormalizedSGD,
+    "momentum": lambda: keras.optimizers.SGD(0.01, momentum=0.9, nesterov=True),
+    "centered": lambda: keras.optimizers.RMSprop(0.01, momentum=0.9, centered=True),
+    "amsgrad": lambda: keras.optimizers.Adam(0.01, amsgrad=True),
+    "scaled": lambda: keras.optimizers.Nadam(0.01, loss_scale_factor=8.0),
+    "accumulating": lambda: keras.optimizers.Adamax(gradient_accumulation_steps=2),
+    "around another": lambda: keras.optimizers.LossScaleOptimizer(
+        keras.optimizers.Adam(0.01)
+    ),
+    "decay of kernels": lambda: optimizer_without_decay_of("bias"),
+    "decay of biases": lambda: optimizer_without_decay_of("kernel"),
+}
+
+
+@pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_every_optimizer_ends_where_keras_does_and_goes_on_there(make, data):
+    """The state is in Keras' form: either path goes on where the other ended."""
+    clf = compiled(optimizer=make(), dropout_rate=0.0, warm_start=True)
+    one, other = clf.fit(*data), plain(clf).fit(*data)
+    for _ in range(2):
+        for net in (one, other):
+            net.set_params(jit_compile=not net.jit_compile).fit(*data)
+        assert_close(one, other)
+        states = [net.model_.optimizer.variables for net in (one, other)]
+        for a, b in zip(*states, strict=True):
+            assert a.shape == b.shape and a.dtype == b.dtype
+            np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=0, atol=1e-5)
+
+
+def test_decay_excluded_from_other_variables_is_refused(data):
+    optimizer = keras.optimizers.AdamW()
+    optimizer.exclude_from_weight_decay(var_list=[keras.Variable(1.0)])
+    with pytest.raises(ValueError, match="'optimizer'.*exclude them by name"):
+        compiled(optimizer=optimizer).fit(*data)
+
+
+def test_fits_with_other_exclusions_share_nothing(data, tmp_path):
+    one, other = (
+        compiled(optimizer=optimizer_without_decay_of(name), memory=str(tmp_path)).fit(*data)
+        for name in ["kernel", "bias"]
+    )
+    assert not np.array_equal(one.coefs_[0], other.coefs_[0])
+
+
 SCHEDULE = keras.optimizers.schedules.ExponentialDecay(0.05, 3, 0.5)
 
 
@@ -336,8 +402,8 @@ def test_dropout_keeps_its_share_and_scales_it(rate):
     n_units, n_rows = 500, 64
     network = Network((1, n_units, 1), "linear", "linear", "float32")
     program = Program(make_structure(network, n_rows), keras.optimizers.SGD())
-    for layer in program._layers:
-        layer.kernel.assign(np.ones(layer.kernel.shape))
+    weights = [np.full(s, float(len(s) == 2)) for s in network.weight_shapes()]
+    program._variables[0].assign(*program.packing.pack(weights))
 
     forward = tf.function(program._forward, jit_compile=True, autograph=False)
 
