@@ -1,7 +1,7 @@
 """The Keras model of a plan and a state: what `model_` shows and Keras trains."""
 
+from ._loop import CHUNK
 from ._optimizer import step_counter
-from ._program import CHUNK
 from ._state import row_dtype
 from ._tensorflow import keras, tf, without_retracing_warnings
 

@@ -11,7 +11,9 @@ from pathlib import Path
 from sklearn.exceptions import EfficiencyWarning
 
 from ._keys import NotKnown, Traced
+from ._loop import Loop
 from ._program import NotCompilable, Program
+from ._program_store import store
 from ._tensorflow import keras
 
 MAX_PROGRAMS = 1024  # the paper's grid has 400 structures
@@ -21,7 +23,8 @@ MAX_OWN_BYTES = 3 * 2**28
 _MIN_BYTES = 2**23  # of a program, where the process has memory to spare
 
 CacheInfo = namedtuple(
-    "CacheInfo", ["hits", "misses", "maxsize", "currsize", "seconds", "memory"]
+    "CacheInfo",
+    "hits misses maxsize currsize seconds memory disk_hits disk",
 )
 
 
@@ -42,8 +45,9 @@ class Programs:
         """Forget all programs and start counting anew."""
         with self._lock:
             self._idle = OrderedDict()  # lists of programs, last used last
+            self._lent = {}  # the last program lent of each key, to make more like it
             self._cleared = object()  # programs lent before do not come back
-            self._hits = self._misses = self._memory = 0
+            self._hits = self._misses = self._disk_hits = self._memory = 0
             self._seconds = 0.0
 
     def info(self):
@@ -56,11 +60,13 @@ class Programs:
                 sum(map(len, self._idle.values())),
                 self._seconds,
                 self._memory,
+                self._disk_hits,
+                store.description,
             )
 
     @contextmanager
     def borrow(self, structure):
-        """Lend a program of this structure, compiled if all are in use."""
+        """Lend a program of this structure."""
         try:
             key = structure.key()
         except NotKnown:
@@ -68,12 +74,13 @@ class Programs:
         with self._lock:
             idle = self._idle.get(key)
             program = idle.pop() if idle else None
-            self._hits += program is not None
+            in_use = self._lent.get(key)
+            self._hits += program is not None or in_use is not None
             cleared = self._cleared
+        if program is None and in_use is not None:
+            program = in_use.again()
         if program is None:
-            parts = keras.tree.flatten(key)
-            own = key is None or any(isinstance(part, Traced) for part in parts)
-            program = self._compile(structure, own)
+            program = self._make(key, structure)
             if key is None:
                 warnings.warn(
                     "A program is compiled for each fit anew, which takes seconds and "
@@ -82,11 +89,44 @@ class Programs:
                     EfficiencyWarning,
                     stacklevel=2,
                 )
+        with self._lock:
+            if key is not None and cleared is self._cleared:
+                self._lent[key] = program
         try:
             yield program
         finally:
             if key is not None:
                 self._take_back(key, program, cleared)
+
+    def _make(self, key, structure):
+        """Return a program from disk or, as those of own functions are, compiled."""
+        parts = keras.tree.flatten(key)
+        if key is None or any(isinstance(part, Traced) for part in parts):
+            return self._compile(structure, own=True)
+        program = self._read(key, structure)
+        if program is None:
+            program = self._compile(structure, own=False)
+            store.write(key, program.blueprint)
+        return program
+
+    def _read(self, key, structure):
+        """Return a program that is kept on disk, or None."""
+        kept = store.read(key)
+        if kept is None:
+            return None
+        blueprint, compiled = kept
+        try:
+            with self._costs(), store.put_back(compiled):
+                program = Program(structure, blueprint)
+                program.warm_up()
+        except Exception:  # whatever TensorFlow makes of code that it cannot take
+            store.forget(key)
+            return None
+        found = not store.take(blueprint.name)  # else it has been compiled again
+        with self._lock:
+            self._disk_hits += found
+            self._misses += not found
+        return program
 
     def _compile(self, structure, own):
         if own and self._own_bytes >= self._max_own_bytes:
@@ -95,21 +135,28 @@ class Programs:
                 "for functions that are not Keras', and compiled code is never freed; "
                 "fits in other processes, as with n_jobs, start anew"
             )
-        memory, start = resident_memory(), time.perf_counter()
         # The rate is no part of the structure: each fit brings its own.
         optimizer = structure.optimizer.make_default()
         try:
-            program = Program(structure, optimizer)
-            program.warm_up()
+            with self._costs(own):
+                program = Program(structure, *Loop(structure, optimizer).trace())
+                program.warm_up()
         except Exception as error:
             raise NotCompilable(f"TensorFlow cannot compile it: {error}") from error
-        grown = max(0, resident_memory() - memory)
         with self._lock:
             self._misses += 1
+        return program
+
+    @contextmanager
+    def _costs(self, own=False):
+        """Note the time and the memory that a program takes which is made meanwhile."""
+        memory, start = resident_memory(), time.perf_counter()
+        yield
+        grown = max(0, resident_memory() - memory)
+        with self._lock:
             self._seconds += time.perf_counter() - start
             self._memory += grown
             self._own_bytes += own and max(grown, _MIN_BYTES)
-        return program
 
     def _take_back(self, key, program, cleared):
         with self._lock:
@@ -122,6 +169,7 @@ class Programs:
                 self._idle[oldest].pop()
                 if not self._idle[oldest]:
                     del self._idle[oldest]
+                    self._lent.pop(oldest, None)
 
 
 programs = Programs(MAX_PROGRAMS)
@@ -149,8 +197,9 @@ def cache_info():
         A named tuple: `hits`, the fits that found their program compiled;
         `misses`, the programs compiled; `maxsize` and `currsize`, the number of
         programs that are kept at most and now; `seconds`, the time spent
-        compiling; `memory`, by how many bytes the process grew meanwhile (0 where
-        there is no ``/proc``).
+        compiling and reading; `memory`, by how many bytes the process grew meanwhile
+        (0 where there is no ``/proc``); `disk_hits`, the programs read from disk;
+        `disk`, the folder in which they are kept, or "off" and the reason.
 
     Examples
     --------
@@ -161,11 +210,17 @@ def cache_info():
     return programs.info()
 
 
-def cache_clear():
+def cache_clear(disk=False):
     """Forget the compiled programs of this process.
 
     TensorFlow returns only part of their memory to the system; what returns all
     of it is the end of the process.
+
+    Parameters
+    ----------
+    disk : bool, default=False
+        Whether to delete the programs that are kept on disk, too: those of all
+        processes, versions and processors.
 
     Examples
     --------
@@ -175,3 +230,5 @@ def cache_clear():
     0
     """
     programs.clear()
+    if disk:
+        store.clear()

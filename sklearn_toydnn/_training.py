@@ -18,8 +18,9 @@ from ._callbacks import (
 )
 from ._keras_model import build_model, get_state, train_with_keras
 from ._keys import NotKnown, describe, n_threads, process_settings, trace
+from ._loop import CHUNK
 from ._prediction import predict_proba
-from ._program import CHUNK, NotCompilable, Run, Structure
+from ._program import NotCompilable, Run, Structure
 from ._program_cache import TooManyPrograms, programs
 from ._state import HISTORY, Outcome
 from ._tensorflow import keras, tf

@@ -1,4 +1,5 @@
 import gc
+import os
 import sys
 from collections import Counter
 
@@ -9,7 +10,10 @@ from hypothesis import HealthCheck, settings
 from matplotlib import pyplot as plt
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_toydnn import make_triangle
+# Before TensorFlow is imported: tests count compilations.
+os.environ["SKLEARN_TOYDNN_CACHE"] = "off"
+
+from sklearn_toydnn import make_triangle  # noqa: E402
 
 matplotlib.use("Agg")
 

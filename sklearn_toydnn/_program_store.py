@@ -1,0 +1,255 @@
+"""Programs kept on disk, so that no other process need trace and compile them.
+
+What XLA has compiled, TensorFlow writes to a folder that a flag names, and reads from
+there; it reads the flag once. The folder that it is given is this process' own. What is
+written to it for a program becomes, with the blueprint, one file under the key of its
+structure; to have it read, it is put back for a moment. So TensorFlow meets no file but
+of a program that is wanted, which has been found whole, and made for such a processor.
+"""
+
+import os
+import pickle
+import shutil
+import stat
+import tempfile
+import time
+from contextlib import contextmanager, suppress
+from hashlib import blake2b
+from multiprocessing.util import Finalize
+from pathlib import Path
+
+import platformdirs
+
+from ._keys import n_threads
+from ._tensorflow import tf
+from .memory import CODE
+
+SETTING = "SKLEARN_TOYDNN_CACHE"  # a folder, or "off"
+MAX_BYTES = 2**29
+_DAY = 86400
+_CPU = {"model name", "flags", "Features", "CPU implementer", "CPU part"}
+_FLAGS = (
+    "--tf_xla_persistent_cache_directory={} --tf_xla_persistent_cache_read_only=false"
+)
+
+
+class Unusable(Exception):
+    """Nothing can be kept; the message says why."""
+
+
+class Store:
+    """The programs that are kept for processes like this one."""
+
+    def __init__(self):
+        self.folder = self.reason = None
+        try:
+            self._root = _find_root()
+            # What compiled code and blueprints are good for.
+            self._made_for = CODE, tf.__version__, _processor(), os.getenv("XLA_FLAGS")
+            version = f"tensorflow-{tf.__version__}-{_digest(repr(self._made_for))}"
+            self.folder = self._root / version
+            self._own = self._root / "processes" / f"{os.getpid()}-{time.time_ns()}"
+            for folder in (self._root, self.folder, self._own.parent):
+                _make_private(folder)
+            _have_read(_FLAGS.format(self._own))
+            _clear_old(self._own.parent)
+            Finalize(None, shutil.rmtree, (self._own, True), exitpriority=0)
+        except (OSError, Unusable) as error:
+            self._give_up(str(error))
+
+    def _give_up(self, reason):
+        self.folder, self.reason = None, reason
+
+    @property
+    def description(self):
+        """str: Where programs are kept, or why they are not."""
+        return str(self.folder) if self.folder else f"off: {self.reason}"
+
+    def read(self, key):
+        """Return the blueprint and the compiled code of a program, or None."""
+        path = self._path(key)
+        if path is None:
+            return None
+        try:
+            _check_private(self._root)
+            _check_private(self.folder)
+            sealed = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except (OSError, Unusable) as error:
+            self._give_up(str(error))
+            return None
+        kept = _unseal(sealed)
+        if kept is None or kept[0] != (self._made_for, _text(key)):
+            self.forget(key)
+            return None
+        with suppress(OSError):
+            os.utime(path)  # the oldest go first
+        return kept[1:]
+
+    @contextmanager
+    def put_back(self, compiled):
+        """Have TensorFlow find compiled code: its files, by name."""
+        _make_private(self._own)
+        paths = {self._own / name: code for name, code in compiled.items()}
+        for path, code in paths.items():
+            path.write_bytes(code)
+        try:
+            yield
+        finally:
+            for path in paths:
+                path.unlink(missing_ok=True)
+
+    def write(self, key, blueprint):
+        """Keep a program that has just been compiled."""
+        path = self._path(key)
+        if path is None:
+            return
+        try:
+            compiled = self.take(blueprint.name)
+            if not compiled:
+                raise Unusable(
+                    "TensorFlow had computed before the package was imported"
+                )
+            kept = (self._made_for, _text(key)), blueprint, compiled
+            _make_private(self._root)
+            _make_private(self.folder)
+            _write(path, _seal(kept))
+            _trim(self._root)
+        except (OSError, Unusable) as error:
+            self._give_up(str(error))
+
+    def take(self, name):
+        """Take what TensorFlow has compiled for a function of this name."""
+        if not self._own.is_dir():
+            return {}
+        files = {path: path.read_bytes() for path in self._own.glob("*.pb")}
+        ours = {path: code for path, code in files.items() if name.encode() in code}
+        for path in ours:
+            path.unlink()
+        return {path.name: code for path, code in ours.items()}
+
+    def forget(self, key):
+        """Delete a program that cannot be used."""
+        with suppress(OSError):
+            self._path(key).unlink()
+
+    def clear(self):
+        """Delete all programs, of other processors and versions too."""
+        if self.folder:
+            for path in _files(self._root):
+                path.unlink(missing_ok=True)
+
+    def _path(self, key):
+        return self.folder and self.folder / _digest(_text(key))
+
+
+def _find_root():
+    setting = os.environ.get(SETTING)
+    if setting == "off":
+        raise Unusable(f"{SETTING}=off")
+    if "TF_XLA_FLAGS" in os.environ:
+        raise Unusable("TF_XLA_FLAGS is set, and is left as it is")
+    if not Path("/proc/cpuinfo").exists():
+        raise Unusable("the processor's features cannot be told here")
+    root = Path(setting or platformdirs.user_cache_path("sklearn-toydnn"))
+    if not root.is_absolute():
+        raise Unusable(f"{root} is not an absolute path")
+    if set(str(root)) & set(" \t\n\"'"):
+        raise Unusable(f"TensorFlow takes no path with spaces or quotes: {root}")
+    return root
+
+
+def _processor():
+    """Return what is in a processor and what it is called, as Linux tells."""
+    first = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
+    return sorted(line for line in first if line.split(":")[0].strip() in _CPU)
+
+
+def _make_private(folder):
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    _check_private(folder)
+
+
+def _check_private(folder):
+    """Raise `Unusable` if what is in a folder may be another user's."""
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode):
+        raise Unusable(f"{folder} is no folder, or a symbolic link")
+    if status.st_uid != os.geteuid() or status.st_mode & 0o022:
+        raise Unusable(f"others may write to {folder}")
+
+
+def _have_read(flags):
+    """Have TensorFlow read flags, which processes started from here are not to see."""
+    os.environ["TF_XLA_FLAGS"] = flags
+    try:
+        tf.config.optimizer.get_jit()
+    finally:
+        del os.environ["TF_XLA_FLAGS"]
+
+
+def _clear_old(processes):
+    """Delete what processes that were killed have left."""
+    for folder in processes.iterdir():
+        with suppress(OSError):
+            if time.time() - folder.stat().st_mtime > _DAY:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _files(root):
+    return [path for path in root.glob("tensorflow-*/*") if path.is_file()]
+
+
+def _trim(root):
+    """Delete what has not been used for longest, if there is too much."""
+    found = []
+    for path in _files(root):
+        with suppress(FileNotFoundError):
+            status = path.stat()
+            found.append((status.st_mtime_ns, status.st_size, path))
+    excess = sum(size for _, size, _ in found) - MAX_BYTES
+    for _, size, path in sorted(found):
+        if excess <= 0:
+            break
+        path.unlink(missing_ok=True)
+        excess -= size
+
+
+# ---- files
+
+
+def _text(key):
+    # XLA shares work between as many threads as there are when it compiles.
+    return repr((key, n_threads()))
+
+
+def _digest(text):
+    return blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _write(path, content):
+    """Write a file at once, whoever else writes it."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        try:
+            file.write(content)
+            file.flush()
+            os.replace(file.name, path)
+        finally:
+            Path(file.name).unlink(missing_ok=True)
+
+
+def _seal(kept):
+    packed = pickle.dumps(kept)
+    return blake2b(packed).digest() + packed
+
+
+def _unseal(sealed):
+    """Return what was kept, or None if the file is not as it was written."""
+    size = blake2b().digest_size
+    digest, packed = sealed[:size], sealed[size:]
+    return pickle.loads(packed) if blake2b(packed).digest() == digest else None
+
+
+store = Store()

@@ -1,0 +1,267 @@
+"""Programs kept on disk: found by other processes, trusted only where they may be."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sklearn_toydnn import _program_store
+from sklearn_toydnn._program_store import Store
+
+HEAD = """
+import json, os, sys
+from hashlib import blake2b
+import sklearn_toydnn
+from sklearn_toydnn import DNNClassifier, cache_clear, cache_info, make_triangle
+X, y = make_triangle(200, random_state=0)
+def fit(i=0, **params):
+    settings = dict(epochs=3, random_state=i, jit_compile=True, hidden_layer_sizes=(5,))
+    clf = DNNClassifier(**settings | params).fit(X / 30, y)
+    arrays = [*clf.coefs_, *clf.intercepts_, *clf._optimizer_state]
+    info = cache_info()
+    digest = blake2b(b"".join(a.tobytes() for a in arrays)).hexdigest()
+    return digest, info.misses, info.disk_hits
+"""
+
+
+def run(code, folder, **environ):
+    """Run code in a process of its own; return what it prints, read as JSON."""
+    environ = {"SKLEARN_TOYDNN_CACHE": str(folder), **environ}
+    ran = subprocess.run(
+        [sys.executable, "-c", HEAD + code],
+        env=os.environ | environ,
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return json.loads(ran.stdout)
+
+
+@pytest.fixture(scope="module")
+def expected():
+    """What the fit comes to where nothing is kept."""
+    digest, misses, hits = run("print(json.dumps(fit()))", "off")
+    assert (misses, hits) == (1, 0)
+    return digest
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory, expected):
+    """A folder in which a process has kept the program."""
+    folder = tmp_path_factory.mktemp("cache") / "programs"
+    assert run("print(json.dumps(fit()))", folder) == [expected, 1, 0]
+    return folder
+
+
+def files(folder):
+    return [path for path in folder.glob("tensorflow-*/*") if path.is_file()]
+
+
+# ---- other processes
+
+
+def test_another_process_finds_it_whatever_it_has_done_before(kept, expected):
+    code = """
+import tensorflow as tf
+for i in (1, 2):
+    tf.function(lambda x: x + i, jit_compile=True)(tf.constant(i))
+other = fit(activation="tanh")
+print(json.dumps([fit(), other[1:], "TF_XLA_FLAGS" in os.environ]))
+"""
+    [digest, *counts], other, flags = run(code, kept)
+    assert (digest, counts, other, flags) == (expected, [1, 1], [1, 0], False)
+    # What else was compiled is not kept, and no folder of a process is left.
+    assert len(files(kept)) == 2 and not list((kept / "processes").iterdir())
+
+
+def test_threads_and_worker_processes_find_it_too(kept, expected):
+    code = """
+from joblib import Parallel, delayed
+found = {}
+for backend in ("threading", "loky"):
+    fits = Parallel(2, backend=backend)(delayed(fit)() for _ in range(4))
+    found[backend] = [[digest, misses] for digest, misses, _ in fits]
+print(json.dumps(found))
+"""
+    run(code, kept)  # joblib gives its processes one thread each: other programs
+    for fits in run(code, kept).values():
+        assert fits == [[expected, 0]] * 4
+
+
+@pytest.mark.slow
+def test_dask_workers_find_it_too(kept, expected):
+    code = """
+if __name__ == "__main__":
+    from distributed import Client, LocalCluster
+    with LocalCluster(n_workers=2, dashboard_address=None) as cluster:
+        with Client(cluster) as client:
+            fits = client.gather(client.map(fit, [0, 0], pure=False))
+    print(json.dumps([fit[:2] for fit in fits]))
+"""
+    assert run(code, kept) == [[expected, 0]] * 2
+
+
+@pytest.mark.slow
+def test_many_processes_may_compile_and_keep_the_same(tmp_path, expected):
+    environ = os.environ | {"SKLEARN_TOYDNN_CACHE": str(tmp_path / "cache")}
+    command = [sys.executable, "-c", HEAD + "print(json.dumps(fit()))"]
+    running = [
+        subprocess.Popen(command, env=environ, stdout=subprocess.PIPE) for _ in range(4)
+    ]
+    for process in running:
+        assert json.loads(process.communicate()[0])[0] == expected
+    assert len(files(tmp_path / "cache")) == 1
+    assert run("print(json.dumps(fit()))", tmp_path / "cache") == [expected, 0, 1]
+
+
+# ---- files that are not as they should be
+
+
+def test_damaged_and_foreign_files_are_compiled_again(tmp_path, expected):
+    code = """
+from sklearn_toydnn._program_store import store
+fit(), fit(activation="tanh")
+one, other = sorted(store.folder.iterdir(), key=lambda path: path.stat().st_mtime_ns)
+whole = one.read_bytes()
+middle = len(whole) // 2
+flipped = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
+for_another = store._made_for
+store._made_for = "another processor"
+cache_clear(); one.unlink(); fit()
+foreign = one.read_bytes()
+store._made_for = for_another
+bad = {
+    "truncated": whole[:-1],
+    "half written": whole[:middle],
+    "empty": b"",
+    "flipped": flipped,
+    "of another program": other.read_bytes(),
+    "made for another processor": foreign,
+}
+found = {}
+for name, content in bad.items():
+    one.write_bytes(content)
+    cache_clear()
+    found[name] = [*fit(), one.read_bytes() != content]
+print(json.dumps(found))
+"""
+    for name, found in run(code, tmp_path / "cache").items():
+        assert found == [expected, 1, 0, True], name
+
+
+def test_code_that_tensorflow_cannot_take_is_compiled_again(kept, expected):
+    code = """
+from sklearn_toydnn._program_store import store
+read = store.read
+def damaged(key):
+    blueprint, compiled = read(key)
+    return blueprint, {name: code[:-100] for name, code in compiled.items()}
+store.read = damaged
+print(json.dumps(fit()))
+"""
+    assert run(code, kept) == [expected, 1, 0]
+
+
+def test_what_has_not_been_used_for_longest_goes_first(tmp_path, monkeypatch):
+    folder = tmp_path / "tensorflow-2"
+    folder.mkdir()
+    for i, name in enumerate("abcd"):
+        (folder / name).write_bytes(bytes(100))
+        os.utime(folder / name, (i, i))
+    monkeypatch.setattr(_program_store, "MAX_BYTES", 250)
+    _program_store._trim(tmp_path)
+    assert sorted(path.name for path in files(tmp_path)) == ["c", "d"]
+
+
+def test_all_are_deleted_when_asked(tmp_path, expected):
+    code = "print(json.dumps([fit(), cache_clear(disk=True), fit()]))"
+    assert [f and f[1:] for f in run(code, tmp_path / "cache")] == [
+        [1, 0],
+        None,
+        [1, 0],
+    ]
+
+
+# ---- folders that cannot be used
+
+
+def others_may_write(folder):
+    folder.mkdir()
+    folder.chmod(0o770)
+
+
+def a_link(folder):
+    folder.with_name("elsewhere").mkdir(mode=0o700)
+    folder.symlink_to("elsewhere")
+
+
+@pytest.mark.parametrize(
+    "make, reason",
+    [
+        (others_may_write, "others may write"),
+        (a_link, "a symbolic link"),
+        (Path.touch, "File exists"),
+    ],
+)
+def test_a_folder_that_cannot_be_trusted_is_not_used(
+    make, reason, tmp_path, monkeypatch
+):
+    make(tmp_path / "cache")
+    monkeypatch.setenv("SKLEARN_TOYDNN_CACHE", str(tmp_path / "cache"))
+    assert Store().description.startswith("off: ")
+    assert reason in Store().description
+
+
+@pytest.mark.parametrize(
+    "environ, reason",
+    [
+        ({"SKLEARN_TOYDNN_CACHE": "off"}, "SKLEARN_TOYDNN_CACHE=off"),
+        ({"SKLEARN_TOYDNN_CACHE": "a/b"}, "a/b is not an absolute path"),
+        ({"SKLEARN_TOYDNN_CACHE": "/a b"}, "no path with spaces"),
+        ({"TF_XLA_FLAGS": "--tf_xla_clustering_debug"}, "TF_XLA_FLAGS is set"),
+        ({"SKLEARN_TOYDNN_CACHE": ""}, "~/sklearn-toydnn is not an absolute path"),
+    ],
+)
+def test_the_reason_why_nothing_is_kept_is_told(environ, reason, tmp_path, monkeypatch):
+    def without_home(name):
+        return Path("~", name)
+
+    monkeypatch.setattr(_program_store.platformdirs, "user_cache_path", without_home)
+    monkeypatch.setenv("SKLEARN_TOYDNN_CACHE", str(tmp_path))
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    assert reason in Store().description
+    if "TF_XLA_FLAGS" in environ:
+        assert os.environ["TF_XLA_FLAGS"] == environ["TF_XLA_FLAGS"]
+
+
+def test_a_folder_that_becomes_untrusted_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setenv("SKLEARN_TOYDNN_CACHE", str(tmp_path / "cache"))
+    store = Store()
+    assert store.folder.stat().st_mode & 0o777 == 0o700
+    assert store.read("a key") is None and store.folder
+    store.folder.chmod(0o777)
+    assert store.read("a key") is None
+    assert "others may write" in store.description
+
+
+def test_tensorflow_at_work_before_the_import_is_told(tmp_path):
+    code = """
+import tensorflow as tf
+tf.constant(1) + 1
+exec(head)
+print(json.dumps([*fit()[1:], cache_info().disk]))
+"""
+    code = f"head = {HEAD!r}\n{code}"
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"SKLEARN_TOYDNN_CACHE": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stderr
+    *counts, disk = json.loads(ran.stdout)
+    assert counts == [1, 0] and "before the package was imported" in disk
