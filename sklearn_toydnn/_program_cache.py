@@ -102,7 +102,9 @@ class Programs:
         """Return a program from disk or, as those of own functions are, compiled."""
         parts = keras.tree.flatten(key)
         if key is None or any(isinstance(part, Traced) for part in parts):
-            return self._compile(structure, own=True)
+            program = self._compile(structure, own=True)
+            store.take(program.blueprint.name)  # and leave it
+            return program
         program = self._read(key, structure)
         if program is None:
             program = self._compile(structure, own=False)

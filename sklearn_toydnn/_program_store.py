@@ -71,8 +71,8 @@ class Store:
         if path is None:
             return None
         try:
-            _check_private(self._root)
-            _check_private(self.folder)
+            for folder in (self._root, path.parent):
+                _check_private(folder)
             sealed = path.read_bytes()
         except FileNotFoundError:
             return None
@@ -112,8 +112,8 @@ class Store:
                     "TensorFlow had computed before the package was imported"
                 )
             kept = (self._made_for, _text(key)), blueprint, compiled
-            _make_private(self._root)
-            _make_private(self.folder)
+            for folder in (self._root, path.parent):
+                _make_private(folder)
             _write(path, _seal(kept))
             _trim(self._root)
         except (OSError, Unusable) as error:
@@ -121,7 +121,7 @@ class Store:
 
     def take(self, name):
         """Take what TensorFlow has compiled for a function of this name."""
-        if not self._own.is_dir():
+        if not self.folder or not self._own.is_dir():
             return {}
         files = {path: path.read_bytes() for path in self._own.glob("*.pb")}
         ours = {path: code for path, code in files.items() if name.encode() in code}
@@ -131,8 +131,10 @@ class Store:
 
     def forget(self, key):
         """Delete a program that cannot be used."""
+        path = self._path(key)
         with suppress(OSError):
-            self._path(key).unlink()
+            if path is not None:
+                path.unlink()
 
     def clear(self):
         """Delete all programs, of other processors and versions too."""
@@ -141,7 +143,8 @@ class Store:
                 path.unlink(missing_ok=True)
 
     def _path(self, key):
-        return self.folder and self.folder / _digest(_text(key))
+        folder = self.folder  # another thread may give it up
+        return folder and folder / _digest(_text(key))
 
 
 def _find_root():
@@ -221,8 +224,12 @@ def _trim(root):
 
 
 def _text(key):
-    # XLA shares work between as many threads as there are when it compiles.
-    return repr((key, n_threads()))
+    """Return what a program is known by: its key, and what XLA compiled it for."""
+    devices = [
+        (device.device_type, tf.config.experimental.get_device_details(device))
+        for device in tf.config.list_physical_devices()
+    ]
+    return repr((key, n_threads(), devices))
 
 
 def _digest(text):
@@ -249,7 +256,12 @@ def _unseal(sealed):
     """Return what was kept, or None if the file is not as it was written."""
     size = blake2b().digest_size
     digest, packed = sealed[:size], sealed[size:]
-    return pickle.loads(packed) if blake2b(packed).digest() == digest else None
+    if blake2b(packed).digest() != digest:
+        return None
+    try:
+        return pickle.loads(packed)
+    except Exception:  # whole, but of classes that are no longer there
+        return None
 
 
 store = Store()

@@ -27,7 +27,6 @@ from benchmarks._ending import INTERRUPTED
 from benchmarks._repetitions import interval
 from benchmarks._run import run
 from benchmarks.measurements import scaling, soak, speed
-from benchmarks.measurements.peers import Task
 from benchmarks.studies import STUDIES, table1_augmentation, table2_grid_search
 from sklearn_toydnn import _training
 
@@ -616,14 +615,12 @@ def test_a_study_runs_alone(tmp_path):
 
 @pytest.mark.slow
 def test_speed_measures_everything_it_names(tmp_path, monkeypatch):
-    def small(n=320, **settings):
-        return Task(n if n == 10_000 else 320, **settings)
-
-    monkeypatch.setattr(speed, "Task", small)
-    full = {"repeats": 1, "memory_fits": 520}
+    full = {"repeats": 1, "n_samples": 320, "memory_fits": 520, "large_rows": 10_000}
+    full["quick_runs"] = False  # it takes minutes
     change(monkeypatch, speed, full=full)
     frame = run(["speed"], quick=False, output=tmp_path)["speed"].frame
     optional = {f"fit: {peer} / ours" for peer in ["skorch", "JAX", "C++"]}
+    optional |= {name for name in speed.REACH if "--quick" in name}
     assert set(speed.REACH) - optional <= set(frame["measure"])
     marked = frame[frame["measure"].isin(speed.REACH)]
     assert (marked["reach"].notna() & (marked["relation"] != "")).all()
@@ -658,9 +655,10 @@ def test_scaling_measures_workers_and_tasks(tmp_path, monkeypatch):
     assert (frame["value"] > 0).all()
 
 
-def test_speed_tells_what_holds_from_what_does_not():
+def test_speed_tells_what_holds_from_what_does_not(monkeypatch):
     rows = [("fit: scikeras / ours", i, value) for i, value in enumerate([1.0, 200.0])]
     rows += [("predict_proba on 800 rows, ms", 0, 2.0), ("fit: ours, ms", 0, 61.234)]
+    monkeypatch.setattr(speed, "_in_new_process", lambda part: part())
     table = speed.summary(speed.measure(lambda: rows))
     assert table["holds"].tolist() == ["no", "yes", ""]
     assert table["median"].tolist() == [100, 2.0, 61.2]
