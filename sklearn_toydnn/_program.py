@@ -17,7 +17,11 @@ from ._loop import CHUNK
 from ._network import Network
 from ._optimizer import OptimizerSpec
 from ._state import Data, row_dtype
-from ._tensorflow import call_function, keras, register_functions, tf
+from ._tensorflow import keras, tf
+
+# isort: split
+# To call a function by a name of ours: `tf.function` gives each one of its own.
+from tensorflow.python.eager import context, execute
 
 _MIN_ROWS = 4096  # padding costs a copy of the data, another capacity a compilation
 _MAX_EPOCHS = 128  # whose orders of the rows are handed over at once,
@@ -130,7 +134,7 @@ class Program:
 
     def __init__(self, structure, blueprint, others=()):
         self.structure, self.blueprint, self.others = structure, blueprint, others
-        register_functions(blueprint.functions)
+        _register(blueprint.functions)
         self._variables = [
             spec and tf.Variable(tf.zeros(*spec)) for spec in blueprint.variables
         ]
@@ -187,12 +191,25 @@ class Program:
         tensors = [tf.convert_to_tensor(array) for array in arrays]
         arguments = [*tensors, *tf.nest.flatten(arguments), *self._captured]
         n_weights, n_state = len(weights), len(state_packing.parts)
-        *arrays, history = call_function(
+        *arrays, history = _call(
             self.blueprint.name, arguments, n_weights + n_state + 1
         )
         arrays = [np.asarray(tensor) for tensor in arrays]
         state = state_packing.unpack(arrays[n_weights:])
         return arrays[:n_weights], state, history.numpy()
+
+
+def _register(graph):
+    """Make the functions in a serialized graph's library known to TensorFlow."""
+    library = tf.compat.v1.GraphDef.FromString(graph).library
+    for function in library.function:
+        context.context().add_function_def(function)
+
+
+def _call(name, arguments, n_outputs):
+    """Call a function that TensorFlow knows, by its name."""
+    attributes = "executor_type", "", "config_proto", b""
+    return execute.execute(name, n_outputs, arguments, attributes, context.context())
 
 
 class Run:

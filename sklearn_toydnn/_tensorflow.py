@@ -50,9 +50,6 @@ with _without_chatter():
     import keras
     import tensorflow as tf
 
-    # To call a function by a name of ours: `tf.function` gives each one of its own.
-    from tensorflow.python.eager import context, execute
-
 if keras.backend.backend() != "tensorflow":
     raise ImportError(
         "sklearn_toydnn trains with Keras on TensorFlow, but Keras is set to "
@@ -93,16 +90,3 @@ def without_retracing_warnings():
         yield
     finally:
         logger.removeFilter(not_retracing)
-
-
-def register_functions(graph):
-    """Make the functions in a serialized graph's library known to TensorFlow."""
-    library = tf.compat.v1.GraphDef.FromString(graph).library
-    for function in library.function:
-        context.context().add_function_def(function)
-
-
-def call_function(name, arguments, n_outputs):
-    """Call a function that TensorFlow knows, by its name."""
-    attributes = "executor_type", "", "config_proto", b""
-    return execute.execute(name, n_outputs, arguments, attributes, context.context())

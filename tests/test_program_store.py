@@ -68,7 +68,7 @@ def test_another_process_finds_it_whatever_it_has_done_before(kept, expected):
 import tensorflow as tf
 for i in (1, 2):
     tf.function(lambda x: x + i, jit_compile=True)(tf.constant(i))
-other = fit(activation="tanh")
+other, own = fit(activation="tanh"), fit(activation=lambda x: x / 2)
 print(json.dumps([fit(), other[1:], "TF_XLA_FLAGS" in os.environ]))
 """
     [digest, *counts], other, flags = run(code, kept)
