@@ -135,9 +135,10 @@ def process_settings():
 
 def n_threads():
     """Return the number of threads that TensorFlow gives to one operation."""
+    setting = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
     return (
         tf.config.threading.get_intra_op_parallelism_threads()
-        or int(os.environ.get("TF_NUM_INTRAOP_THREADS", 0))
+        or (int(setting) if setting.strip().isdecimal() else 0)
         or _n_cores()
     )
 

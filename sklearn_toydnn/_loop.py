@@ -225,7 +225,7 @@ def _name_functions(traced):
     """Return a function and those it calls as a graph, and its name there.
 
     TensorFlow numbers functions as it makes them, and tells compiled ones apart by
-    their names. These are to be the same in all processes, and no other function's.
+    their names. These are no other function's, in any process that takes the graph.
     """
     graph = tf.compat.v1.GraphDef(library=traced.graph.as_graph_def().library)
     graph.library.function.append(traced.function_def)

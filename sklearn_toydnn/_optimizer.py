@@ -105,7 +105,7 @@ class OptimizerSpec:
         except (TypeError, ValueError) as error:
             raise ValueError(f"{self.refusal}{error}") from error
         if self.not_decayed:
-            exclude_from_decay(optimizer, self.not_decayed)
+            exclude_from_decay(optimizer, None, self.not_decayed)
         return optimizer
 
 
@@ -124,21 +124,30 @@ def _find_class(optimizer):
 
 
 def names_without_decay(optimizer):
-    """Return the pattern of names without weight decay, which no configuration has."""
-    optimizer = _innermost(optimizer)
-    if getattr(optimizer, "_exclude_from_weight_decay", None):
+    """Return the pattern of names without weight decay, or raise an error."""
+    variables, names = exclusions_from_decay(optimizer)
+    if variables:
         raise InvalidParameterError(
             "The 'optimizer' parameter excludes variables from weight decay that are "
             "not of this network: exclude them by name, as in "
             "exclude_from_weight_decay(var_names=['bias'])."
         )
+    return names
+
+
+def exclusions_from_decay(optimizer):
+    """Return what has no weight decay, variables and names: no configuration has it."""
+    optimizer = _innermost(optimizer)
     pattern = getattr(optimizer, "_exclude_from_weight_decay_pattern", None)
-    return pattern and pattern.pattern
+    variables = getattr(optimizer, "_exclude_from_weight_decay", None)
+    return variables, pattern and pattern.pattern
 
 
-def exclude_from_decay(optimizer, names):
-    """Do without weight decay where a pattern finds a name."""
-    _innermost(optimizer).exclude_from_weight_decay(var_names=[names])
+def exclude_from_decay(optimizer, variables, names):
+    """Do without weight decay of variables, and where a pattern finds a name."""
+    optimizer = _innermost(optimizer)
+    optimizer.exclude_from_weight_decay(var_names=[names] if names else None)
+    optimizer._exclude_from_weight_decay = variables or set()
 
 
 def _innermost(optimizer):

@@ -13,7 +13,7 @@ from sklearn.exceptions import EfficiencyWarning
 from ._keys import NotKnown, Traced
 from ._loop import Loop
 from ._program import NotCompilable, Program
-from ._program_store import store
+from ._program_store import Unusable, store
 from ._tensorflow import keras
 
 MAX_PROGRAMS = 1024  # the paper's grid has 400 structures
@@ -45,7 +45,8 @@ class Programs:
         """Forget all programs and start counting anew."""
         with self._lock:
             self._idle = OrderedDict()  # lists of programs, last used last
-            self._lent = {}  # the last program lent of each key, to make more like it
+            self._made = {}  # a program for each key, to make more like it
+            self._making = {}  # locks: no program is compiled twice at once
             self._cleared = object()  # programs lent before do not come back
             self._hits = self._misses = self._disk_hits = self._memory = 0
             self._seconds = 0.0
@@ -74,29 +75,39 @@ class Programs:
         with self._lock:
             idle = self._idle.get(key)
             program = idle.pop() if idle else None
-            in_use = self._lent.get(key)
-            self._hits += program is not None or in_use is not None
+            self._hits += program is not None
+            making = self._making.setdefault(key, threading.Lock())
             cleared = self._cleared
-        if program is None and in_use is not None:
-            program = in_use.again()
-        if program is None:
+        if program is None and key is not None:
+            with making:
+                program = self._make_known(key, structure, cleared)
+        elif program is None:
             program = self._make(key, structure)
-            if key is None:
-                warnings.warn(
-                    "A program is compiled for each fit anew, which takes seconds and "
-                    "some 20 MB for good: what a function or class that is not Keras' "
-                    "computes depends on more than its arguments.",
-                    EfficiencyWarning,
-                    stacklevel=2,
-                )
-        with self._lock:
-            if key is not None and cleared is self._cleared:
-                self._lent[key] = program
+            warnings.warn(
+                "A program is compiled for each fit anew, which takes seconds and "
+                "some 20 MB for good: what a function or class that is not Keras' "
+                "computes depends on more than its arguments.",
+                EfficiencyWarning,
+                stacklevel=2,
+            )
         try:
             yield program
         finally:
             if key is not None:
                 self._take_back(key, program, cleared)
+
+    def _make_known(self, key, structure, cleared):
+        """Return a program: another like those in use, if there are any."""
+        with self._lock:
+            like = self._made.get(key)
+            self._hits += like is not None
+        if like is not None:
+            return like.again()
+        program = self._make(key, structure)
+        with self._lock:
+            if cleared is self._cleared:
+                self._made[key] = program
+        return program
 
     def _make(self, key, structure):
         """Return a program from disk or, as those of own functions are, compiled."""
@@ -121,10 +132,14 @@ class Programs:
             with self._costs(), store.put_back(compiled):
                 program = Program(structure, blueprint)
                 program.warm_up()
+        except (OSError, Unusable):  # of this process' own folder
+            return None
         except Exception:  # whatever TensorFlow makes of code that it cannot take
             store.forget(key)
             return None
-        found = not store.take(blueprint.name)  # else it has been compiled again
+        found = not store.take(blueprint.name)
+        if not found:  # it has been compiled again, and is not what is kept
+            store.forget(key)
         with self._lock:
             self._disk_hits += found
             self._misses += not found
@@ -141,6 +156,7 @@ class Programs:
         optimizer = structure.optimizer.make_default()
         try:
             with self._costs(own):
+                store.prepare()
                 program = Program(structure, *Loop(structure, optimizer).trace())
                 program.warm_up()
         except Exception as error:
@@ -171,7 +187,7 @@ class Programs:
                 self._idle[oldest].pop()
                 if not self._idle[oldest]:
                     del self._idle[oldest]
-                    self._lent.pop(oldest, None)
+                    self._made.pop(oldest, None)
 
 
 programs = Programs(MAX_PROGRAMS)
@@ -223,6 +239,11 @@ def cache_clear(disk=False):
     disk : bool, default=False
         Whether to delete the programs that are kept on disk, too: those of all
         processes, versions and processors.
+
+    Raises
+    ------
+    ValueError
+        If `disk` is true but nothing is kept there; it says why.
 
     Examples
     --------

@@ -1,10 +1,11 @@
 """Programs kept on disk, so that no other process need trace and compile them.
 
 What XLA has compiled, TensorFlow writes to a folder that a flag names, and reads from
-there; it reads the flag once. The folder that it is given is this process' own. What is
-written to it for a program becomes, with the blueprint, one file under the key of its
-structure; to have it read, it is put back for a moment. So TensorFlow meets no file but
-of a program that is wanted, which has been found whole, and made for such a processor.
+there; it reads the flag once. The folder that it is given is this process' own and a
+temporary one. What is written to it for a program becomes, with the blueprint, one file
+under the key of its structure; to have it read, it is put back for a moment. So of what
+other processes have compiled TensorFlow meets no more than the program that is wanted,
+which has been found whole, and made for such a processor.
 """
 
 import os
@@ -26,8 +27,10 @@ from .memory import CODE
 
 SETTING = "SKLEARN_TOYDNN_CACHE"  # a folder, or "off"
 MAX_BYTES = 2**29
+_PART = "part-"  # how the names of files begin that are being written
 _DAY = 86400
-_CPU = {"model name", "flags", "Features", "CPU implementer", "CPU part"}
+_CPU = {"cpu family", "model", "model name", "stepping", "flags"}  # x86
+_CPU |= {"CPU implementer", "CPU part", "CPU variant", "Features"}  # ARM
 _FLAGS = (
     "--tf_xla_persistent_cache_directory={} --tf_xla_persistent_cache_read_only=false"
 )
@@ -41,19 +44,17 @@ class Store:
     """The programs that are kept for processes like this one."""
 
     def __init__(self):
-        self.folder = self.reason = None
+        self.folder = self.reason = self._own = None
+        self._process = os.getpid()
         try:
             self._root = _find_root()
-            # What compiled code and blueprints are good for.
-            self._made_for = CODE, tf.__version__, _processor(), os.getenv("XLA_FLAGS")
+            self._made_for = _describe_surroundings()
             version = f"tensorflow-{tf.__version__}-{_digest(repr(self._made_for))}"
             self.folder = self._root / version
-            self._own = self._root / "processes" / f"{os.getpid()}-{time.time_ns()}"
-            for folder in (self._root, self.folder, self._own.parent):
+            for folder in (self._root, self.folder):
                 _make_private(folder)
+            self._own = _make_temporary()
             _have_read(_FLAGS.format(self._own))
-            _clear_old(self._own.parent)
-            Finalize(None, shutil.rmtree, (self._own, True), exitpriority=0)
         except (OSError, Unusable) as error:
             self._give_up(str(error))
 
@@ -87,14 +88,19 @@ class Store:
             os.utime(path)  # the oldest go first
         return kept[1:]
 
+    def prepare(self):
+        """Make sure that TensorFlow reads from and writes to what is ours alone."""
+        if self._own:  # what is temporary may have been tidied away
+            _make_private(self._own)
+
     @contextmanager
     def put_back(self, compiled):
         """Have TensorFlow find compiled code: its files, by name."""
-        _make_private(self._own)
+        self.prepare()
         paths = {self._own / name: code for name, code in compiled.items()}
-        for path, code in paths.items():
-            path.write_bytes(code)
         try:
+            for path, code in paths.items():
+                path.write_bytes(code)
             yield
         finally:
             for path in paths:
@@ -108,26 +114,27 @@ class Store:
         try:
             compiled = self.take(blueprint.name)
             if not compiled:
-                raise Unusable(
-                    "TensorFlow had computed before the package was imported"
-                )
+                raise Unusable("TensorFlow has not written what it compiled")
             kept = (self._made_for, _text(key)), blueprint, compiled
             for folder in (self._root, path.parent):
                 _make_private(folder)
             _write(path, _seal(kept))
             _trim(self._root)
+        except FileNotFoundError:
+            return  # another process has cleared the folder meanwhile
         except (OSError, Unusable) as error:
             self._give_up(str(error))
 
     def take(self, name):
         """Take what TensorFlow has compiled for a function of this name."""
-        if not self.folder or not self._own.is_dir():
-            return {}
-        files = {path: path.read_bytes() for path in self._own.glob("*.pb")}
-        ours = {path: code for path, code in files.items() if name.encode() in code}
-        for path in ours:
-            path.unlink()
-        return {path.name: code for path, code in ours.items()}
+        taken = {}
+        for path in self._own.glob("*.pb") if self._own else []:
+            with suppress(FileNotFoundError):  # another thread's
+                code = path.read_bytes()
+                if name.encode() in code:
+                    path.unlink()
+                    taken[path.name] = code
+        return taken
 
     def forget(self, key):
         """Delete a program that cannot be used."""
@@ -138,12 +145,18 @@ class Store:
 
     def clear(self):
         """Delete all programs, of other processors and versions too."""
-        if self.folder:
-            for path in _files(self._root):
-                path.unlink(missing_ok=True)
+        if self.folder is None:
+            raise ValueError(
+                f"disk=True, but no programs are kept there: {self.reason}"
+            )
+        _check_private(self._root)
+        for path in _files(self._root):
+            path.unlink(missing_ok=True)
 
     def _path(self, key):
         folder = self.folder  # another thread may give it up
+        if folder and os.getpid() != self._process:
+            return self._give_up("this process was forked")
         return folder and folder / _digest(_text(key))
 
 
@@ -151,6 +164,8 @@ def _find_root():
     setting = os.environ.get(SETTING)
     if setting == "off":
         raise Unusable(f"{SETTING}=off")
+    if not os.environ.get("XLA_FLAGS", "-").startswith("-"):
+        raise Unusable("XLA_FLAGS names a file, whose content may change")
     if "TF_XLA_FLAGS" in os.environ:
         raise Unusable("TF_XLA_FLAGS is set, and is left as it is")
     if not Path("/proc/cpuinfo").exists():
@@ -158,15 +173,34 @@ def _find_root():
     root = Path(setting or platformdirs.user_cache_path("sklearn-toydnn"))
     if not root.is_absolute():
         raise Unusable(f"{root} is not an absolute path")
-    if set(str(root)) & set(" \t\n\"'"):
-        raise Unusable(f"TensorFlow takes no path with spaces or quotes: {root}")
     return root
 
 
-def _processor():
-    """Return what is in a processor and what it is called, as Linux tells."""
+def _describe_surroundings():
+    """Return what blueprints and compiled code are good for."""
     first = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
-    return sorted(line for line in first if line.split(":")[0].strip() in _CPU)
+    processor = sorted(line for line in first if line.split(":")[0].strip() in _CPU)
+    build = tf.version.GIT_VERSION, tf.version.COMPILER_VERSION
+    return CODE, build, processor, os.environ.get("XLA_FLAGS")
+
+
+def _make_temporary():
+    """Make a folder that goes with this process; delete those of killed ones."""
+    name = "sklearn-toydnn-{}-"
+    for old in Path(tempfile.gettempdir()).glob(name.format("*") + "*"):
+        with suppress(OSError):
+            alive = Path("/proc", old.name.split("-")[2]).exists()
+            if old.stat().st_uid == os.geteuid() and not alive and _age(old) > _DAY:
+                shutil.rmtree(old, ignore_errors=True)
+    folder = tempfile.mkdtemp(prefix=name.format(os.getpid()))
+    Finalize(None, shutil.rmtree, (folder, True), exitpriority=0)
+    if set(folder) & set(" \t\n\"'"):
+        raise Unusable(f"TensorFlow takes no path with spaces or quotes: {folder}")
+    return Path(folder)
+
+
+def _age(path):
+    return time.time() - path.stat().st_mtime
 
 
 def _make_private(folder):
@@ -186,32 +220,33 @@ def _check_private(folder):
 
 def _have_read(flags):
     """Have TensorFlow read flags, which processes started from here are not to see."""
+    threads = tf.config.threading
     os.environ["TF_XLA_FLAGS"] = flags
     try:
-        tf.config.optimizer.get_jit()
+        n_threads = threads.get_intra_op_parallelism_threads()  # this reads them
+        threads.set_intra_op_parallelism_threads(n_threads + 1)
+        threads.set_intra_op_parallelism_threads(n_threads)
+    except RuntimeError:  # nothing can be set once it has computed
+        raise Unusable("TensorFlow had computed before the import") from None
     finally:
         del os.environ["TF_XLA_FLAGS"]
 
 
-def _clear_old(processes):
-    """Delete what processes that were killed have left."""
-    for folder in processes.iterdir():
-        with suppress(OSError):
-            if time.time() - folder.stat().st_mtime > _DAY:
-                shutil.rmtree(folder, ignore_errors=True)
-
-
 def _files(root):
-    return [path for path in root.glob("tensorflow-*/*") if path.is_file()]
+    """Return all files but those that are being written."""
+    return [
+        path
+        for path in root.glob("tensorflow-*/*")
+        if not path.name.startswith(_PART) or _age(path) > _DAY
+    ]
 
 
 def _trim(root):
     """Delete what has not been used for longest, if there is too much."""
     found = []
     for path in _files(root):
-        with suppress(FileNotFoundError):
-            status = path.stat()
-            found.append((status.st_mtime_ns, status.st_size, path))
+        status = path.stat()
+        found.append((status.st_mtime_ns, status.st_size, path))
     excess = sum(size for _, size, _ in found) - MAX_BYTES
     for _, size, path in sorted(found):
         if excess <= 0:
@@ -227,7 +262,7 @@ def _text(key):
     """Return what a program is known by: its key, and what XLA compiled it for."""
     devices = [
         (device.device_type, tf.config.experimental.get_device_details(device))
-        for device in tf.config.list_physical_devices()
+        for device in tf.config.get_visible_devices()
     ]
     return repr((key, n_threads(), devices))
 
@@ -238,7 +273,9 @@ def _digest(text):
 
 def _write(path, content):
     """Write a file at once, whoever else writes it."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+    with tempfile.NamedTemporaryFile(
+        dir=path.parent, prefix=_PART, delete=False
+    ) as file:
         try:
             file.write(content)
             file.flush()

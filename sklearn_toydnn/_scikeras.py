@@ -19,7 +19,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.callback import CallbackSupportMixin
 
 from ._numeric import plain_number
-from ._optimizer import exclude_from_decay, names_without_decay
+from ._optimizer import exclude_from_decay, exclusions_from_decay
 
 _ROUTES = ("optimizer__", "loss__", "callbacks__")
 
@@ -35,18 +35,15 @@ wrappers.BaseWrapper.__sklearn_tags__ = _sklearn_tags
 
 
 def _copy_optimizer(optimizer):
-    """Reduce an optimizer to its class, its configuration and what that leaves out."""
-    return _make_optimizer, (
-        type(optimizer),
-        optimizer.get_config(),
-        names_without_decay(optimizer),
-    )
+    """Reduce an optimizer to its configuration and what that leaves out."""
+    excluded = exclusions_from_decay(optimizer)
+    made = type(optimizer).from_config, (optimizer.get_config(),)
+    return (_exclude, (*made, excluded)) if any(excluded) else made
 
 
-def _make_optimizer(cls, config, names):
-    optimizer = cls.from_config(config)
-    if names:
-        exclude_from_decay(optimizer, names)
+def _exclude(from_config, arguments, excluded):
+    optimizer = from_config(*arguments)
+    exclude_from_decay(optimizer, *excluded)
     return optimizer
 
 

@@ -4,11 +4,12 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from sklearn_toydnn import _program_store
+from sklearn_toydnn import _program_store, cache_clear
 from sklearn_toydnn._program_store import Store
 
 HEAD = """
@@ -71,10 +72,13 @@ for i in (1, 2):
 other, own = fit(activation="tanh"), fit(activation=lambda x: x / 2)
 print(json.dumps([fit(), other[1:], "TF_XLA_FLAGS" in os.environ]))
 """
+    temporary, before = os.listdir(tempfile.gettempdir()), set(files(kept))
     [digest, *counts], other, flags = run(code, kept)
-    assert (digest, counts, other, flags) == (expected, [1, 1], [1, 0], False)
+    assert (digest, counts, other, flags) == (expected, [2, 1], [1, 0], False)
     # What else was compiled is not kept, and no folder of a process is left.
-    assert len(files(kept)) == 2 and not list((kept / "processes").iterdir())
+    assert len(set(files(kept)) - before) == 1
+    left = set(os.listdir(tempfile.gettempdir())) - set(temporary)
+    assert not [name for name in left if name.startswith("sklearn-toydnn")]
 
 
 def test_threads_and_worker_processes_find_it_too(kept, expected):
@@ -101,6 +105,7 @@ if __name__ == "__main__":
             fits = client.gather(client.map(fit, [0, 0], pure=False))
     print(json.dumps([fit[:2] for fit in fits]))
 """
+    run(code, kept)  # Dask gives its processes one thread each
     assert run(code, kept) == [[expected, 0]] * 2
 
 
@@ -220,7 +225,7 @@ def test_a_folder_that_cannot_be_trusted_is_not_used(
     [
         ({"SKLEARN_TOYDNN_CACHE": "off"}, "SKLEARN_TOYDNN_CACHE=off"),
         ({"SKLEARN_TOYDNN_CACHE": "a/b"}, "a/b is not an absolute path"),
-        ({"SKLEARN_TOYDNN_CACHE": "/a b"}, "no path with spaces"),
+        ({"XLA_FLAGS": "flags.txt"}, "XLA_FLAGS names a file"),
         ({"TF_XLA_FLAGS": "--tf_xla_clustering_debug"}, "TF_XLA_FLAGS is set"),
         ({"SKLEARN_TOYDNN_CACHE": ""}, "~/sklearn-toydnn is not an absolute path"),
     ],
@@ -238,17 +243,58 @@ def test_the_reason_why_nothing_is_kept_is_told(environ, reason, tmp_path, monke
         assert os.environ["TF_XLA_FLAGS"] == environ["TF_XLA_FLAGS"]
 
 
-def test_a_folder_that_becomes_untrusted_is_given_up(tmp_path, monkeypatch):
+def test_no_path_with_spaces_is_given_to_tensorflow(tmp_path, monkeypatch):
+    (tmp_path / "a b").mkdir()
     monkeypatch.setenv("SKLEARN_TOYDNN_CACHE", str(tmp_path / "cache"))
-    store = Store()
-    assert store.folder.stat().st_mode & 0o777 == 0o700
-    assert store.read("a key") is None and store.folder
-    store.folder.chmod(0o777)
-    assert store.read("a key") is None
-    assert "others may write" in store.description
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "a b"))
+    assert "no path with spaces" in Store().description
 
 
-def test_tensorflow_at_work_before_the_import_is_told(tmp_path):
+def test_a_folder_that_becomes_untrusted_is_given_up(tmp_path):
+    code = """
+from sklearn_toydnn._program_store import store
+mode = oct(store.folder.stat().st_mode & 0o777)
+store.folder.chmod(0o777)
+print(json.dumps([mode, fit()[1:], cache_info().disk]))
+"""
+    mode, counts, disk = run(code, tmp_path / "cache")
+    assert (mode, counts) == ("0o700", [1, 0]) and "others may write" in disk
+
+
+def test_a_disk_that_takes_nothing_is_no_reason_not_to_train(tmp_path, expected):
+    code = """
+import errno
+from sklearn_toydnn import _program_store
+def full(path, content):
+    raise OSError(errno.ENOSPC, "no space left")
+_program_store._write = full
+print(json.dumps([fit(), cache_info().disk]))
+"""
+    found, disk = run(code, tmp_path / "cache")
+    assert found == [expected, 1, 0] and "no space left" in disk
+
+
+def test_threads_that_begin_at_once_compile_one_program(tmp_path, expected):
+    code = """
+from threading import Barrier, Thread
+barrier, found = Barrier(4), []
+def work():
+    barrier.wait()
+    found.append(fit()[0])
+threads = [Thread(target=work) for _ in range(4)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+print(json.dumps([found, cache_info().misses]))
+"""
+    assert run(code, tmp_path / "cache") == [[expected] * 4, 1]
+
+
+def test_deleting_where_nothing_is_kept_is_an_error():
+    with pytest.raises(ValueError, match="disk=True, but .*SKLEARN_TOYDNN_CACHE=off"):
+        cache_clear(disk=True)
+
+
+def test_tensorflow_at_work_before_the_import_is_told(kept):
     code = """
 import tensorflow as tf
 tf.constant(1) + 1
@@ -258,10 +304,10 @@ print(json.dumps([*fit()[1:], cache_info().disk]))
     code = f"head = {HEAD!r}\n{code}"
     ran = subprocess.run(
         [sys.executable, "-c", code],
-        env=os.environ | {"SKLEARN_TOYDNN_CACHE": str(tmp_path / "cache")},
+        env=os.environ | {"SKLEARN_TOYDNN_CACHE": str(kept)},
         capture_output=True,
         text=True,
     )
     assert ran.returncode == 0, ran.stderr
     *counts, disk = json.loads(ran.stdout)
-    assert counts == [1, 0] and "before the package was imported" in disk
+    assert counts == [1, 0] and "before the import" in disk

@@ -200,6 +200,7 @@ def _grids(repeats, n_samples):
             _search(n_samples, grid, 2, "loky")
             name = f"grid of {n_structures} structures on disk, n_jobs=2, ms per fit"
             rows.append((name, repeat, per_fit(grid, on_disk=True)))
+    get_reusable_executor().shutdown()  # else this process ends when they do
     return rows
 
 
