@@ -323,7 +323,7 @@ def summary(frame):
 
 def plot(frame):
     """Draw each measure over what it is to reach: at 1 it just does."""
-    figure, axes = new_figure(1, 1, width=9, height=5)
+    figure, axes = new_figure(1, 1, width=12, height=7)
     frame = frame.dropna(subset="reach")
     share = frame["value"] / frame["reach"]
     share = share.where(frame["relation"] == ">=", 1 / share)
