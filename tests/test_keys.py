@@ -10,8 +10,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
 
-from sklearn_toydnn import DNNClassifier, cache_clear, cache_info, make_triangle
-from sklearn_toydnn._keys import NotKnown, describe, is_of_keras, n_threads, trace
+from sklearn_toydnn import (
+    DNNClassifier,
+    _keys,
+    cache_clear,
+    cache_info,
+    make_triangle,
+)
+from sklearn_toydnn._keys import NotKnown, describe, is_of_keras, trace
 from sklearn_toydnn._tensorflow import keras, tf
 
 LeakyReLU = keras.layers.LeakyReLU
@@ -365,8 +371,8 @@ def test_gradients_of_their_own_count():
 @pytest.mark.parametrize("setting", ["", "4,2", "many"])
 def test_threads_are_counted_where_the_setting_is_no_number(setting, monkeypatch):
     monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
-    without = n_threads()
+    without = _keys.n_threads()
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", setting)
-    assert n_threads() == without > 0
+    assert _keys.n_threads() == without > 0
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "7")
-    assert n_threads() == 7
+    assert _keys.n_threads() == 7
