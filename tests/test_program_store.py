@@ -5,11 +5,22 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from sklearn_toydnn import _program_store, cache_clear
+from sklearn_toydnn import (
+    DNNClassifier,
+    _program_cache,
+    _program_store,
+    cache_clear,
+    cache_info,
+    make_triangle,
+)
+from sklearn_toydnn._program import Program
 from sklearn_toydnn._program_store import Store
 
 HEAD = """
@@ -311,3 +322,161 @@ print(json.dumps([*fit()[1:], cache_info().disk]))
     assert ran.returncode == 0, ran.stderr
     *counts, disk = json.loads(ran.stdout)
     assert counts == [1, 0] and "before the import" in disk
+
+
+# ---- file by file, with a stand-in for TensorFlow, which reads its flags but once
+
+
+class Blueprint:
+    """What is kept of a program, as far as the store looks at it."""
+
+    name = "toydnn_abc"
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    """A store whose TensorFlow has read no flags."""
+    monkeypatch.setenv("SKLEARN_TOYDNN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(_program_store, "_have_read", lambda flags: None)
+    store = Store()
+    assert store.description == str(store.folder) and store.folder.is_dir()
+    return store
+
+
+def compile_with(store, name=Blueprint.name):
+    """Write what TensorFlow would, and what it would of someone else's function."""
+    store.prepare()
+    (store._own / "ours.pb").write_bytes(b"code of " + name.encode())
+    (store._own / "other.pb").write_bytes(b"code of __inference_f_1")
+
+
+def test_what_is_written_is_read_and_put_back_for_a_moment(store):
+    compile_with(store)
+    blueprint = SimpleNamespace(name=Blueprint.name)
+    store.write("a key", blueprint)
+    assert [path.name for path in store._own.iterdir()] == ["other.pb"]
+    read, compiled = store.read("a key")
+    assert read == blueprint and store.read("another key") is None
+    with store.put_back(compiled):
+        assert (store._own / "ours.pb").read_bytes() == b"code of toydnn_abc"
+    assert not (store._own / "ours.pb").exists()
+    store.clear()
+    assert store.read("a key") is None
+    store.forget("a key")  # which is no error
+
+
+@pytest.mark.parametrize("damage", [bytes.lower, lambda whole: whole[:-1], bytes.upper])
+def test_a_damaged_file_is_not_read_but_deleted(store, damage):
+    compile_with(store)
+    store.write("a key", SimpleNamespace(name=Blueprint.name))
+    [path] = store.folder.iterdir()
+    path.write_bytes(damage(path.read_bytes()))
+    assert store.read("a key") is None and not path.exists()
+
+
+def test_a_file_of_classes_that_are_gone_is_not_read(store, monkeypatch):
+    compile_with(store)
+    store.write("a key", Blueprint())
+    monkeypatch.delattr(sys.modules[__name__], "Blueprint")
+    assert store.read("a key") is None and store.folder
+
+
+def test_where_tensorflow_writes_nothing_the_store_gives_up(store):
+    store.write("a key", Blueprint())
+    assert store.description == "off: TensorFlow has not written what it compiled"
+    assert store.read("a key") is None and store.take("anything") == {}
+    store.write("a key", Blueprint())
+    store.forget("a key")
+    with pytest.raises(ValueError, match="no programs are kept there"):
+        store.clear()
+
+
+def test_a_full_disk_and_a_folder_of_others_are_given_up(store, monkeypatch):
+    compile_with(store)
+
+    def full(*names):
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", full)
+        store.write("a key", Blueprint())
+    assert "no space left" in store.description
+    store.folder = store._root / "elsewhere"
+    store.folder.mkdir()
+    store.folder.chmod(0o777)
+    assert store.read("a key") is None and "others may write" in store.description
+
+
+def test_a_folder_that_is_cleared_meanwhile_is_no_reason_to_give_up(store, monkeypatch):
+    def cleared(root):
+        raise FileNotFoundError
+
+    monkeypatch.setattr(_program_store, "_trim", cleared)
+    compile_with(store)
+    store.write("a key", Blueprint())
+    assert store.folder
+
+
+def test_a_forked_process_keeps_nothing(store):
+    store._process = 0
+    assert store.read("a key") is None
+    assert store.description == "off: this process was forked"
+
+
+def test_what_killed_processes_left_is_deleted_after_a_day(store, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(store._root))
+    left = {name: store._root / f"sklearn-toydnn-{name}-x" for name in ("0", "00", "1")}
+    for name, folder in left.items():
+        folder.mkdir()
+        age = 0 if name == "00" else 2 * 86400
+        os.utime(folder, (time.time() - age,) * 2)
+    Store()
+    assert [name for name, folder in left.items() if folder.exists()] == ["00", "1"]
+
+
+def fit():
+    X, y = make_triangle(200, random_state=0)
+    clf = DNNClassifier((7,), epochs=2, random_state=0, jit_compile=True).fit(X / 30, y)
+    return clf.coefs_[0].tobytes(), cache_info().misses, cache_info().disk_hits
+
+
+def test_a_program_that_is_kept_is_read_not_compiled(store, monkeypatch):
+    monkeypatch.setattr(_program_cache, "store", store)
+    warm_up = Program.warm_up
+
+    def compiling(program):
+        warm_up(program)
+        if compiled:
+            compile_with(store, program.blueprint.name)
+
+    monkeypatch.setattr(Program, "warm_up", compiling)
+    cache_clear()
+    compiled = True
+    first, *counts = fit()
+    assert counts == [1, 0] and cache_info().disk == str(store.folder)
+    cache_clear()
+    compiled = False
+    assert fit() == (first, 0, 1)
+    # What TensorFlow compiles again all the same is no hit, and is deleted.
+    cache_clear()
+    compiled = True
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "put_back", lambda self, compiled: nullcontext())
+        assert fit() == (first, 1, 0)
+    assert not list(store.folder.iterdir())
+
+    for error, is_left in [(OSError("full"), True), (RuntimeError("not code"), False)]:
+        cache_clear()
+        fit()
+        [path] = store.folder.iterdir()
+        cache_clear()
+
+        def failing(self, compiled, error=error):
+            raise error
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Store, "put_back", failing)
+            patch.setattr(store, "write", lambda *kept: None)
+            assert fit() == (first, 1, 0)
+        assert path.exists() == is_left
+    cache_clear()
