@@ -9,6 +9,8 @@ import numpy as np
 
 from ._tensorflow import keras
 
+_MAX_NUMBERS = 2**12  # of more, laid end to end, the update takes longer
+
 
 class Packing:
     """Which arrays of a list lie end to end in which of a shorter list."""
@@ -51,7 +53,8 @@ def lay_out(optimizer, spec, weights):
     generator = np.random.default_rng(0)
     for variable in weights:
         variable.assign(generator.random(variable.shape))
-    if not spec.is_elementwise:
+    n_numbers = sum(v.value.shape.num_elements() for v in weights)
+    if not spec.is_elementwise or n_numbers > _MAX_NUMBERS:
         optimizer.build(weights)
         return weights, *map(Packing.of_each, (weights, optimizer.variables))
     packing = Packing([v.shape for v in weights], [[*range(len(weights))]])

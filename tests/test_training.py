@@ -222,6 +222,7 @@ SCHEDULE = keras.optimizers.schedules.ExponentialDecay(0.05, 3, 0.5)
         {"kernel_initializer": "orthogonal"},
         {"hidden_layer_sizes": (3,)},
         {"hidden_layer_sizes": (7, 5, 3)},
+        {"hidden_layer_sizes": (70, 70)},  # too many weights for one variable
         {"batch_size": 1, "epochs": 1},
         {"batch_size": -1},
         {"batch_size": 1000},
