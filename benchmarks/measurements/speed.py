@@ -120,7 +120,7 @@ def _fits(repeats, n_samples):
         fit()
     rows = []
     for repeat in range(repeats):
-        ours_first(task)()
+        sides["ours, first"]()  # keeps the program
         on_disk = _in_new_process(_first_fit, task)
         for _ in range(2):  # the first fit of the last turn has cleared the program
             sides["ours"]()
