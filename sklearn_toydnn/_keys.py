@@ -6,10 +6,16 @@ Anything else is not known: its results are not kept, its programs not shared, s
 key that says too little would give one fit the results of another.
 """
 
+import io
 import os
+import pickle
+import platform
+import sys
 from hashlib import blake2b
 from operator import attrgetter
+from pathlib import Path
 from sys import modules
+from types import BuiltinFunctionType, FunctionType
 
 import joblib
 import numpy as np
@@ -148,3 +154,46 @@ def _n_cores():
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count()
+
+
+# ---- code of others, for what is known by its data
+
+
+def describe_code(*things):
+    """Return by which code things are made: versions of packages, source of modules.
+
+    Raises `NotKnown` if there is no telling, as of a lambda. What a module of the
+    user's own imports from another one is not looked at.
+    """
+    references = _References(io.BytesIO())
+    try:
+        references.dump(things)
+    except Exception as error:  # whatever objects of the user's own raise
+        raise NotKnown(str(error)) from error
+    return repr(sorted({_version(name) for name in references.modules}))
+
+
+class _References(pickle.Pickler):
+    """Notes the modules of the functions and classes in what it pickles."""
+
+    def __init__(self, file):
+        super().__init__(file)
+        self.modules = set()
+
+    def reducer_override(self, thing):
+        if isinstance(thing, (type, FunctionType, BuiltinFunctionType)):
+            self.modules.add(thing.__module__)
+        return NotImplemented
+
+
+def _version(name):
+    package = name.partition(".")[0]
+    if package in sys.stdlib_module_names:
+        return package, platform.python_version()
+    version = getattr(modules[package], "__version__", None)
+    if version is not None:
+        return package, version
+    try:
+        return name, joblib.hash(Path(modules[name].__file__).read_bytes())
+    except (AttributeError, OSError) as error:
+        raise NotKnown(f"the source of {name} is not known") from error

@@ -1,0 +1,257 @@
+"""One repetition of a comparison: data, seeds, every estimator fitted and scored."""
+
+import warnings
+import zlib
+from collections import Counter
+from copy import copy
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from rich.progress import track
+from sklearn import get_config
+from sklearn.base import clone
+from sklearn.exceptions import FitFailedWarning
+from sklearn.model_selection import cross_validate
+from sklearn.utils import check_consistent_length, shuffle
+from sklearn.utils.metadata_routing import get_routing_for_object
+from sklearn.utils.parallel import Parallel, delayed
+
+from ._scale import RATIO, check_smallest, errors
+
+# ---- data
+
+
+class Sample(NamedTuple):
+    """Points, which of them are for training and for testing, validation points."""
+
+    X: Any
+    y: Any
+    split: tuple
+    metadata: dict
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """Data that a maker draws anew for each repetition."""
+
+    maker: Any
+    train_size: int
+    test_size: int
+    val_size: int
+
+    def draw(self, seed, repeat):
+        """Draw a sample, at once: where a maker draws the problem too, it is one."""
+        n, n_val = self.train_size + self.test_size, self.val_size
+        made = self.maker(n + n_val, random_state=_seed(seed, "maker"))
+        if not isinstance(made, tuple) or len(made) != 2:
+            raise ValueError(f"maker must return X and y, not {type(made).__name__}.")
+        check_consistent_length(*made)
+        if len(made[1]) != n + n_val:
+            raise ValueError(f"maker made {len(made[1])} points of {n + n_val}.")
+        # Some makers order their points by class.
+        X, y = shuffle(*made, random_state=_seed(seed, "shuffle"))
+        classes = np.unique(y[: self.train_size])
+        if len(classes) < 2:
+            raise ValueError(
+                f"maker gives one class only, {classes[0]!r}, in the training sample "
+                f"of repetition {repeat}: it must give two, or train_size be larger."
+            )
+        split = np.arange(self.train_size), np.arange(self.train_size, n)
+        metadata = {"X_val": X[n:], "y_val": y[n:]} if n_val else {}
+        return Sample(X[:n], y[:n], split, metadata)
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """The splits of one data set."""
+
+    X: Any
+    y: Any
+    splits: list
+
+    def draw(self, seed, repeat):
+        """Return a split of the data."""
+        return Sample(self.X, self.y, self.splits[repeat], {})
+
+
+# ---- seeds
+
+
+def _seed(seed, name, index=0):
+    """Return a number for a use of its own of a repetition's seed."""
+    words = np.random.SeedSequence([*seed, zlib.crc32(name.encode()), index])
+    return int(words.generate_state(1)[0] >> 1)
+
+
+def seeded(estimator, seed):
+    """Return a clone with a fresh seed for every `random_state` inside.
+
+    Seeds go by the class whose parameter it is, so that a network starts from the same
+    weights whatever step stands before it.
+    """
+    estimator = clone(estimator)
+    params = estimator.get_params(deep=True)
+    seeds, seen = {}, Counter()
+    for name in sorted(params):
+        value = params[name]
+        owner, _, last = name.rpartition("__")
+        if last == "random_state":
+            kind = type(params[owner] if owner else estimator).__name__
+            seeds[name] = _seed(seed, kind, seen[kind])
+            seen[kind] += 1
+        elif _is_random_splitter(value):
+            seeds[name] = copy(value)
+            seeds[name].random_state = _seed(seed, type(value).__name__)
+    return estimator.set_params(**seeds)
+
+
+def _is_random_splitter(value):
+    return (
+        hasattr(value, "split")
+        and hasattr(value, "random_state")
+        and getattr(value, "shuffle", True)
+    )
+
+
+# ---- fits and scores
+
+
+class Scored(NamedTuple):
+    """The scores of an estimator in a repetition; without any, why it failed."""
+
+    repeat: int
+    estimator: str
+    scores: dict
+    seconds: float
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class Repetitions:
+    """All that a repetition needs: repetition `n` is the same on every call."""
+
+    estimators: dict
+    data: Fresh | Fixed
+    scoring: Any
+    entropy: int
+    error_score: Any = "raise"
+    memory: Any = None
+    code: str | None = None  # what scores are known by in memory, if they can be
+
+    def score(self, repeats, scale, smallest, n_jobs, verbose):
+        """Return the scores of repetitions, tidy.
+
+        What cannot be compared is an error as soon as it is seen.
+        """
+        parallel = Parallel(n_jobs=n_jobs, return_as="generator")
+        found = parallel(delayed(self.measure)(repeat) for repeat in repeats)
+        done, metrics = [], []
+        for scored in track(found, "comparing", len(repeats), disable=not verbose):
+            for one in scored:
+                if one.failure:
+                    warnings.warn(one.failure, FitFailedWarning, stacklevel=5)
+                    continue
+                metrics = metrics or [*one.scores]
+                _check_scores(one, metrics, scale)
+                check_smallest(smallest, metrics)
+            done += scored
+        if not metrics:
+            raise ValueError(f"No estimator could be fitted: {done[0].failure}.")
+        return pd.DataFrame(
+            [
+                (one.repeat, one.estimator, metric, score, one.seconds)
+                for one in done
+                for metric, score in self._scores(one, metrics)
+            ],
+            columns=["repeat", "estimator", "metric", "score", "seconds"],
+        )
+
+    def _scores(self, scored, metrics):
+        failed = dict.fromkeys(metrics, self.error_score)
+        return (scored.scores or failed).items()
+
+    @property
+    def can_go_on(self):
+        """Whether there are more repetitions than those of a cross-validation."""
+        return isinstance(self.data, Fresh)
+
+    def measure(self, repeat):
+        """Return what each estimator scores in a repetition."""
+        seed = self.entropy, repeat
+        sample = self.data.draw(seed, repeat)
+        return [
+            self._recall(name, seeded(estimator, seed), sample, repeat)
+            for name, estimator in self.estimators.items()
+        ]
+
+    def _recall(self, name, estimator, sample, repeat):
+        """Fit and score, or take from memory."""
+        compute = partial(_fit_and_score, estimator, sample, self.scoring)
+        where = f"estimator {name!r} failed in repetition {repeat}"
+        try:
+            if self.code is None:
+                scores, seconds = compute()
+            else:
+                # Here, since TensorFlow takes seconds to import.
+                from .memory import recall
+
+                scores, seconds = recall(
+                    self.memory, compute, self.code, estimator, *sample, self.scoring
+                )
+        except Exception as error:
+            if self.error_score == "raise":
+                raise ValueError(f"{where}: {error}") from error
+            failure = f"{where}, and scores {self.error_score}: {error}"
+            return Scored(repeat, name, {}, np.nan, failure)
+        return Scored(repeat, name, scores, seconds)
+
+
+def _check_scores(scored, metrics, scale):
+    """Raise an error if there are scores that cannot be compared."""
+    whose = f"of estimator {scored.estimator!r} in repetition {scored.repeat}"
+    if [*scored.scores] != metrics:
+        raise ValueError(
+            f"scoring gives {[*scored.scores]} {whose}, and {metrics} elsewhere."
+        )
+    for metric, score in scored.scores.items():
+        if not np.isfinite(score):
+            raise ValueError(
+                f"The {metric} {whose} is {score}: only finite scores can be compared."
+            )
+        if scale == RATIO:
+            errors(metric, [score], test_size=1)
+
+
+def _fit_and_score(estimator, sample, scoring):
+    metadata = sample.metadata
+    if get_config()["enable_metadata_routing"]:
+        asked = get_routing_for_object(estimator).consumes("fit", metadata)
+        metadata = {name: metadata[name] for name in sorted(asked)}
+    found = cross_validate(
+        estimator,
+        sample.X,
+        sample.y,
+        cv=[sample.split],
+        scoring=scoring,
+        params=metadata,
+        error_score="raise",
+    )
+    scores = {
+        name.removeprefix("test_"): float(score)
+        for name, (score,) in found.items()
+        if name.startswith("test_")
+    }
+    if isinstance(scoring, str):
+        scores = {scoring: scores["score"]}
+    return scores, float(found["fit_time"][0])
+
+
+def takes_validation(estimators):
+    """Return whether an estimator takes validation points, as far as can be told."""
+    if not get_config()["enable_metadata_routing"]:
+        return True
+    routings = map(get_routing_for_object, estimators)
+    return any(routing.consumes("fit", ["X_val"]) for routing in routings)

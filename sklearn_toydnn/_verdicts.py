@@ -1,0 +1,451 @@
+"""What scores over repetitions say: intervals, tests, a verdict on each difference."""
+
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from ._repetition import Repetitions
+from ._scale import (
+    DIFFERENCE,
+    check_smallest,
+    differences,
+    from_scale,
+    to_scale,
+)
+from ._ttest import POWER, PairedTTest, holm
+
+_CONTINUED = "level not exact: repetitions were added after a look"
+_PAIR = ["metric", "estimator", "baseline"]
+_COLUMNS = [
+    *_PAIR,
+    *("mean", "ci_low", "ci_high"),
+    *("difference", "difference_ci_low", "difference_ci_high", "p_value"),
+    *("equivalence_ci_low", "equivalence_ci_high", "p_equivalence"),
+    *("share_better", "verdict", "detectable", "n_repeats"),
+    *("level", "equivalence_level", "interval", "note"),
+]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Scores of estimators over repetitions, and what they say.
+
+    Made by :func:`compare` and :func:`compare_candidates`; or of scores that were
+    measured elsewhere.
+
+    Parameters
+    ----------
+    scores : pandas.DataFrame
+        Columns ``repeat``, ``estimator``, ``metric`` and ``score``; others are kept.
+        Each estimator has one finite score per repetition and metric.
+
+    baseline : str, default=None
+        The estimator that the others are compared with; None compares every pair.
+
+    smallest : float or dict of str to float, default=None
+        The smallest difference of interest, or one for each of some metrics.
+
+    scale : {"difference", "ratio"}, default="difference"
+        What is compared: see :func:`compare`.
+
+    alpha : float, default=0.05
+        The level of all tests together, in (0, 1).
+
+    test_size : int, default=None
+        The number of test points behind a score, which ``scale="ratio"`` needs where
+        an error is 0.
+
+    overlap : float, default=0.0
+        n_test / n_train where training sets overlap, 0 where data are fresh.
+
+    notes : tuple of str, default=()
+        What else is to be known: the column ``note`` of `summary`.
+
+    Attributes
+    ----------
+    n_repeats : int
+        The number of repetitions.
+
+    estimators, metrics : list of str
+        Their names, in the order of `scores`.
+
+    is_decided : bool
+        Whether no verdict is "undecided".
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two estimators or repetitions, if a score is missing,
+        double or not finite, or if the baseline is none of the estimators.
+
+    See Also
+    --------
+    compare : Fits and scores estimators, and makes one.
+    ComparisonDisplay : Its picture.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sklearn_toydnn.comparison import Comparison
+    >>> scores = pd.DataFrame({
+    ...     "repeat": [0, 0, 1, 1, 2, 2], "estimator": ["a", "b"] * 3,
+    ...     "metric": "accuracy", "score": [0.7, 0.8, 0.7, 0.81, 0.7, 0.82],
+    ... })
+    >>> Comparison(scores, baseline="a").summary()["verdict"].tolist()
+    ['', 'better']
+    """
+
+    scores: pd.DataFrame
+    baseline: str | None = None
+    smallest: float | dict | None = None
+    scale: str = DIFFERENCE
+    alpha: float = 0.05
+    test_size: int | None = None
+    overlap: float = 0.0
+    notes: tuple = ()
+    _repetitions: Repetitions | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self):
+        check_names(self.estimators, self.baseline)
+        check_smallest(self.smallest, self.metrics)
+        if self.n_repeats < 2:
+            raise ValueError(f"{self.n_repeats} repetition is too few: two are needed.")
+        if self.scores.duplicated(["repeat", "estimator", "metric"]).any():
+            raise ValueError("scores has an estimator twice in a repetition.")
+        n_scores = self.n_repeats * len(self.estimators) * len(self.metrics)
+        if len(self.scores) < n_scores or not np.isfinite(self.scores["score"]).all():
+            raise ValueError(
+                "scores must have a finite score of each estimator in each repetition."
+            )
+
+    def __repr__(self):
+        how = f"with {self.baseline!r}" if self.baseline else "pair by pair"
+        return (
+            f"<{len(self.estimators)} estimators compared {how} over "
+            f"{self.n_repeats} repetitions: see summary()>"
+        )
+
+    def __getstate__(self):
+        """Leave out what made it: a maker may be a function that pickle cannot take."""
+        return {**vars(self), "_repetitions": None}
+
+    @property
+    def n_repeats(self):
+        """int: The number of repetitions."""
+        return self.scores["repeat"].nunique()
+
+    @property
+    def estimators(self):
+        """List of str: The estimators' names."""
+        return self.scores["estimator"].unique().tolist()
+
+    @property
+    def metrics(self):
+        """List of str: The metrics' names."""
+        return self.scores["metric"].unique().tolist()
+
+    @property
+    def is_decided(self):
+        """bool: Whether no verdict is "undecided"."""
+        return "undecided" not in self.summary()["verdict"].tolist()
+
+    def smallest_for(self, metric):
+        """Return the smallest difference of interest in a metric, None without one.
+
+        Parameters
+        ----------
+        metric : str
+            The metric.
+
+        Returns
+        -------
+        smallest : float or None
+            On `scale`.
+        """
+        small = self.smallest
+        return small.get(metric) if isinstance(small, dict) else small
+
+    def differences(self):
+        """Return how much better each estimator is, repetition by repetition.
+
+        Returns
+        -------
+        frame : pandas.DataFrame of shape (n_metrics * n_pairs * n_repeats, 5)
+            Columns ``metric``, ``estimator``, ``baseline``, ``repeat`` and
+            ``difference``: positive (as a ratio: above 1) where the estimator is
+            better than the baseline.
+        """
+        wide = pd.DataFrame(self._differences(), index=self._wide().index)
+        wide.columns.names = _PAIR
+        tidy = wide.melt(ignore_index=False, value_name="difference").reset_index()
+        tidy["difference"] = from_scale(tidy["difference"], self.scale)
+        return tidy[[*_PAIR, "repeat", "difference"]]
+
+    def summary(self):
+        """Return what the scores say, a row per comparison.
+
+        Returns
+        -------
+        frame : pandas.DataFrame
+            For each metric a row per estimator, or per pair; the baseline (of every
+            pair: the first estimator), which is compared with nothing, has one too.
+
+            metric, estimator, baseline : str
+                What is compared: `estimator` with `baseline`.
+            mean, ci_low, ci_high : float
+                The estimator's mean score, and its interval.
+            difference, difference_ci_low, difference_ci_high : float
+                How much better it is than the baseline: the mean difference, or the
+                geometric mean of the ratios, and its interval, which excludes 0 (the
+                ratio 1) if, and only if, the test of no difference rejects.
+            p_value : float
+                Of no difference, two-sided, corrected by Holm's method.
+            equivalence_ci_low, equivalence_ci_high : float
+                The interval that lies within `smallest` if, and only if, the two
+                one-sided tests show the difference to be smaller.
+            p_equivalence : float
+                Of these two tests, corrected by Holm's method among themselves.
+            share_better : float
+                The share of repetitions in which it is better, from 0 to 1.
+            verdict : str
+                As :func:`compare` explains; empty where nothing is compared.
+            detectable : float
+                The difference (or ratio) which as many repetitions, spread like these,
+                find with a power of 0.8 where its p-value is the smallest of all.
+            n_repeats : int
+                The number of repetitions.
+            level, equivalence_level : float
+                The level to which Holm's method held each test, and 1 minus (2 times)
+                which is the confidence of its interval.
+            interval : str
+                "per comparison": each interval covers what it should by itself; that
+                all of them do at once is not promised.
+            note : str
+                What else is to be known of the row.
+        """
+        tests, margins = self._tests(), self._margins()
+        within = {
+            pair: test.p_within(margins[pair[0]])
+            for pair, test in tests.items()
+            if pair[0] in margins
+        }
+        zero = _correct({pair: t.p_value() for pair, t in tests.items()}, self.alpha)
+        small = _correct(within, self.alpha)
+        compared = pd.DataFrame(
+            self._judge(pair, test, zero[pair], small.get(pair, _Corrected()))
+            for pair, test in tests.items()
+        )
+        rows = self._means().merge(compared, how="left", on=["metric", "estimator"])
+        return rows.assign(
+            verdict=rows["verdict"].fillna(""),
+            n_repeats=self.n_repeats,
+            interval="per comparison",
+            note="; ".join(self.notes),
+        )[_COLUMNS]
+
+    def n_repeats_for(self, difference=None, *, power=POWER):
+        """Return how many repetitions it would take to find a difference.
+
+        Parameters
+        ----------
+        difference : float, default=None
+            The true difference, more than 0 (as a ratio: 0.1 stands for 1.1); None
+            is `smallest`.
+
+        power : float, default=0.8
+            How often it is to be found, in (0, 1).
+
+        Returns
+        -------
+        frame : pandas.DataFrame
+            Columns ``metric``, ``estimator``, ``baseline`` and ``n_repeats``, for
+            differences that are spread as they are here.
+
+        Raises
+        ------
+        ValueError
+            If training sets overlap: more splits of the same data would not do. If
+            the difference or the power is not in its range.
+        """
+        if self.overlap:
+            raise ValueError(
+                "Training sets overlap: what more splits of the same data can show is "
+                "limited. Fresh data, from a maker, would do."
+            )
+        if not 0 < power < 1:
+            raise ValueError(f"power must be between 0 and 1, not {power!r}.")
+        if difference is not None and not difference > 0:
+            raise ValueError(f"difference must be more than 0, not {difference!r}.")
+        margins = self._margins()
+        if difference is not None:
+            margins = dict.fromkeys(self.metrics, to_scale(difference, self.scale))
+        rows = [
+            (*pair, test.n_needed(margins[pair[0]], self._first_level(), power))
+            for pair, test in self._tests().items()
+            if pair[0] in margins
+        ]
+        if not rows:
+            raise ValueError("difference must be given where there is no smallest.")
+        return pd.DataFrame(rows, columns=[*_PAIR, "n_repeats"])
+
+    def extend(self, n_repeats, *, n_jobs=None, verbose=0):
+        """Return the comparison with more repetitions.
+
+        Where they are added because of what was found, tests no longer have their
+        level: a note says so. For as many as it takes there is
+        ``compare(n_repeats="auto")``.
+
+        Parameters
+        ----------
+        n_repeats : int
+            How many to add, 1 or more.
+
+        n_jobs, verbose : int
+            As in :func:`compare`.
+
+        Returns
+        -------
+        found : Comparison
+            Of the repetitions there were and the added ones.
+
+        Raises
+        ------
+        ValueError
+            If the number is not positive, or if there is no maker at hand: of fixed
+            data or of scores made elsewhere there are no more repetitions, and a
+            comparison that was pickled has left its maker behind.
+        """
+        if self._repetitions is None or not self._repetitions.can_go_on:
+            raise ValueError(
+                "There is no maker at hand to draw more repetitions: compare again."
+            )
+        if n_repeats < 1:
+            raise ValueError(f"n_repeats must be 1 or more, not {n_repeats}.")
+        there = self.n_repeats
+        added = self._repetitions.score(
+            range(there, there + n_repeats), self.scale, self.smallest, n_jobs, verbose
+        )
+        return replace(
+            self,
+            scores=pd.concat([self.scores, added], ignore_index=True),
+            notes=tuple(dict.fromkeys([*self.notes, _CONTINUED])),
+        )
+
+    # ---- how
+
+    def _wide(self):
+        return self.scores.pivot(
+            index="repeat", columns=["metric", "estimator"], values="score"
+        )
+
+    def _pairs(self):
+        names = self.estimators
+        if self.baseline is not None:
+            return [(name, self.baseline) for name in names if name != self.baseline]
+        return [(one, other) for i, one in enumerate(names) for other in names[:i]]
+
+    def _differences(self):
+        """Return the differences by metric, estimator and baseline."""
+        wide = self._wide()
+        return {
+            (metric, one, other): differences(
+                metric,
+                wide[metric, one].to_numpy(),
+                wide[metric, other].to_numpy(),
+                self.scale,
+                self.test_size,
+            )
+            for metric in self.metrics
+            for one, other in self._pairs()
+        }
+
+    def _tests(self):
+        return {
+            pair: PairedTTest(values, self.overlap)
+            for pair, values in self._differences().items()
+        }
+
+    def _margins(self):
+        """Return what counts as small, on the scale that is tested, by metric."""
+        small = {metric: self.smallest_for(metric) for metric in self.metrics}
+        return {
+            metric: to_scale(value, self.scale)
+            for metric, value in small.items()
+            if value is not None
+        }
+
+    def _first_level(self):
+        """Return the one-sided level of the smallest p-value of all."""
+        return self.alpha / len(self._pairs()) / len(self.metrics) / 2
+
+    def _means(self):
+        """Return the mean of each estimator's scores, and its interval."""
+        wide, rows = self._wide(), []
+        for metric in self.metrics:
+            for name in self.estimators:
+                test = PairedTTest(wide[metric, name], self.overlap)
+                low, high = test.interval(1 - self.alpha)
+                rows.append((metric, name, test.mean, low, high))
+        return pd.DataFrame(
+            rows, columns=["metric", "estimator", "mean", "ci_low", "ci_high"]
+        )
+
+    def _judge(self, pair, test, zero, small):
+        """Return the row of one comparison."""
+        low, high = test.interval(1 - zero.level)
+        inner_low, inner_high = test.interval(1 - 2 * small.level)
+        effects = {
+            "difference": test.mean,
+            "difference_ci_low": low,
+            "difference_ci_high": high,
+            "equivalence_ci_low": inner_low,
+            "equivalence_ci_high": inner_high,
+            "detectable": test.detectable(self._first_level()),
+        }
+        return {
+            **dict(zip(_PAIR, pair, strict=True)),
+            **{name: from_scale(value, self.scale) for name, value in effects.items()},
+            "p_value": zero.p_value,
+            "p_equivalence": small.p_value,
+            "share_better": test.share_positive,
+            "verdict": _verdict(test.mean, zero.rejected, small.rejected),
+            "level": zero.level,
+            "equivalence_level": small.level,
+        }
+
+
+def _verdict(mean, differs, is_small):
+    if not differs:
+        return "equivalent" if is_small else "undecided"
+    direction = "better" if mean > 0 else "worse"
+    return f"{direction}, negligibly" if is_small else direction
+
+
+class _Corrected(NamedTuple):
+    """What Holm's method makes of one p-value."""
+
+    p_value: float = np.nan
+    rejected: bool = False
+    level: float = np.nan
+
+
+def _correct(p_values, alpha):
+    found = zip(p_values, *holm([*p_values.values()], alpha), strict=True)
+    return {pair: _Corrected(*of_pair) for pair, *of_pair in found}
+
+
+# ---- what can be compared
+
+
+def check_names(estimators, baseline):
+    """Raise an error unless there are two estimators, the baseline among them."""
+    if len(estimators) < 2:
+        raise ValueError(
+            f"estimators must be two or more, to be compared: got {estimators}."
+        )
+    if baseline is not None and baseline not in estimators:
+        raise ValueError(
+            f"baseline={baseline!r} is none of the estimators: {estimators}."
+        )

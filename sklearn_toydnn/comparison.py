@@ -1,0 +1,716 @@
+"""Estimators compared over repetitions: an answer that is bigger than seed noise."""
+
+import warnings
+from itertools import pairwise
+from numbers import Integral, Real
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib import pyplot as plt
+from matplotlib.ticker import LogFormatter
+from sklearn.base import is_classifier
+from sklearn.model_selection import check_cv
+from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    validate_params,
+)
+from sklearn.utils.validation import check_is_fitted
+
+from ._folds import judging_of_folds
+from ._repetition import Fixed, Fresh, Repetitions, takes_validation
+from ._scale import DIFFERENCE, RATIO, is_loss
+from ._verdicts import Comparison, check_names
+
+LOOKS = (10, 20, 40, 80)  # the repetitions after which "auto" looks
+
+_CONTINUED = "level not exact: repetitions were added after a look"
+_FLATTERED = "the baseline was best of these same scores, which flatters it"
+
+_SIZE = Interval(Integral, 1, None, closed="left")
+_JUDGING = {
+    "smallest": [Interval(Real, 0, None, closed="neither"), dict, None],
+    "scale": [StrOptions({DIFFERENCE, RATIO})],
+    "alpha": [Interval(Real, 0, 0.5, closed="neither")],
+}
+
+
+@validate_params(
+    {
+        "estimators": [dict],
+        "maker": [callable, None],
+        "train_size": [_SIZE, None],
+        "test_size": [_SIZE],
+        "val_size": [Interval(Integral, 0, None, closed="left")],
+        "X": ["array-like", None],
+        "y": ["array-like", None],
+        "cv": ["cv_object"],
+        "n_repeats": [
+            Interval(Integral, 2, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
+        "baseline": [str, None],
+        "scoring": [str, callable, list, tuple, set, dict, None],
+        **_JUDGING,
+        "random_state": ["random_state"],
+        "n_jobs": [Integral, None],
+        "memory": [str, HasMethods("cache"), None],
+        "error_score": [StrOptions({"raise"}), Real],
+        "verbose": ["verbose"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def compare(
+    estimators,
+    maker=None,
+    *,
+    train_size=None,
+    test_size=4000,
+    val_size=0,
+    X=None,
+    y=None,
+    cv=None,
+    n_repeats=30,
+    baseline=None,
+    scoring=None,
+    smallest=None,
+    scale="difference",
+    alpha=0.05,
+    random_state=None,
+    n_jobs=None,
+    memory=None,
+    error_score="raise",
+    verbose=0,
+):
+    r"""Compare estimators over repetitions: which is better, and by how much.
+
+    A repetition is a fresh training and test sample from a maker of data and a fresh
+    seed for every `random_state` inside the estimators; all of them get the same data
+    and seeds, so that what differs is theirs. Repetitions are independent, and the
+    paired t-test is right for their differences. For data that cannot be drawn again,
+    `X`, `y` and `cv` take the place of the maker, and the t-test is corrected for
+    training sets that overlap [5]_ [6]_.
+
+    Parameters
+    ----------
+    estimators : dict of str to estimator
+        Two or more of scikit-learn's kind: classifiers, pipelines, searches. They are
+        cloned. Their own `random_state` does not count: each is set anew in every
+        repetition, those of cross-validation splitters too, but not those in the
+        grid of a search.
+
+    maker : callable, default=None
+        Draws data: ``maker(n_samples, random_state=...)`` returns `X` and `y`, as
+        :func:`make_triangle` and :func:`sklearn.datasets.make_moons` do. It is asked
+        once a repetition for all points, which are then shuffled and split.
+
+    train_size : int, default=None
+        The number of training points. It must be given with a maker.
+
+    test_size : int, default=4000
+        The number of test points that a maker draws.
+
+    val_size : int, default=0
+        The number of points that a maker draws for validation. They go to ``fit`` as
+        `X_val` and `y_val`, by scikit-learn's metadata routing where that is enabled
+        (then only to estimators that request them), else to every estimator.
+
+    X : array-like of shape (n_samples, n_features), default=None
+        The points, instead of a maker.
+
+    y : array-like of shape (n_samples,), default=None
+        Their labels.
+
+    cv : int, cross-validation splitter or iterable, default=None
+        Splits `X` and `y`: each split is a repetition. Training sets must be of one
+        size, and test sets too. It must be given with `X` and `y`.
+
+    n_repeats : int or "auto", default=30
+        The number of repetitions, 2 or more. "auto" looks after 10, 20, 40 and 80,
+        and stops where no comparison is undecided. Each look tests at a quarter of
+        `alpha`, and intervals are as wide, so that looking often does not cost
+        validity. An effect that is estimated where it stopped is a little too large:
+        luck in its favour ends the search. With `cv`, its splits are the repetitions.
+
+    baseline : str, default=None
+        The estimator with which the others are compared; None compares every pair.
+        One that is chosen by the same scores is flattered by them.
+
+    scoring : str, callable, list, tuple, set, dict or None, default=None
+        What is scored, as in :func:`sklearn.model_selection.cross_validate`. A
+        function of fitted estimator, `X` and `y` may return a dict of scores, of the
+        fit too. More is better; less where a name ends in "loss" or "error" and does
+        not begin with "neg\_".
+
+    smallest : float or dict of str to float, default=None
+        The smallest difference of interest, more than 0, on `scale`; or one for each
+        of some metrics. Without it, verdicts are "better", "worse" or "undecided".
+
+    scale : {"difference", "ratio"}, default="difference"
+        Whether scores are compared by their difference or errors (1 - score) and
+        losses by their ratio, that of the baseline to that of the estimator, on
+        average on a logarithmic scale. ``smallest=0.1`` is then from 1/1.1 to 1.1.
+        An error of 0, which has no ratio, counts as half a test point's; losses must
+        be positive.
+
+    alpha : float, default=0.05
+        The level of the tests, in (0, 0.5): the chance that a "better" or "worse" is
+        among the verdicts where no estimator differs.
+
+    random_state : int, RandomState instance or None, default=None
+        Determines data and seeds. Pass an int for the same scores on every call: the
+        first repetitions are then the same for any number of them.
+
+    n_jobs : int, default=None
+        The number of repetitions at the same time, as everywhere in scikit-learn; with
+        ``joblib.parallel_config("dask")`` on a cluster.
+
+    memory : str, joblib.Memory or None, default=None
+        Where to keep scores, your own folder: started again, a comparison takes from
+        there what it had finished. They are known by the data, the estimator with its
+        seeds, `scoring`, and the versions of the packages or the source of the modules
+        that these are from. What cannot be known again is not kept, with a warning:
+        ``random_state=None``, and functions without a module, as lambdas.
+
+    error_score : "raise" or float, default="raise"
+        The scores of an estimator that fails in a repetition, with a warning; "raise"
+        raises an error. Both name it. It must be finite.
+
+    verbose : int, default=0
+        Whether to show a bar with the time that is left.
+
+    Returns
+    -------
+    found : Comparison
+        The scores, in ``found.scores``: a frame with columns repeat, estimator,
+        metric, score and seconds (of the fit). ``found.summary()`` has a row per
+        estimator or pair, with the verdict. ``found.n_repeats_for(0.005)`` tells how
+        many repetitions a difference would take.
+
+    Raises
+    ------
+    InvalidParameterError
+        If a parameter has the wrong type or is out of range.
+    ValueError
+        If there is one estimator only, if the baseline is none of them, if there is
+        neither a maker nor data or both, if a maker gives one class, if a score is not
+        finite, or if an estimator fails.
+
+    See Also
+    --------
+    compare_candidates : The same for what a search has scored.
+    ComparisonDisplay : A picture of it.
+
+    Notes
+    -----
+    Let d be the difference to the baseline, positive where the estimator is better,
+    and s the smallest difference of interest [3]_, `smallest`; -s to s is also called
+    the region of practical equivalence [4]_. The verdict is
+
+    ========================  ==========================================================
+    better                    d = 0 is rejected, d is positive, d < s is not shown
+    better, negligibly        the same, but d < s is shown
+    worse; worse, negligibly  the same with -d for d
+    equivalent                d = 0 is not rejected, and \|d\| < s is shown
+    undecided                 none of these: there may be a difference of interest
+    ========================  ==========================================================
+
+    d = 0 is tested two-sided, and \|d\| < s by two one-sided tests [2]_ (of which the
+    nearer decides), all with Student's t. Holm's method [1]_ corrects the p-values
+    over all rows of the summary, pairs and metrics alike, and those of s over their
+    own: the chance of one wrong "better", "worse" (negligibly or not) among all is at
+    most `alpha`, and so is that of one wrong "equivalent" or "negligibly". Each
+    interval has the level to which Holm's method held its test, and so agrees with the
+    verdict; it is an interval per comparison, not one of a simultaneous family. A
+    comparison that is continued (``found.extend``) because of what was found no longer
+    has this level, and says so.
+
+    References
+    ----------
+    .. [1] S. Holm, "A simple sequentially rejective multiple test procedure",
+       Scandinavian Journal of Statistics 6 (1979).
+    .. [2] D. J. Schuirmann, "A comparison of the two one-sided tests procedure and the
+       power approach for assessing the equivalence of average bioavailability",
+       Journal of Pharmacokinetics and Biopharmaceutics 15 (1987).
+    .. [3] D. Lakens, A. M. Scheel, P. M. Isager, "Equivalence testing for psychological
+       research: a tutorial", Advances in Methods and Practices in Psychological Science
+       1 (2018): the smallest effect size of interest.
+    .. [4] J. K. Kruschke, "Rejecting or accepting parameter values in Bayesian
+       estimation", the same journal and year.
+    .. [5] C. Nadeau, Y. Bengio, "Inference for the generalization error", Machine
+       Learning 52 (2003).
+    .. [6] R. R. Bouckaert, E. Frank, "Evaluating the replicability of significance
+       tests for comparing learning algorithms", PAKDD (2004): repeated splits.
+
+    Examples
+    --------
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> from sklearn_toydnn import compare, make_triangle
+    >>> trees = {f"depth {n}": DecisionTreeClassifier(max_depth=n) for n in (1, 4)}
+    >>> found = compare(
+    ...     trees, make_triangle, train_size=100, n_repeats=10, baseline="depth 1",
+    ...     scoring="accuracy", smallest=0.01, random_state=0,
+    ... )
+    >>> found.summary()["verdict"].tolist()
+    ['', 'better']
+    """
+    check_names([*estimators], baseline)
+    _check_estimators(estimators)
+    if error_score != "raise" and not np.isfinite(error_score):
+        raise ValueError(f"error_score must be finite or 'raise', not {error_score}.")
+    how = {"baseline": baseline, "smallest": smallest, "scale": scale, "alpha": alpha}
+    if maker is not None and X is None and y is None and cv is None:
+        data = _fresh(estimators, maker, train_size, test_size, val_size)
+        how |= {"test_size": test_size}
+    elif maker is None and X is not None and y is not None and cv is not None:
+        data = _fixed(estimators, X, y, cv)
+        given = train_size, test_size, val_size, n_repeats
+        _check_not_given(given, (None, 4000, 0, 30))
+        n_repeats = len(data.splits)
+        how |= judging_of_folds(data.splits, None, None)
+    else:
+        raise ValueError(
+            "Either a maker must be given, or X, y and cv: neither or both cannot be."
+        )
+    entropy = check_random_state(random_state).randint(np.iinfo(np.int32).max)
+    code = None
+    if memory is not None:
+        code = _describe_code(random_state, estimators, maker, scoring)
+    repetitions = Repetitions(
+        estimators, data, scoring, entropy, error_score, memory, code
+    )
+
+    def score(repeats):
+        return repetitions.score(repeats, scale, smallest, n_jobs, verbose)
+
+    if n_repeats != "auto":
+        return Comparison(score(range(n_repeats)), **how, _repetitions=repetitions)
+    how["alpha"] /= len(LOOKS)
+    scores = None
+    for first, last in pairwise([0, *LOOKS]):
+        scores = pd.concat([scores, score(range(first, last))], ignore_index=True)
+        found = Comparison(scores, **how, _repetitions=repetitions)
+        if found.is_decided:
+            break
+    return found
+
+
+# ---- what is asked for
+
+
+def _check_estimators(estimators):
+    for name, estimator in estimators.items():
+        if not isinstance(name, str) or not hasattr(estimator, "get_params"):
+            raise ValueError(
+                "estimators must be a dict of names and estimators: it has "
+                f"{name!r}: {estimator!r}."
+            )
+
+
+def _fresh(estimators, maker, train_size, test_size, val_size):
+    if train_size is None:
+        raise ValueError("train_size must be given: how many points maker draws.")
+    if val_size == train_size + test_size:
+        # Metadata as long as the points would be split as they are.
+        raise ValueError("val_size must not be train_size + test_size: take one less.")
+    if val_size and not takes_validation(estimators.values()):
+        raise ValueError(
+            "val_size: no estimator requests X_val. With metadata routing enabled, "
+            "call set_fit_request(X_val=True, y_val=True) on those that take it."
+        )
+    return Fresh(maker, train_size, test_size, val_size)
+
+
+def _fixed(estimators, X, y, cv):
+    check_consistent_length(X, y)
+    classifier = all(map(is_classifier, estimators.values()))
+    splits = [*check_cv(cv, y, classifier=classifier).split(X, y)]
+    if len(splits) < 2:
+        raise ValueError("cv gives fewer than two splits: two are needed.")
+    return Fixed(X, y, splits)
+
+
+def _check_not_given(given, defaults):
+    if given != defaults:
+        raise ValueError(
+            "train_size, test_size, val_size and n_repeats (also 'auto') are for a "
+            "maker: with cv, its splits decide."
+        )
+
+
+def _describe_code(random_state, *things):
+    """Return what scores are known by beside the data, or warn that nothing is."""
+    # Here, since TensorFlow takes seconds to import.
+    from ._keys import NotKnown, describe_code
+
+    try:
+        if random_state is None:
+            raise NotKnown("with random_state=None, no two are meant to be the same")
+        return describe_code(*things)
+    except NotKnown as error:
+        warnings.warn(f"memory: nothing is kept: {error}.", stacklevel=4)
+    return None
+
+
+# ---- what a search has scored
+
+
+@validate_params(
+    {
+        "search": [HasMethods("fit")],
+        "baseline": [
+            Interval(Integral, 0, None, closed="left"),
+            StrOptions({"best"}),
+            None,
+        ],
+        "train_size": [_SIZE, None],
+        "test_size": [_SIZE, None],
+        **_JUDGING,
+    },
+    prefer_skip_nested_validation=True,
+)
+def compare_candidates(
+    search,
+    *,
+    baseline=None,
+    train_size=None,
+    test_size=None,
+    smallest=None,
+    scale="difference",
+    alpha=0.05,
+):
+    """Compare the candidates of a finished search by the scores it has kept.
+
+    The folds of a search share most of their training points, so that its scores vary
+    less than on fresh data: Student's t is corrected for it [1]_ [2]_.
+
+    Parameters
+    ----------
+    search : GridSearchCV or RandomizedSearchCV
+        The search, fitted, or another one with their ``cv_results_``. Successive
+        halving scores its candidates on different points, and is refused.
+
+    baseline : int, "best" or None, default=None
+        The candidate with which the others are compared, by its place in
+        ``cv_results_["params"]``. "best" is ``best_index_``: being best of these same
+        scores flatters it, which the column ``note`` says. None compares every pair.
+
+    train_size, test_size : int, default=None
+        The sizes of training and test sets, where ``search.cv`` does not tell their
+        ratio.
+
+    smallest, scale, alpha
+        As in :func:`compare`.
+
+    Returns
+    -------
+    found : Comparison
+        As :func:`compare` returns it; candidates are named by their parameters, and
+        the seconds are a candidate's mean over the splits.
+
+    Raises
+    ------
+    NotFittedError
+        If the search has not been fitted.
+    ValueError
+        If it is of successive halving, has one candidate or one split only, or scores
+        that are not finite; if the sizes are needed, or differ between splits.
+
+    See Also
+    --------
+    compare : Compares on fresh data.
+
+    Notes
+    -----
+    The variance of a mean difference of n splits is s\u00b2 (1 / n + n_test / n_train),
+    with n - 1 degrees of freedom; for repeated splits too. That p-values are two-sided
+    and corrected by Holm's method is what differs from scikit-learn's example
+    "Statistical comparison of models using grid search".
+
+    References
+    ----------
+    .. [1] C. Nadeau, Y. Bengio, "Inference for the generalization error", Machine
+       Learning 52 (2003).
+    .. [2] R. R. Bouckaert, E. Frank, "Evaluating the replicability of significance
+       tests for comparing learning algorithms", PAKDD (2004).
+
+    Examples
+    --------
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> from sklearn_toydnn import compare_candidates, make_triangle
+    >>> X, y = make_triangle(400, random_state=0)
+    >>> search = GridSearchCV(DecisionTreeClassifier(), {"max_depth": [1, 5]}, cv=10)
+    >>> compare_candidates(search.fit(X, y)).summary()["verdict"].tolist()
+    ['', 'better']
+    """
+    check_is_fitted(search, "cv_results_")
+    results = search.cv_results_
+    if "n_resources" in results:
+        raise ValueError(
+            "search is of successive halving, which scores its candidates on different "
+            "points: no pairs to compare."
+        )
+    names = _name_candidates(results["params"])
+    scores = _tidy_results(search, names)
+    how = judging_of_folds(search.cv, train_size, test_size)
+    if baseline == "best":
+        baseline = getattr(search, "best_index_", None)
+        if baseline is None:
+            raise ValueError("baseline='best': with refit=False there is no best one.")
+    if baseline is not None:
+        if baseline >= len(names):
+            raise ValueError(f"baseline={baseline} of {len(names)} candidates.")
+        ranks = [results[name][baseline] for name in results if name[:5] == "rank_"]
+        how["notes"] += (_FLATTERED,) if 1 in ranks else ()
+        baseline = names[baseline]
+    return Comparison(scores, baseline, smallest, scale, alpha, **how)
+
+
+def _tidy_results(search, names):
+    """Return the scores of a search, tidy; all must be finite."""
+    results = search.cv_results_
+    suffixes = [name.removeprefix("mean") for name in results if name[:6] == "mean_t"]
+    scores = pd.DataFrame(
+        [
+            (repeat, name, suffix.split("_", 2)[2], score, seconds)
+            for suffix in suffixes
+            for repeat in range(search.n_splits_)
+            for name, score, seconds in zip(
+                names,
+                results[f"split{repeat}{suffix}"],
+                results["mean_fit_time"],
+                strict=True,
+            )
+        ],
+        columns=["repeat", "estimator", "metric", "score", "seconds"],
+    )
+    failed = scores[~np.isfinite(scores["score"])]["estimator"].unique()
+    if len(failed):
+        raise ValueError(f"Scores that are not finite have: {', '.join(failed)}.")
+    if isinstance(search.scoring, str):
+        scores["metric"] = search.scoring
+    return scores
+
+
+def _name_candidates(candidates):
+    """Name candidates by their parameters, and where that is not enough by number."""
+    names = [", ".join(f"{k}={v}" for k, v in params.items()) for params in candidates]
+    return [
+        name if names.count(name) == 1 else f"{name} (candidate {i})"
+        for i, name in enumerate(names)
+    ]
+
+
+# ---- the picture
+
+
+class ComparisonDisplay:
+    """Differences with their intervals, over the band of what is not worth naming.
+
+    A row is an estimator against the baseline, or a pair; a dot is a repetition. The
+    thin line is the interval of the test of no difference: the verdict is "better" or
+    "worse" where it lies on one side of the line at no difference. The thick line is
+    that of the two one-sided tests: where it lies in the band of `smallest`, the
+    difference is equivalent or negligible. Marks and words tell verdicts apart, not
+    colours alone.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        What :func:`compare` or :func:`compare_candidates` has found.
+
+    Attributes
+    ----------
+    axes_ : ndarray of matplotlib.axes.Axes, of shape (n_metrics,)
+        The axes, one for each metric.
+
+    ax_ : matplotlib.axes.Axes
+        The first of them.
+
+    figure_ : matplotlib.figure.Figure
+        Their figure.
+
+    summary_ : pandas.DataFrame
+        What is drawn: ``comparison.summary()``, without the rows in which nothing is
+        compared.
+
+    See Also
+    --------
+    compare : What is drawn.
+
+    Examples
+    --------
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> from sklearn_toydnn import ComparisonDisplay, make_triangle
+    >>> trees = {f"depth {n}": DecisionTreeClassifier(max_depth=n) for n in (1, 4)}
+    >>> display = ComparisonDisplay.from_estimators(
+    ...     trees, make_triangle, train_size=100, n_repeats=10, baseline="depth 1"
+    ... )
+    >>> display.ax_.get_xlabel()
+    'difference in score to depth 1, better →'
+    """
+
+    def __init__(self, comparison):
+        self.comparison = comparison
+
+    @classmethod
+    def from_estimators(cls, estimators, maker=None, *, ax=None, **params):
+        """Compare estimators and draw what is found.
+
+        Parameters
+        ----------
+        estimators : dict of str to estimator
+            As in :func:`compare`.
+
+        maker : callable, default=None
+            As in :func:`compare`.
+
+        ax : matplotlib.axes.Axes or array of them, default=None
+            As in :meth:`plot`.
+
+        **params : dict
+            The other parameters of :func:`compare`.
+
+        Returns
+        -------
+        display : ComparisonDisplay
+            The display, drawn.
+        """
+        return cls(compare(estimators, maker, **params)).plot(ax=ax)
+
+    def plot(self, ax=None):
+        """Draw the comparison.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes or array of them, default=None
+            Where to draw: as many as there are metrics. None makes a figure of its
+            own, as high as the rows need.
+
+        Returns
+        -------
+        self : ComparisonDisplay
+            With the fitted attributes.
+
+        Raises
+        ------
+        ValueError
+            If there is not one of the axes for each metric.
+        """
+        found = self.comparison
+        summary = found.summary()
+        self.summary_ = summary[summary["baseline"].notna()].reset_index(drop=True)
+        self.axes_ = self._axes(ax)
+        self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
+        dots = found.differences()
+        for ax, metric in zip(self.axes_, found.metrics, strict=True):
+            rows = self.summary_[self.summary_["metric"] == metric]
+            self._draw(ax, metric, rows, dots[dots["metric"] == metric])
+        return self
+
+    def _axes(self, ax):
+        n_metrics = len(self.comparison.metrics)
+        if ax is None:
+            height = 1.2 + 0.32 * len(self.summary_) / n_metrics
+            _, ax = plt.subplots(
+                1, n_metrics, figsize=(6.5 * n_metrics, height), layout="constrained"
+            )
+        axes = np.atleast_1d(ax).ravel()
+        if len(axes) != n_metrics:
+            raise ValueError(
+                f"ax: there are {n_metrics} metrics, and {len(axes)} axes."
+            )
+        return axes
+
+    def _draw(self, ax, metric, rows, dots):
+        """Draw the rows of one metric."""
+        places = np.arange(len(rows))
+        sns.stripplot(
+            x=dots["difference"],
+            y=np.repeat(places, self.comparison.n_repeats),
+            orient="h",
+            color="0.5",
+            alpha=0.35,
+            size=3,
+            zorder=0,
+            ax=ax,
+        )
+        self._draw_band(ax, metric)
+        lines = {
+            "interval": ("difference_ci_low", "difference_ci_high", 1.2),
+            "interval of equivalence": ("equivalence_ci_low", "equivalence_ci_high", 4),
+        }
+        colors = [_MARKS[verdict][1] for verdict in rows["verdict"]]
+        for low, high, width in lines.values():
+            alpha = 0.5 if width > 2 else 1
+            ax.hlines(
+                places, rows[low], rows[high], colors, linewidth=width, alpha=alpha
+            )
+        for place, verdict, mean in zip(
+            places, rows["verdict"], rows["difference"], strict=True
+        ):
+            marker, color, fill = _MARKS[verdict]
+            face = color if fill else "white"
+            ax.plot(
+                mean, place, marker, color=color, markerfacecolor=face, markersize=7
+            )
+            ax.annotate(
+                verdict,
+                (1.02, place),
+                xycoords=("axes fraction", "data"),
+                va="center",
+                fontsize="small",
+            )
+        for label, (*_, width) in lines.items():
+            ax.plot([], [], color="0.3", linewidth=width, label=label)
+        self._label(ax, metric, rows)
+
+    def _draw_band(self, ax, metric):
+        """Draw the line of no difference and the band of `smallest`."""
+        ratio = self.comparison.scale == RATIO
+        if ratio:
+            ax.set_xscale("log")
+            for axis in (ax.xaxis.set_major_formatter, ax.xaxis.set_minor_formatter):
+                axis(LogFormatter(minor_thresholds=(2, 0.5)))
+        ax.axvline(1 if ratio else 0, color="0.3", linewidth=0.8, zorder=1)
+        small = self.comparison.smallest_for(metric)
+        if small is not None:
+            ends = (1 / (1 + small), 1 + small) if ratio else (-small, small)
+            ax.axvspan(
+                *ends, color="0.88", zorder=-1, label="too small to be of interest"
+            )
+
+    def _label(self, ax, metric, rows):
+        """Name axes and lines."""
+        baseline, scale = self.comparison.baseline, self.comparison.scale
+        names = rows["estimator"]
+        if baseline is None:
+            names = names + " \N{MINUS SIGN} " + rows["baseline"]
+        ax.set_yticks(range(len(rows)), names if ax is self.ax_ else [""] * len(rows))
+        ax.set_ylim(len(rows) - 0.4, -0.6)
+        what = metric if scale == DIFFERENCE or is_loss(metric) else f"error ({metric})"
+        how = f"difference in {what}" if scale == DIFFERENCE else f"ratio of {what}"
+        whose = f" to {baseline}" if baseline else ""
+        ax.set(xlabel=f"{how}{whose}, better \N{RIGHTWARDS ARROW}", ylabel="")
+        ax.legend(
+            loc="lower left",
+            bbox_to_anchor=(0, 1),
+            ncols=3,
+            fontsize="small",
+            frameon=False,
+        )
+
+
+_BLUE, _RED, _GREEN = (sns.color_palette("colorblind")[i] for i in (0, 3, 2))
+_MARKS = {  # marker, colour, whether it is filled
+    "better": (">", _BLUE, True),
+    "better, negligibly": (">", _BLUE, False),
+    "worse": ("<", _RED, True),
+    "worse, negligibly": ("<", _RED, False),
+    "equivalent": ("s", _GREEN, True),
+    "undecided": ("o", "0.3", False),
+}

@@ -1,0 +1,604 @@
+"""Estimators compared over repetitions: what is drawn, what is kept, what is asked."""
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from distributed import Client, LocalCluster
+from joblib import Memory, parallel_config
+from sklearn import config_context
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.datasets import make_blobs, make_classification, make_moons
+from sklearn.dummy import DummyClassifier
+from sklearn.exceptions import FitFailedWarning
+from sklearn.metrics import make_scorer, zero_one_loss
+from sklearn.model_selection import (
+    GridSearchCV,
+    KFold,
+    RepeatedStratifiedKFold,
+    ShuffleSplit,
+    StratifiedKFold,
+    cross_val_score,
+)
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
+
+from sklearn_toydnn import (
+    DNNClassifier,
+    GaussianAugmenter,
+    compare,
+    make_triangle,
+)
+from sklearn_toydnn._repetition import seeded
+from sklearn_toydnn.comparison import LOOKS
+
+TREES = {f"depth {n}": DecisionTreeClassifier(max_depth=n) for n in (1, 2, 4)}
+FEW = {"train_size": 60, "test_size": 100, "n_repeats": 4, "random_state": 0}
+
+
+class Recorder(ClassifierMixin, BaseEstimator):
+    """Remembers what it is fitted and scored on, and by which seed."""
+
+    seen = []
+
+    def __init__(self, name="", random_state=None):
+        self.name = name
+        self.random_state = random_state
+
+    def fit(self, X, y, X_val=None, y_val=None):
+        self.classes_ = np.unique(y)
+        self.fitted_ = X, y, X_val, y_val
+        return self
+
+    def score(self, X, y):
+        Recorder.seen.append((self.name, self.random_state, *self.fitted_, X, y))
+        return float(self.name == "b") + np.mean(X)
+
+    def predict(self, X):
+        return np.zeros(len(X), int)
+
+
+@pytest.fixture
+def seen():
+    Recorder.seen.clear()
+    return Recorder.seen
+
+
+# ---- what a repetition is
+
+
+def test_all_estimators_get_the_same_fresh_data_and_seed(seen):
+    nets = {name: Recorder(name, random_state=7) for name in "ab"}
+    compare(nets, make_triangle, val_size=30, **FEW)
+    assert [name for name, *_ in seen] == ["a", "b"] * 4
+    for (_, seed, *data), (_, other, *same) in zip(seen[::2], seen[1::2], strict=True):
+        assert seed == other
+        for array, equal in zip(data, same, strict=True):
+            np.testing.assert_array_equal(array, equal)
+    assert [len(array) for array in seen[0][2:]] == [60, 60, 30, 30, 100, 100]
+    seeds = {seed for _, seed, *_ in seen}
+    assert len(seeds) == 4 and 7 not in seeds
+    # Nothing is drawn twice, within a repetition or between them.
+    points = np.concatenate([part for row in seen[::2] for part in row[2::2]])
+    assert len(np.unique(points, axis=0)) == 4 * 190
+
+
+def test_labels_stay_with_their_points(seen):
+    compare({name: Recorder(name) for name in "ab"}, make_triangle, val_size=30, **FEW)
+    from sklearn_toydnn.datasets import label_triangle
+
+    for _, _, *data in seen:
+        for X, y in zip(data[::2], data[1::2], strict=True):
+            np.testing.assert_array_equal(label_triangle(X), y)
+
+
+def test_a_problem_that_its_maker_draws_is_one_in_a_repetition():
+    """Drawn apart, training and test points would be of two problems."""
+    nets = {"trees": DecisionTreeClassifier(), "none": DummyClassifier()}
+    found = compare(nets, make_classification, **FEW | {"train_size": 300})
+    means = found.scores.groupby("estimator")["score"].mean()
+    assert means["trees"] > 0.75 and means["none"] < 0.6
+
+
+def test_points_ordered_by_class_are_shuffled(seen):
+    def make_ordered(n_samples, random_state):
+        return make_moons(n_samples, shuffle=False, random_state=random_state)
+
+    compare({name: Recorder(name) for name in "ab"}, make_ordered, **FEW)
+    for _, _, _, y, *_ in seen:
+        assert 0.2 < np.mean(y) < 0.8
+
+
+SCORED = ["repeat", "estimator", "metric", "score"]
+
+
+def test_a_repetition_is_the_same_whatever_is_asked_beside_it():
+    first = compare(TREES, make_triangle, **FEW).scores
+    more = compare(TREES, make_triangle, **FEW | {"n_repeats": 6}).scores
+    pd.testing.assert_frame_equal(first[SCORED], more[SCORED][: len(first)])
+    two = {name: TREES[name] for name in ("depth 4", "depth 1")}
+    fewer = compare(two, make_triangle, **FEW).scores
+    both = first[first["estimator"] != "depth 2"]
+    by = ["repeat", "estimator"]
+    pd.testing.assert_frame_equal(
+        fewer[SCORED].sort_values(by, ignore_index=True),
+        both[SCORED].sort_values(by, ignore_index=True),
+    )
+    other = compare(TREES, make_triangle, **FEW | {"random_state": 1}).scores
+    assert (other["score"] != first["score"]).any()
+
+
+def test_every_random_state_gets_a_seed():
+    splitter = StratifiedKFold(3, shuffle=True, random_state=0)
+    search = GridSearchCV(
+        make_pipeline(StandardScaler(), DNNClassifier(random_state=3)),
+        {"dnnclassifier__epochs": [1, 2]},
+        cv=splitter,
+    )
+    one, other = (seeded(search, (0, repeat)).get_params() for repeat in (0, 1))
+    for params in (one, other):
+        assert params["estimator__dnnclassifier__random_state"] not in (3, None)
+        assert params["cv"].random_state not in (0, None)
+    key = "estimator__dnnclassifier__random_state"
+    assert one[key] != other[key]
+    assert one["cv"].random_state != other["cv"].random_state
+    assert splitter.random_state == 0 and search.estimator[-1].random_state == 3
+    unshuffled = GridSearchCV(DecisionTreeClassifier(), {}, cv=KFold(3))
+    assert seeded(unshuffled, (0, 0)).cv.random_state is None
+
+
+def test_a_step_before_the_network_leaves_its_seed_alone():
+    def seeds(estimator):
+        params = seeded(estimator, (0, 5)).get_params()
+        return {n: v for n, v in params.items() if n.endswith("random_state")}
+
+    from imblearn.pipeline import make_pipeline
+
+    alone = seeds(DNNClassifier())
+    behind = seeds(make_pipeline(GaussianAugmenter(), DNNClassifier()))
+    assert behind["dnnclassifier__random_state"] == alone["random_state"]
+    assert behind["gaussianaugmenter__random_state"] != alone["random_state"]
+    twice = seeds(make_pipeline(GaussianAugmenter(), GaussianAugmenter()))
+    assert len(set(twice.values())) == 2
+
+
+def test_scores_are_those_of_a_plain_loop():
+    nets = {"net": DNNClassifier((5,), epochs=2), "tree": DecisionTreeClassifier()}
+    found = compare(nets, make_triangle, **FEW)
+    assert found.scores.columns.tolist() == [*SCORED, "seconds"]
+    assert (found.scores["seconds"] > 0).all()
+    scores = found.scores.set_index(["repeat", "estimator"])["score"]
+    seed = np.random.RandomState(0).randint(np.iinfo(np.int32).max), 2
+    from sklearn_toydnn._repetition import Fresh
+
+    X, y, (train, test), _ = Fresh(make_triangle, 60, 100, 0).draw(seed, 2)
+    for name, estimator in nets.items():
+        fitted = clone(seeded(estimator, seed)).fit(X[train], y[train])
+        assert scores[2, name] == fitted.score(X[test], y[test])
+
+
+def test_frames_go_through():
+    def make_frame(n_samples, random_state):
+        X, y = make_triangle(n_samples, random_state=random_state)
+        return pd.DataFrame(X, columns=["x0", "x1"]), pd.Series(y).map({0: "a", 1: "b"})
+
+    plain = compare(TREES, make_triangle, **FEW)
+    frames = compare(TREES, make_frame, **FEW)
+    pd.testing.assert_frame_equal(plain.scores[SCORED], frames.scores[SCORED])
+
+
+@pytest.mark.parametrize("random_state", [3, np.random.RandomState(3)])
+def test_processes_give_the_same_scores(random_state):
+    how = FEW | {"random_state": 3}
+    nets = {"net": DNNClassifier((5,), epochs=2), "tree": ExtraTreeClassifier()}
+    one = compare(nets, make_triangle, **how)
+    how["random_state"] = random_state
+    two = compare(nets, make_triangle, **how, n_jobs=2)
+    pd.testing.assert_frame_equal(one.scores[SCORED], two.scores[SCORED])
+
+
+def test_a_dask_cluster_gives_the_same_scores():
+    alone = compare(TREES, make_triangle, **FEW)
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as dask,
+        Client(dask),
+        parallel_config("dask"),
+    ):
+        there = compare(TREES, make_triangle, **FEW)
+    pd.testing.assert_frame_equal(alone.scores[SCORED], there.scores[SCORED])
+
+
+def test_searches_and_pipelines_are_estimators_too():
+    nets = {
+        "search": GridSearchCV(DecisionTreeClassifier(), {"max_depth": [1, 4]}, cv=3),
+        "pipeline": make_pipeline(StandardScaler(), KNeighborsClassifier()),
+    }
+    found = compare(nets, lambda n, random_state: make_blobs(n, random_state=1), **FEW)
+    assert found.scores["score"].between(0.5, 1).all()
+
+
+# ---- metrics
+
+
+def test_several_metrics_at_once():
+    found = compare(
+        TREES, make_triangle, scoring=["accuracy", "neg_log_loss", "roc_auc"], **FEW
+    )
+    assert found.metrics == ["accuracy", "neg_log_loss", "roc_auc"]
+    assert len(found.scores) == 4 * 3 * 3
+    scorers = {"wrong": make_scorer(zero_one_loss, greater_is_better=False)}
+    found = compare(TREES, make_triangle, scoring=scorers | {"ok": "accuracy"}, **FEW)
+    wide = found.scores.pivot(
+        index=["repeat", "estimator"], columns="metric", values="score"
+    )
+    np.testing.assert_allclose(wide["ok"], 1 + wide["wrong"])
+
+
+def extremes(estimator, X, y):
+    history = estimator.history_
+    return {
+        "min_val_loss": min(history["val_loss"]),
+        "max_val_accuracy": max(history["val_accuracy"]),
+        "test_accuracy": estimator.score(X, y),
+    }
+
+
+def test_a_scorer_may_read_the_history():
+    nets = {f"{n} units": DNNClassifier((n,), epochs=3) for n in (1, 20)}
+    found = compare(
+        nets, make_triangle, scoring=extremes, val_size=50, baseline="1 units", **FEW
+    )
+    assert found.metrics == ["min_val_loss", "max_val_accuracy", "test_accuracy"]
+    # Of a loss, less is better.
+    loss = found.differences().query("metric == 'min_val_loss'")["difference"]
+    wide = found.scores.pivot(
+        index="repeat", columns=["metric", "estimator"], values="score"
+    )["min_val_loss"]
+    np.testing.assert_allclose(loss, wide["1 units"] - wide["20 units"])
+
+
+def test_validation_points_are_routed():
+    """To those that ask for them, through their scalers; others do without."""
+    scaled = make_pipeline(
+        StandardScaler(), DNNClassifier(epochs=2), transform_input=["X_val"]
+    )
+
+    def has_validation(estimator, X, y):
+        last = estimator[-1] if hasattr(estimator, "steps") else estimator
+        return {"has": float("val_loss" in getattr(last, "history_", {}))}
+
+    with config_context(enable_metadata_routing=True):
+        scaled[-1].set_fit_request(X_val=True, y_val=True)
+        nets = {"net": scaled, "mlp": MLPClassifier(max_iter=2)}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the other one has not converged
+            found = compare(
+                nets, make_triangle, val_size=20, scoring=has_validation, **FEW
+            )
+        scores = found.scores.groupby("estimator")["score"].unique()
+        assert scores["net"] == [1] and scores["mlp"] == [0]
+        with pytest.raises(ValueError, match="val_size: no estimator requests X_val"):
+            compare(TREES, make_triangle, val_size=20, **FEW)
+    with pytest.raises(ValueError, match="'net' failed in repetition 0: .*routing"):
+        compare(nets, make_triangle, val_size=20, **FEW)
+
+
+# ---- as many repetitions as it takes
+
+
+def test_auto_stops_when_all_is_decided():
+    how = FEW | {"n_repeats": "auto", "train_size": 300}
+    found = compare(TREES, make_triangle, baseline="depth 1", **how)
+    assert found.n_repeats == LOOKS[0] and found.is_decided
+    assert found.alpha == 0.05 / len(LOOKS)
+    same = {name: DummyClassifier() for name in "ab"}
+    found = compare(same, make_triangle, **FEW | {"n_repeats": "auto"})
+    assert found.n_repeats == LOOKS[-1] == 80
+    assert found.summary()["verdict"].tolist() == ["", "undecided"]
+    assert "over 80 repetitions" in repr(found)
+    found = compare(same, make_triangle, smallest=0.1, **FEW | {"n_repeats": "auto"})
+    assert found.n_repeats == 10
+    assert found.summary()["verdict"].tolist() == ["", "equivalent"]
+
+
+def test_auto_looks_at_the_repetitions_of_a_fixed_comparison(monkeypatch):
+    """Each look tests at a quarter of the level, of all repetitions so far."""
+    nets = {name: TREES[name] for name in ("depth 2", "depth 4")}
+    how = FEW | {"train_size": 10, "test_size": 20}
+    found = compare(nets, make_triangle, **how | {"n_repeats": "auto"})
+    fixed = compare(
+        nets, make_triangle, **how | {"n_repeats": found.n_repeats}, alpha=0.0125
+    )
+    pd.testing.assert_frame_equal(found.summary(), fixed.summary())
+
+
+def test_a_continued_comparison_says_that_its_level_is_not_exact():
+    found = compare(TREES, make_triangle, **FEW)
+    more = found.extend(2)
+    whole = compare(TREES, make_triangle, **FEW | {"n_repeats": 6})
+    pd.testing.assert_frame_equal(more.scores[SCORED], whole.scores[SCORED])
+    assert (more.summary()["note"].str.startswith("level not exact")).all()
+    assert (whole.summary()["note"] == "").all()
+    assert more.extend(1).summary()["note"].equals(more.summary()["note"])
+    with pytest.raises(ValueError, match="n_repeats must be 1 or more"):
+        found.extend(0)
+    with pytest.raises(ValueError, match="no maker at hand"):
+        pickle.loads(pickle.dumps(found)).extend(1)
+
+
+# ---- fixed data
+
+
+def test_splits_of_fixed_data_are_repetitions():
+    X, y = make_triangle(120, random_state=0)
+    cv = RepeatedStratifiedKFold(n_splits=4, n_repeats=3, random_state=0)
+    nets = {"a": KNeighborsClassifier(1), "b": KNeighborsClassifier(9)}
+    found = compare(nets, X=X, y=y, cv=cv, baseline="a", random_state=0)
+    assert found.n_repeats == 12 and found.overlap == pytest.approx(1 / 3)
+    wide = found.scores.pivot(index="repeat", columns="estimator", values="score")
+    for name, net in nets.items():
+        np.testing.assert_array_equal(wide[name], cross_val_score(net, X, y, cv=cv))
+    assert found.summary()["note"].str.contains("corrected resampled t-test").all()
+    with pytest.raises(ValueError, match="Training sets overlap"):
+        found.n_repeats_for(0.01)
+    with pytest.raises(ValueError, match="no maker at hand"):
+        found.extend(1)
+
+
+# ---- long ones
+
+
+@pytest.fixture
+def fits(monkeypatch):
+    """Count the fits of trees."""
+    counted = []
+    fit = DecisionTreeClassifier.fit
+
+    def counting(self, *args, **kwargs):
+        counted.append(self)
+        return fit(self, *args, **kwargs)
+
+    monkeypatch.setattr(DecisionTreeClassifier, "fit", counting)
+    return counted
+
+
+def test_what_is_finished_is_not_done_again(tmp_path, fits):
+    how = FEW | {"memory": str(tmp_path)}
+    first = compare(TREES, make_triangle, **how)
+    assert len(fits) == 12
+    again = compare(TREES, make_triangle, **how)
+    assert len(fits) == 12
+    pd.testing.assert_frame_equal(first.scores, again.scores)
+    compare(TREES, make_triangle, **how | {"n_repeats": 5})
+    assert len(fits) == 15
+    compare(TREES | {"new": DecisionTreeClassifier()}, make_triangle, **how)
+    assert len(fits) == 19
+    for other in [
+        {"random_state": 1},
+        {"train_size": 61},
+        {"scoring": "balanced_accuracy"},
+        {"maker": make_moons},
+    ]:
+        before = len(fits)
+        compare(TREES, **{"maker": make_triangle} | how | other)
+        assert len(fits) == before + 12, other
+    Memory(tmp_path, verbose=0).clear(warn=False)
+    compare(TREES, make_triangle, **how | {"memory": Memory(tmp_path, verbose=0)})
+    assert len(fits) == before + 24
+    X, y = make_triangle(90, random_state=0)
+    for _ in "12":
+        compare(TREES, X=X, y=y, cv=KFold(3), random_state=0, memory=str(tmp_path))
+        assert len(fits) == before + 33
+
+
+@pytest.mark.parametrize(
+    "changes, reason",
+    [
+        ({"maker": lambda n, random_state: make_triangle(n)}, "lambda"),
+        ({"random_state": None}, "random_state=None"),
+        ({"scoring": lambda net, X, y: 1.0 * len(X)}, "lambda"),
+    ],
+)
+def test_what_cannot_be_known_again_is_not_kept(changes, reason, tmp_path, fits):
+    how = {"maker": make_triangle, "memory": str(tmp_path)} | FEW | changes
+    for n in (12, 24):
+        with pytest.warns(UserWarning, match=f"memory: nothing is kept.*{reason}"):
+            compare(TREES, **how)
+        assert len(fits) == n
+    assert not list(tmp_path.rglob("output.pkl"))
+
+
+def test_changed_code_of_ones_own_is_another_comparison(tmp_path, fits, monkeypatch):
+    folder, module = tmp_path / "memory", tmp_path / "my_makers.py"
+    source = (
+        "from sklearn.datasets import make_moons\ndef make(n_samples, random_state):\n"
+    )
+    module.write_text(source + "    return make_moons(n_samples, random_state=0)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    import my_makers
+
+    how = FEW | {"memory": str(folder)}
+    for _ in "12":
+        compare(TREES, my_makers.make, **how)
+    assert len(fits) == 12
+    module.write_text(source + "random_state=00)\n")
+    compare(TREES, my_makers.make, **how)
+    assert len(fits) == 24
+
+
+SCRIPT = """
+import sys
+from sklearn_toydnn import DNNClassifier, compare, make_triangle
+
+def make_points(n_samples, random_state):
+    return make_triangle(n_samples, random_state=random_state)
+
+if __name__ == "__main__":
+    nets = {f"{n} units": DNNClassifier((n,), epochs=20) for n in (2, 8)}
+    found = compare(nets, make_points, train_size=100, n_repeats=30, random_state=0,
+                    n_jobs=2, memory=sys.argv[1])
+    found.scores.drop(columns="seconds").to_csv(sys.argv[2])
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_comparison_goes_on_and_ends_in_the_same_scores(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+
+    def start(run):
+        return subprocess.Popen(
+            [sys.executable, script, tmp_path / run, tmp_path / f"{run}.csv"],
+            start_new_session=True,  # so that its workers are killed with it
+        )
+
+    assert start("never").wait() == 0
+    process = start("killed")
+    while len(list((tmp_path / "killed").rglob("output.pkl"))) < 8:
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    kept = {path: path.stat().st_mtime_ns
+            for path in (tmp_path / "killed").rglob("output.pkl")}  # fmt: skip
+    assert 8 <= len(kept) < 60 and not (tmp_path / "killed.csv").exists()
+    assert start("killed").wait() == 0
+    assert all(path.stat().st_mtime_ns == then for path, then in kept.items())
+    one, other = (tmp_path / f"{run}.csv" for run in ("never", "killed"))
+    assert one.read_bytes() == other.read_bytes()
+
+
+def test_a_bar_shows_the_time_left(capsys):
+    compare(TREES, make_triangle, **FEW)
+    assert capsys.readouterr().out == ""
+    compare(TREES, make_triangle, verbose=1, **FEW)
+    assert "comparing" in capsys.readouterr().out
+
+
+def test_a_result_can_be_pickled_and_written(tmp_path):
+    found = compare(TREES, lambda n, random_state: make_triangle(n), **FEW)
+    again = pickle.loads(pickle.dumps(found))
+    pd.testing.assert_frame_equal(found.summary(), again.summary())
+    found.scores.to_csv(tmp_path / "scores.csv", index=False)
+    pd.testing.assert_frame_equal(found.scores, pd.read_csv(tmp_path / "scores.csv"))
+
+
+# ---- bad input
+
+
+class Failing(DecisionTreeClassifier):
+    """Cannot be fitted in some repetitions."""
+
+    def fit(self, X, y):
+        if self.random_state % 3 == 0:
+            raise ValueError("no luck")
+        return super().fit(X, y)
+
+
+def test_an_estimator_that_fails_is_named():
+    nets = TREES | {"unlucky": Failing()}
+    with pytest.raises(ValueError, match="'unlucky' failed in repetition .: no luck"):
+        compare(nets, make_triangle, **FEW)
+    with pytest.warns(FitFailedWarning, match="'unlucky' failed in rep.*0.25: no luck"):
+        found = compare(nets, make_triangle, error_score=0.25, **FEW)
+    scores = found.scores.query("estimator == 'unlucky'")
+    failed = scores["seconds"].isna()
+    assert 0 < failed.sum() < 4
+    assert (scores["score"][failed] == 0.25).all()
+    with (
+        pytest.warns(FitFailedWarning),
+        pytest.raises(ValueError, match="No estimator could be fitted.*n_neighbors"),
+    ):
+        nets = {name: KNeighborsClassifier(61) for name in "ab"}
+        compare(nets, make_triangle, error_score=0.0, **FEW)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"estimators": {"a": DecisionTreeClassifier()}}, "estimators must be two"),
+        ({"estimators": {}}, "estimators must be two"),
+        ({"estimators": list(TREES.values())}, "'estimators' parameter .* must be"),
+        ({"estimators": {"a": DecisionTreeClassifier, "b": 3}}, "estimators must be a"),
+        ({"estimators": TREES | {5: DummyClassifier()}}, "names and estimators"),
+        ({"baseline": "depth 3"}, "baseline='depth 3' is none of the estimators"),
+        ({"n_repeats": 1}, "'n_repeats' parameter .* must be"),
+        ({"n_repeats": "all"}, "'n_repeats' parameter .* must be"),
+        ({"train_size": None}, "train_size must be given"),
+        ({"train_size": 0}, "'train_size' parameter .* must be"),
+        ({"test_size": 0}, "'test_size' parameter .* must be"),
+        ({"val_size": 160}, "val_size must not be train_size"),
+        ({"maker": None}, "Either a maker must be given, or X, y and cv"),
+        ({"X": [[0, 1]]}, "Either a maker must be given, or X, y and cv"),
+        ({"cv": 5}, "Either a maker must be given, or X, y and cv"),
+        ({"maker": 5}, "'maker' parameter .* must be"),
+        ({"smallest": 0}, "'smallest' parameter .* must be"),
+        ({"smallest": {"auc": 0.1}}, "smallest names .'auc'., but the metrics are"),
+        ({"smallest": {"score": -1}}, "smallest must be more than 0 for each"),
+        ({"scale": "log"}, "'scale' parameter .* must be"),
+        ({"alpha": 0.0}, "'alpha' parameter .* must be"),
+        ({"error_score": np.nan}, "error_score must be finite"),
+        ({"scoring": "acc"}, "'acc' is not a valid"),
+        ({"random_state": "x"}, "'random_state' parameter .* must be"),
+        ({"maker": lambda n, random_state: np.zeros(n)}, "maker must return X and y"),
+        (
+            {"maker": lambda n, random_state: make_triangle(n - 1)},
+            "maker made 159 points of 160",
+        ),
+        (
+            {"maker": lambda n, random_state: (np.zeros((n, 2)), np.full(n, "x"))},
+            "maker gives one class only, .*'x'.* of repetition 0",
+        ),
+        (
+            {"scoring": lambda net, X, y: np.nan},
+            "The score of estimator 'depth 1' in repetition 0 is nan",
+        ),
+        (
+            {"scoring": lambda net, X, y: {f"depth {net.max_depth}": 1.0}},
+            "scoring gives .'depth 2'. of estimator 'depth 2' .*'depth 1'. elsewhere",
+        ),
+    ],
+)
+def test_bad_parameters_are_named(changes, message):
+    how = {"estimators": TREES, "maker": make_triangle} | FEW | changes
+    with pytest.raises((ValueError, TypeError), match=message):
+        compare(**how)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"n_repeats": "auto"}, "n_repeats .also 'auto'. are for a maker"),
+        ({"n_repeats": 10}, "n_repeats .also 'auto'. are for a maker"),
+        ({"train_size": 10}, "train_size, .* are for a maker"),
+        ({"val_size": 10}, "val_size .* are for a maker"),
+        ({"cv": None}, "Either a maker must be given, or X, y and cv"),
+        ({"y": None}, "Either a maker must be given, or X, y and cv"),
+        ({"y": [1, 2]}, "inconsistent numbers of samples"),
+        ({"cv": 7}, "splits of different sizes, from 85 and 15 to 86 and 14"),
+        ({"cv": ShuffleSplit(1)}, "fewer than two splits"),
+    ],
+)
+def test_bad_splits_are_named(changes, message):
+    X, y = make_triangle(100, random_state=0)
+    how = {"X": X, "y": y, "cv": 5, "random_state": 0} | changes
+    with pytest.raises(ValueError, match=message):
+        compare(TREES, **how)
+
+
+def test_what_is_wrong_is_said_at_once(fits):
+    """Not after hours."""
+    for bad in ({"smallest": {"auc": 0.1}}, {"scoring": lambda *_: np.inf}):
+        with pytest.raises(ValueError):
+            compare(TREES, make_triangle, **FEW | {"n_repeats": 1000} | bad)
+    assert len(fits) <= 3 * 10

@@ -1,0 +1,609 @@
+"""What scores over repetitions say, in the terms of statistics."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib import colors
+from matplotlib import pyplot as plt
+from scipy import stats
+from sklearn.datasets import make_moons
+from sklearn.dummy import DummyClassifier
+from sklearn.exceptions import NotFittedError
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    HalvingGridSearchCV,
+    PredefinedSplit,
+    RandomizedSearchCV,
+    RepeatedKFold,
+    RepeatedStratifiedKFold,
+    ShuffleSplit,
+    StratifiedShuffleSplit,
+)
+from sklearn.svm import SVC
+from sklearn.tree import DecisionTreeClassifier
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.weightstats import DescrStatsW
+
+from sklearn_toydnn import (
+    ComparisonDisplay,
+    compare,
+    compare_candidates,
+    make_triangle,
+)
+from sklearn_toydnn.comparison import Comparison
+
+ONE_TEST = ["difference", "difference_ci_low", "difference_ci_high", "p_value"]
+
+
+def scores_of(metric="accuracy", repeats=None, **by_estimator):
+    """Return tidy scores."""
+    frame = pd.DataFrame(by_estimator)
+    frame.index = pd.RangeIndex(len(frame)) if repeats is None else repeats
+    frame.index.name = "repeat"
+    tidy = frame.reset_index().melt("repeat", var_name="estimator", value_name="score")
+    return tidy.assign(metric=metric)
+
+
+def spread(mean, sd, n=30):
+    """Return n differences of exactly this mean and standard deviation."""
+    values = np.linspace(-1, 1, n)
+    return mean + sd * values / values.std(ddof=1)
+
+
+def verdict_of(differences, **how):
+    base = np.full(len(differences), 0.5)
+    scores = scores_of(base=base, other=base + differences)
+    return Comparison(scores, baseline="base", **how).summary().iloc[1]
+
+
+# ---- verdicts
+
+
+@pytest.mark.parametrize(
+    "differences, verdict",
+    [
+        (spread(0.02, 0.01), "better"),
+        (spread(-0.02, 0.01), "worse"),
+        (spread(0.005, 0.01), "better"),  # not shown to be less than 0.005
+        (spread(0.002, 0.001), "better, negligibly"),
+        (spread(-0.002, 0.001), "worse, negligibly"),
+        (spread(0.0, 0.001), "equivalent"),
+        (spread(0.0002, 0.001), "equivalent"),
+        (spread(0.01, 0.1), "undecided"),
+        (spread(0.0, 0.1), "undecided"),
+        (np.zeros(30), "equivalent"),
+        (np.full(30, 0.25), "better"),
+        (np.full(30, -0.001), "worse, negligibly"),
+    ],
+)
+def test_verdicts(differences, verdict):
+    assert verdict_of(differences, smallest=0.005)["verdict"] == verdict
+    plain = verdict_of(differences)["verdict"]
+    expected = {"equivalent": "undecided"}.get(verdict, verdict.partition(",")[0])
+    assert plain == expected
+
+
+def test_one_test_is_scipys_and_statsmodels():
+    differences = np.random.default_rng(0).normal(0.01, 0.02, size=30)
+    row = verdict_of(differences, smallest=0.005)
+    expected = stats.ttest_1samp(differences, 0)
+    low, high = expected.confidence_interval(0.95)
+    np.testing.assert_allclose(
+        row[ONE_TEST].astype(float),
+        [differences.mean(), low, high, expected.pvalue],
+        rtol=1e-9,
+    )
+    p, *_ = DescrStatsW(differences).ttost_mean(-0.005, 0.005)
+    assert row["p_equivalence"] == pytest.approx(p)
+    inner = expected.confidence_interval(0.9)
+    np.testing.assert_allclose(
+        row[["equivalence_ci_low", "equivalence_ci_high"]].astype(float), inner
+    )
+    assert row["share_better"] == (differences > 0).mean()
+    mean = stats.ttest_1samp(0.5 + differences, 0)
+    assert (row["ci_low"], row["ci_high"]) == pytest.approx(
+        tuple(mean.confidence_interval(0.95))
+    )
+    assert row["interval"] == "per comparison"
+
+
+@pytest.mark.parametrize("scale", ["difference", "ratio"])
+def test_no_difference_at_all_is_no_surprise(scale):
+    """Nothing is NaN, nothing warns: warnings are errors here."""
+    how = {"smallest": 0.1, "scale": scale, "test_size": 100}
+    for same in (np.zeros(10), spread(0, 1e-17, 10)):
+        row = verdict_of(same, **how)
+        none = 1.0 if scale == "ratio" else 0.0
+        assert row[ONE_TEST].tolist() == [none, none, none, 1.0]
+        assert row["p_equivalence"] == 0 and row["verdict"] == "equivalent"
+        assert row["detectable"] == none
+
+
+def test_differences_equal_but_for_rounding_are_equal():
+    base = np.random.default_rng(0).uniform(0.1, 0.9, size=30)
+    scores = scores_of(base=base, other=base + 0.1)
+    row = Comparison(scores, baseline="base", smallest=0.2).summary().iloc[1]
+    assert row["difference_ci_low"] == row["difference_ci_high"]
+    assert row["verdict"] == "better, negligibly"
+
+
+# ---- families
+
+
+@pytest.fixture
+def family():
+    generator = np.random.default_rng(0)
+    means = {"base": 0.8, "a": 0.8, "b": 0.805, "c": 0.83, "d": 0.7}
+    return pd.concat(
+        scores_of(
+            metric,
+            **{name: generator.normal(mean, 0.01, 20) for name, mean in means.items()},
+        )
+        for metric in ("accuracy", "roc_auc")
+    )
+
+
+def test_p_values_are_corrected_over_all_rows(family):
+    summary = Comparison(family, baseline="base", smallest=0.01).summary()
+    compared = summary[summary["baseline"].notna()]
+    assert len(compared) == 8 and len(summary) == 10
+    wide = family.pivot(index="repeat", columns=["metric", "estimator"])["score"]
+    alone, within = [], []
+    for row in compared.itertuples():
+        d = wide[row.metric, row.estimator] - wide[row.metric, "base"]
+        alone.append(stats.ttest_1samp(d, 0).pvalue)
+        within.append(DescrStatsW(d).ttost_mean(-0.01, 0.01)[0])
+    for column, p_values in {"p_value": alone, "p_equivalence": within}.items():
+        expected = multipletests(p_values, method="holm")[1]
+        np.testing.assert_allclose(compared[column], expected, rtol=1e-9)
+    one = Comparison(
+        family[family["metric"] == "accuracy"], baseline="base", smallest=0.01
+    ).summary()
+    assert (one["p_value"].dropna() <= summary["p_value"].dropna()[:4]).all()
+
+
+def test_smallest_may_be_of_some_metrics(family):
+    found = Comparison(family, baseline="base", smallest={"accuracy": 0.01})
+    summary = found.summary().set_index("metric")
+    assert summary.loc["accuracy", "p_equivalence"].notna().sum() == 4
+    assert summary.loc["roc_auc", "p_equivalence"].isna().all()
+    assert found.n_repeats_for()["metric"].unique() == ["accuracy"]
+
+
+def test_every_pair_is_compared_without_a_baseline(family):
+    summary = Comparison(family).summary()
+    accuracy = summary[summary["metric"] == "accuracy"]
+    assert set(accuracy["estimator"]) == {"base", *"abcd"}
+    pairs = accuracy.dropna(subset="baseline").set_index(["estimator", "baseline"])
+    assert len(pairs) == 10 and len({frozenset(pair) for pair in pairs.index}) == 10
+    turned = Comparison(family, baseline="d").summary()
+    there = turned.set_index(["metric", "estimator"]).loc[("accuracy", "c")]
+    assert pairs.loc[("d", "c"), "difference"] == pytest.approx(-there["difference"])
+
+
+FAMILIES = st.lists(
+    st.tuples(
+        st.sampled_from([0.0, 0.002, 0.005, 0.01, 0.02, -0.005, -0.02]),
+        st.sampled_from([0.0, 0.001, 0.01, 0.05]),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@given(FAMILIES, st.integers(2, 12), st.sampled_from(["difference", "ratio"]))
+def test_table_and_picture_never_contradict_the_verdict(arms, n_repeats, scale):
+    generator = np.random.default_rng(0)
+    base = generator.normal(0.7, 0.01, n_repeats)
+    nets = {
+        f"net {i}": base + generator.normal(mean, sd, n_repeats)
+        for i, (mean, sd) in enumerate(arms)
+    }
+    found = Comparison(
+        scores_of(base=base, **nets), "base", smallest=0.006, scale=scale, test_size=100
+    )
+    display = ComparisonDisplay(found).plot()
+    none = 1.0 if scale == "ratio" else 0.0
+    band = (1 / 1.006, 1.006) if scale == "ratio" else (-0.006, 0.006)
+    thin, thick = drawn_lines(display.ax_)
+    words = [text.get_text() for text in display.ax_.texts]
+    rows = found.summary().iloc[1:].reset_index(drop=True)
+    assert words == rows["verdict"].tolist()
+    for i, row in rows.iterrows():
+        ends = row["difference_ci_low"], row["difference_ci_high"]
+        inner = row["equivalence_ci_low"], row["equivalence_ci_high"]
+        np.testing.assert_allclose([thin[i], thick[i]], [ends, inner])
+        assert ends[0] <= row["difference"] <= ends[1]
+        verdict = row["verdict"]
+        direction = "better" if ends[0] > none else "worse" if ends[1] < none else ""
+        is_small = band[0] < inner[0] and inner[1] < band[1]
+        assert verdict.partition(",")[0] == (
+            direction or ("equivalent" if is_small else "undecided")
+        )
+        assert verdict.endswith("negligibly") == bool(direction and is_small)
+        assert (row["p_value"] <= 0.05) == bool(direction)
+        assert (row["p_equivalence"] <= 0.05) == is_small
+    plt.close(display.figure_)
+
+
+def drawn_lines(ax):
+    """Return the ends of the thin lines, and of the thick ones."""
+    lines = [c for c in ax.collections if hasattr(c, "get_segments")]
+    ends = [[segment[:, 0] for segment in c.get_segments()] for c in lines]
+    assert [c.get_linewidth()[0] for c in lines] == sorted(
+        c.get_linewidth()[0] for c in lines
+    )
+    return ends
+
+
+# ---- ratios
+
+
+def test_ratios_are_of_errors():
+    base, other = np.array([0.8, 0.9, 0.6]), np.array([0.9, 0.94, 0.8])
+    found = Comparison(scores_of(base=base, other=other), "base", scale="ratio")
+    ratios = found.differences()["difference"]
+    np.testing.assert_allclose(ratios, [2, 5 / 3, 2])
+    row = found.summary().iloc[1]
+    assert row["difference"] == pytest.approx(stats.gmean(ratios))
+    assert row["verdict"] == "better" and row["difference_ci_low"] > 1
+    p = stats.ttest_1samp(np.log(ratios), 0).pvalue
+    assert row["p_value"] == pytest.approx(p)
+
+
+@pytest.mark.parametrize("metric, sign", [("min_val_loss", 1), ("neg_log_loss", -1)])
+def test_ratios_are_of_losses(metric, sign):
+    scores = scores_of(metric, base=sign * np.array([0.2, 0.4]),
+                       other=sign * np.array([0.1, 0.1]))  # fmt: skip
+    for scale, expected in {"ratio": [2, 4], "difference": [0.1, 0.3]}.items():
+        found = Comparison(scores, "base", scale=scale)
+        np.testing.assert_allclose(found.differences()["difference"], expected)
+
+
+def test_an_error_of_0_counts_as_half_a_test_point():
+    scores = scores_of(base=[0.9, 0.9], other=[1.0, 0.95])
+    found = Comparison(scores, "base", scale="ratio", test_size=100)
+    np.testing.assert_allclose(found.differences()["difference"], [20, 2])
+    with pytest.raises(ValueError, match="an error of 0.*test_size must be given"):
+        Comparison(scores, "base", scale="ratio").summary()
+
+
+def test_smallest_is_a_ratio_too():
+    errors = 0.1 * np.exp(spread(0, 0.01))
+    scores = scores_of(base=np.full(30, 0.9), other=1 - 1.05 * errors)
+    verdicts = {
+        smallest: Comparison(scores, "base", smallest, "ratio").summary()["verdict"][1]
+        for smallest in (0.04, 0.06)
+    }
+    assert verdicts == {0.04: "worse", 0.06: "worse, negligibly"}
+
+
+@pytest.mark.parametrize(
+    "metric, value, message",
+    [
+        ("r2", -0.5, "compares errors, 1 - score: r2 is not from 0 to 1"),
+        ("mean_squared_error", 0.0, "a loss of 0, and there is no ratio"),
+    ],
+)
+def test_what_has_no_ratio_is_an_error(metric, value, message):
+    scores = scores_of(metric, a=[0.5, value], b=[0.5, 0.5])
+    with pytest.raises(ValueError, match=message):
+        Comparison(scores, scale="ratio").summary()
+    trees = {f"{n}": DecisionTreeClassifier(max_depth=n) for n in (1, 2)}
+    with pytest.raises(ValueError, match=message):
+        compare(trees, make_triangle, train_size=20, scale="ratio",
+                scoring=lambda *_: {metric: value})  # fmt: skip
+
+
+# ---- power
+
+
+def test_detectable_is_found_with_the_power_it_states(family):
+    found = Comparison(family, baseline="base")
+    row = found.summary().iloc[1]
+    wide = family[family["metric"] == "accuracy"].pivot(
+        index="repeat", columns="estimator", values="score"
+    )
+    sd = (wide[row["estimator"]] - wide["base"]).std()
+    many = np.random.default_rng(1).normal(row["detectable"], sd, size=(4000, 20))
+    p_values = stats.ttest_1samp(many, 0, axis=1).pvalue
+    assert (p_values < 0.05 / 8).mean() == pytest.approx(0.8, abs=0.02)
+
+
+def test_so_many_repetitions_would_find_it():
+    differences = np.random.default_rng(0).normal(0, 0.02, size=30)
+    found = Comparison(scores_of(base=np.zeros(30), other=differences), "base", 0.01)
+    (n,) = found.n_repeats_for(0.005)["n_repeats"]
+    many = np.random.default_rng(1).normal(0.005, differences.std(ddof=1), (4000, n))
+    p_values = stats.ttest_1samp(many, 0, axis=1).pvalue
+    assert (p_values < 0.05).mean() == pytest.approx(0.8, abs=0.02)
+    (fewer,) = found.n_repeats_for()["n_repeats"]  # of `smallest`
+    assert fewer < n < found.n_repeats_for(0.005, power=0.9)["n_repeats"][0]
+    assert found.n_repeats_for(5)["n_repeats"].tolist() == [2]
+    same = Comparison(scores_of(a=[0.5] * 3, b=[0.5] * 3))
+    assert same.n_repeats_for(0.1)["n_repeats"].tolist() == [2]
+
+
+@pytest.mark.parametrize(
+    "args, message",
+    [
+        ({"difference": 0}, "difference must be more than 0"),
+        ({"power": 1}, "power must be between 0 and 1"),
+        ({}, "difference must be given where there is no smallest"),
+    ],
+)
+def test_bad_questions_of_power_are_named(args, message):
+    with pytest.raises(ValueError, match=message):
+        Comparison(scores_of(a=[0.5, 0.6], b=[0.5, 0.5])).n_repeats_for(**args)
+
+
+# ---- candidates of a search
+
+
+def corrected_ttest(differences, n_train, n_test):
+    """Return t, its standard error and p as scikit-learn's example computes them.
+
+    "Statistical comparison of models using grid search", whose p is one-tailed.
+    """
+    n = len(differences)
+    variance = np.var(differences, ddof=1) * (1 / n + n_test / n_train)
+    t = np.mean(differences) / np.sqrt(variance)
+    return t, np.sqrt(variance), stats.t.sf(np.abs(t), n - 1)
+
+
+@pytest.fixture(scope="module")
+def svc_search():
+    X, y = make_moons(noise=0.352, random_state=1, n_samples=100)
+    grid = [
+        {"kernel": ["linear"]},
+        {"kernel": ["poly"], "degree": [2, 3]},
+        {"kernel": ["rbf"]},
+    ]
+    cv = RepeatedStratifiedKFold(n_splits=10, n_repeats=10, random_state=0)
+    search = GridSearchCV(SVC(random_state=0), grid, scoring="roc_auc", cv=cv)
+    return search.fit(X, y)
+
+
+def test_candidates_are_compared_as_in_scikit_learns_example(svc_search):
+    summary = compare_candidates(svc_search).summary().dropna(subset="baseline")
+    results = pd.DataFrame(svc_search.cv_results_)
+    scores = results.filter(regex=r"split\d*_test_score").to_numpy()
+    names = ["kernel=linear", "degree=2, kernel=poly", "degree=3, kernel=poly",
+             "kernel=rbf"]  # fmt: skip
+    assert len(summary) == 6 and set(summary["metric"]) == {"roc_auc"}
+    one_tailed = []
+    for row in summary.itertuples():
+        d = scores[names.index(row.estimator)] - scores[names.index(row.baseline)]
+        t, error, p = corrected_ttest(d, 90, 10)
+        one_tailed.append(p)
+        width = stats.t.isf(row.level / 2, 99)
+        found = (row.difference_ci_high - row.difference_ci_low) / 2 / width
+        assert found == pytest.approx(error, rel=1e-12)
+        assert row.difference / found == pytest.approx(t, rel=1e-12)
+    expected = multipletests(2 * np.array(one_tailed), method="holm")[1]
+    np.testing.assert_allclose(summary["p_value"], expected, rtol=1e-9)
+    assert summary["note"].str.startswith("training sets overlap").all()
+
+
+def test_a_baseline_that_was_best_is_flattered(svc_search):
+    notes = {
+        baseline: compare_candidates(svc_search, baseline=baseline).summary()["note"][0]
+        for baseline in (0, 1, 3, "best")
+    }
+    best = svc_search.best_index_
+    assert {name for name, note in notes.items() if "flatters" in note} == {
+        best,
+        "best",
+    }
+    found = compare_candidates(svc_search, baseline="best")
+    assert found.baseline == ", ".join(
+        f"{k}={v}" for k, v in svc_search.best_params_.items()
+    )
+    assert found.scores["seconds"].gt(0).all()
+
+
+def a_search(cv, n=60, **how):
+    X, y = make_triangle(n, random_state=0)
+    grid = {"max_depth": [1, 3]}
+    search = GridSearchCV(DecisionTreeClassifier(), grid, cv=cv, **how)
+    groups = {"groups": np.arange(n) % 4} if isinstance(cv, GroupKFold) else {}
+    return search.fit(X, y, **groups)
+
+
+@pytest.mark.parametrize(
+    "cv, overlap",
+    [
+        (None, 1 / 4),
+        (3, 1 / 2),
+        (RepeatedKFold(n_splits=4, n_repeats=2), 1 / 3),
+        (ShuffleSplit(4), 1 / 9),
+        (ShuffleSplit(4, test_size=0.2), 1 / 4),
+        (StratifiedShuffleSplit(4, train_size=0.75), 1 / 3),
+        (ShuffleSplit(4, train_size=0.5, test_size=0.25), 1 / 2),
+        (ShuffleSplit(4, train_size=40, test_size=10), 1 / 4),
+        (PredefinedSplit(np.arange(60) % 3), 1 / 2),
+        ([(range(40), range(40, 60)), (range(20, 60), range(20))], 1 / 2),
+    ],
+)
+def test_sizes_come_from_the_splitter(cv, overlap):
+    assert compare_candidates(a_search(cv)).overlap == pytest.approx(overlap)
+
+
+@pytest.mark.parametrize(
+    "cv, how, message",
+    [
+        (GroupKFold(4), {}, "train_size and test_size must be given"),
+        (ShuffleSplit(4, test_size=10), {}, "train_size and test_size must be given"),
+        (ShuffleSplit(4, train_size=10, test_size=0.2), {}, "must be given"),
+        ([(range(40), range(40, 60)), (range(9), range(9, 60))], {}, "different sizes"),
+        (3, {"baseline": 2}, "baseline=2 of 2 candidates"),
+        (3, {"baseline": "worst"}, "'baseline' parameter .* must be"),
+        (3, {"smallest": {"auc": 1.0}}, "smallest names .'auc'."),
+        ([(range(40), range(40, 60))], {}, "1 repetition is too few"),
+    ],
+)
+def test_bad_searches_are_named(cv, how, message):
+    with pytest.raises(ValueError, match=message):
+        compare_candidates(a_search(cv), **how)
+
+
+def test_sizes_can_be_given():
+    found = compare_candidates(a_search(GroupKFold(4)), train_size=45, test_size=15)
+    assert found.overlap == pytest.approx(1 / 3)
+    for scale in ("ratio", "difference"):
+        compare_candidates(
+            a_search(3), train_size=40, test_size=20, scale=scale
+        ).summary()
+
+
+def test_several_metrics_of_a_search():
+    search = a_search(3, scoring=["accuracy", "roc_auc"], refit="accuracy")
+    found = compare_candidates(search, baseline="best")
+    assert found.metrics == ["accuracy", "roc_auc"] and found.n_repeats == 3
+    unfitted = a_search(3, scoring=["accuracy", "roc_auc"], refit=False)
+    with pytest.raises(ValueError, match="with refit=False there is no best one"):
+        compare_candidates(unfitted, baseline="best")
+
+
+def test_searches_that_cannot_be_compared():
+    with pytest.raises(NotFittedError):
+        compare_candidates(GridSearchCV(DecisionTreeClassifier(), {}))
+    X, y = make_triangle(100, random_state=0)
+    halving = HalvingGridSearchCV(
+        DecisionTreeClassifier(), {"max_depth": [1, 2, 3]}, random_state=0
+    )
+    with pytest.raises(ValueError, match="successive halving"):
+        compare_candidates(halving.fit(X, y))
+    with pytest.raises(ValueError, match="estimators must be two or more"):
+        one = RandomizedSearchCV(
+            DecisionTreeClassifier(), {"max_depth": [1]}, n_iter=1, cv=3
+        )
+        compare_candidates(one.fit(X, y))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        failing = GridSearchCV(
+            DecisionTreeClassifier(), {"max_depth": [1, 2]},
+            scoring=lambda net, X, y: np.nan if net.max_depth > 1 else 1.0,
+        ).fit(X, y)  # fmt: skip
+    with pytest.raises(ValueError, match="not finite have: max_depth=2"):
+        compare_candidates(failing)
+
+
+def test_candidates_of_one_name_are_told_apart():
+    X, y = make_triangle(60, random_state=0)
+    grid = {"max_depth": [1, 1]}
+    search = GridSearchCV(DecisionTreeClassifier(random_state=0), grid).fit(X, y)
+    found = compare_candidates(search, smallest=0.01)
+    assert found.estimators == [
+        "max_depth=1 (candidate 0)",
+        "max_depth=1 (candidate 1)",
+    ]
+    assert found.summary()["verdict"][1] == "equivalent"
+
+
+# ---- scores that were measured elsewhere
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda s: s[s["estimator"] == "a"], "estimators must be two or more"),
+        (lambda s: s[s["repeat"] == 0], "1 repetition is too few"),
+        (lambda s: s[1:], "a finite score of each estimator in each repetition"),
+        (lambda s: s.assign(score=np.nan), "a finite score of each estimator"),
+        (lambda s: pd.concat([s, s]), "twice in a repetition"),
+    ],
+)
+def test_scores_must_be_whole(change, message):
+    with pytest.raises(ValueError, match=message):
+        Comparison(change(scores_of(a=[0.1, 0.2], b=[0.3, 0.4])))
+
+
+# ---- right under the null
+
+
+def test_verdicts_are_seldom_wrong():
+    """Of five estimators and three metrics that do not differ, and at `smallest`."""
+    generator = np.random.default_rng(0)
+    n, wrong, wrong_small = 200, 0, 0
+    for _ in range(n):
+        null = pd.concat(
+            scores_of(metric, **dict(zip("abcde", generator.normal(0.5, 0.01, (5, 10)),
+                                         strict=True)))
+            for metric in ("one", "two", "three")
+        )  # fmt: skip
+        verdicts = Comparison(null, baseline="a").summary()["verdict"]
+        wrong += verdicts.str.contains("better|worse").any()
+        edge = verdict_of(generator.normal(0.005, 0.003, 10), smallest=0.005)["verdict"]
+        wrong_small += edge == "equivalent" or "negligibly" in edge
+    for count in (wrong, wrong_small):
+        assert stats.binomtest(count, n, 0.05, alternative="greater").pvalue > 0.01
+
+
+# ---- the picture
+
+
+def test_the_display_is_made_as_scikit_learns_are():
+    trees = {f"depth {n}": DecisionTreeClassifier(max_depth=n) for n in (1, 2, 4)}
+    how = {"train_size": 50, "n_repeats": 5, "random_state": 0, "baseline": "depth 1"}
+    display = ComparisonDisplay.from_estimators(trees, make_triangle, **how)
+    assert isinstance(display, ComparisonDisplay)
+    assert display.figure_ is display.ax_.figure and len(display.axes_) == 1
+    assert display.summary_["estimator"].tolist() == ["depth 2", "depth 4"]
+    labels = [label.get_text() for label in display.ax_.get_yticklabels()]
+    assert labels == ["depth 2", "depth 4"]
+    dots = display.ax_.collections
+    drawn = np.concatenate([c.get_offsets()[:, 0] for c in dots if len(c.get_offsets())
+                            == 5])  # fmt: skip
+    expected = display.comparison.differences()["difference"]
+    np.testing.assert_allclose(np.sort(drawn), np.sort(expected))
+    _, ax = plt.subplots()
+    assert display.plot(ax=ax).ax_ is ax
+
+
+def test_a_panel_for_each_metric():
+    trees = {f"depth {n}": DecisionTreeClassifier(max_depth=n) for n in (1, 2)}
+    how = {"train_size": 50, "n_repeats": 4, "scoring": ["accuracy", "neg_log_loss"]}
+    display = ComparisonDisplay.from_estimators(trees, make_triangle, **how)
+    assert len(display.axes_) == 2
+    assert [ax.get_xlabel() for ax in display.axes_] == [
+        "difference in accuracy, better →",
+        "difference in neg_log_loss, better →",
+    ]
+    _, axes = plt.subplots(1, 2)
+    assert display.plot(ax=axes).axes_.tolist() == axes.tolist()
+    with pytest.raises(ValueError, match="ax: there are 2 metrics, and 1 axes"):
+        display.plot(ax=axes[0])
+
+
+def test_marks_differ_in_more_than_colour():
+    """In print too: by their form, whether they are filled, and in words."""
+    arms = {
+        "better": spread(0.02, 0.01),
+        "better, negligibly": spread(0.002, 0.001),
+        "equivalent": spread(0.0, 0.001),
+        "undecided": spread(0.01, 0.1),
+        "worse, negligibly": spread(-0.002, 0.001),
+        "worse": spread(-0.02, 0.01),
+    }
+    found = Comparison(scores_of(base=np.zeros(30), **arms), "base", smallest=0.005)
+    ax = ComparisonDisplay(found).plot().ax_
+    assert [text.get_text() for text in ax.texts] == [*arms]
+    marks = [line for line in ax.lines if line.get_marker() not in ("None", "")]
+    kinds = {
+        (mark.get_marker(), colors.to_hex(mark.get_markerfacecolor()) != "#ffffff")
+        for mark in marks
+    }
+    assert len(marks) == len(kinds) == 6
+
+
+def test_nothing_differs_and_is_drawn():
+    same = {name: DummyClassifier() for name in "ab"}
+    found = compare(same, make_triangle, train_size=20, n_repeats=3, random_state=0)
+    ComparisonDisplay(found).plot().figure_.canvas.draw()
