@@ -13,6 +13,7 @@ _HOME = {
     "DNNClassifier": "classifier",
     "compare": "comparison",
     "compare_candidates": "comparison",
+    "Comparison": "comparison",
     "ComparisonDisplay": "comparison",
     "cache_info": "_program_cache",
     "cache_clear": "_program_cache",

@@ -1,5 +1,6 @@
 """Folds of one data set: how many points train and test, and how that is judged."""
 
+import numpy as np
 from sklearn.model_selection import (
     KFold,
     PredefinedSplit,
@@ -39,15 +40,21 @@ def judging_of_folds(cv, train_size, test_size):
 
 def _count(splits):
     """Return the sizes of training and test sets; an error unless all are the same."""
-    sizes = sorted({(len(train), len(test)) for train, test in splits})
+    sizes = sorted({(_n_points(train), _n_points(test)) for train, test in splits})
     if len(sizes) > 1:
         raise ValueError(
             "cv gives splits of different sizes, from "
             + " to ".join(f"{n} and {m}" for n, m in (sizes[0], sizes[-1]))
             + " points for training and testing: the t-test for training sets that "
-            "overlap needs them equal."
+            "overlap needs them equal. Leave out points until folds are of one size, "
+            "or take ShuffleSplit or StratifiedShuffleSplit."
         )
     return sizes[0]
+
+
+def _n_points(indices):
+    indices = np.asarray(indices)
+    return int(indices.sum()) if indices.dtype == bool else len(indices)
 
 
 def _tell_sizes(cv):

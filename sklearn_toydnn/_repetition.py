@@ -19,7 +19,7 @@ from sklearn.utils import check_consistent_length, shuffle
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.parallel import Parallel, delayed
 
-from ._scale import RATIO, check_smallest, errors
+from ._scale import RATIO, check_smallest, errors, named_losses
 
 # ---- data
 
@@ -45,19 +45,22 @@ class Fresh:
     def draw(self, seed, repeat):
         """Draw a sample, at once: where a maker draws the problem too, it is one."""
         n, n_val = self.train_size + self.test_size, self.val_size
-        made = self.maker(n + n_val, random_state=_seed(seed, "maker"))
+        try:
+            made = self.maker(n + n_val, random_state=_seed(seed, "maker"))
+        except Exception as error:
+            raise ValueError(f"maker failed in repetition {repeat}: {error}") from error
         if not isinstance(made, tuple) or len(made) != 2:
-            raise ValueError(f"maker must return X and y, not {type(made).__name__}.")
+            raise ValueError(f"maker must return X and y, and nothing else: {made!r}.")
         check_consistent_length(*made)
         if len(made[1]) != n + n_val:
             raise ValueError(f"maker made {len(made[1])} points of {n + n_val}.")
         # Some makers order their points by class.
         X, y = shuffle(*made, random_state=_seed(seed, "shuffle"))
         classes = np.unique(y[: self.train_size])
-        if len(classes) < 2:
+        if len(classes) == 1:
             raise ValueError(
-                f"maker gives one class only, {classes[0]!r}, in the training sample "
-                f"of repetition {repeat}: it must give two, or train_size be larger."
+                f"maker gives one class only, {classes.item()!r}, among the training "
+                f"points of repetition {repeat}: it must give two, or more points."
             )
         split = np.arange(self.train_size), np.arange(self.train_size, n)
         metadata = {"X_val": X[n:], "y_val": y[n:]} if n_val else {}
@@ -86,7 +89,7 @@ def _seed(seed, name, index=0):
     return int(words.generate_state(1)[0] >> 1)
 
 
-def seeded(estimator, seed):
+def with_seeds(estimator, seed):
     """Return a clone with a fresh seed for every `random_state` inside.
 
     Seeds go by the class whose parameter it is, so that a network starts from the same
@@ -139,7 +142,7 @@ class Repetitions:
     entropy: int
     error_score: Any = "raise"
     memory: Any = None
-    code: str | None = None  # what scores are known by in memory, if they can be
+    code: dict | None = None  # by estimator: what its scores are known by, if at all
 
     def score(self, repeats, scale, smallest, n_jobs, verbose):
         """Return the scores of repetitions, tidy.
@@ -153,25 +156,47 @@ class Repetitions:
             for one in scored:
                 if one.failure:
                     warnings.warn(one.failure, FitFailedWarning, stacklevel=5)
-                    continue
                 metrics = metrics or [*one.scores]
-                _check_scores(one, metrics, scale)
-                check_smallest(smallest, metrics)
+            if not metrics:
+                raise ValueError(f"Every estimator failed: {scored[0].failure}.")
+            check_smallest(smallest, metrics)
+            for one in scored:
+                if one.failure:
+                    one.scores.update(dict.fromkeys(metrics, self.error_score))
+                self._check(one, metrics, scale)
             done += scored
-        if not metrics:
-            raise ValueError(f"No estimator could be fitted: {done[0].failure}.")
         return pd.DataFrame(
             [
-                (one.repeat, one.estimator, metric, score, one.seconds)
+                (one.repeat, one.estimator, metric, one.scores[metric], one.seconds)
                 for one in done
-                for metric, score in self._scores(one, metrics)
+                for metric in metrics
             ],
             columns=["repeat", "estimator", "metric", "score", "seconds"],
         )
 
-    def _scores(self, scored, metrics):
-        failed = dict.fromkeys(metrics, self.error_score)
-        return (scored.scores or failed).items()
+    def losses(self, metrics):
+        """Return the metrics of which less is better.
+
+        scikit-learn's scorers turn losses so that more is better, whatever they are
+        called; a function that returns several scores tells by their names.
+        """
+        return named_losses(metrics) if callable(self.scoring) else ()
+
+    def _check(self, scored, metrics, scale):
+        """Raise an error if there are scores that cannot be compared."""
+        whose = f"of estimator {scored.estimator!r} in repetition {scored.repeat}"
+        if set(scored.scores) != set(metrics):
+            raise ValueError(
+                f"scoring gives {[*scored.scores]} {whose}, and {metrics} elsewhere."
+            )
+        for metric, score in scored.scores.items():
+            if not np.isfinite(score):
+                raise ValueError(
+                    f"The {metric} {whose} is {score}: only finite scores can be "
+                    "compared."
+                )
+            if scale == RATIO:
+                errors(metric, [score], metric in self.losses(metrics))
 
     @property
     def can_go_on(self):
@@ -183,12 +208,14 @@ class Repetitions:
         seed = self.entropy, repeat
         sample = self.data.draw(seed, repeat)
         return [
-            self._recall(name, seeded(estimator, seed), sample, repeat)
+            self._recall(name, with_seeds(estimator, seed), sample, repeat)
             for name, estimator in self.estimators.items()
         ]
 
     def _recall(self, name, estimator, sample, repeat):
         """Fit and score, or take from memory."""
+        metadata = _metadata_for(estimator, sample.metadata)
+        sample = Sample(sample.X, sample.y, sample.split, metadata)
         compute = partial(_fit_and_score, estimator, sample, self.scoring)
         where = f"estimator {name!r} failed in repetition {repeat}"
         try:
@@ -198,9 +225,8 @@ class Repetitions:
                 # Here, since TensorFlow takes seconds to import.
                 from .memory import recall
 
-                scores, seconds = recall(
-                    self.memory, compute, self.code, estimator, *sample, self.scoring
-                )
+                known_by = self.code[name], estimator, *sample, self.scoring
+                scores, seconds = recall(self.memory, compute, *known_by)
         except Exception as error:
             if self.error_score == "raise":
                 raise ValueError(f"{where}: {error}") from error
@@ -209,34 +235,22 @@ class Repetitions:
         return Scored(repeat, name, scores, seconds)
 
 
-def _check_scores(scored, metrics, scale):
-    """Raise an error if there are scores that cannot be compared."""
-    whose = f"of estimator {scored.estimator!r} in repetition {scored.repeat}"
-    if [*scored.scores] != metrics:
-        raise ValueError(
-            f"scoring gives {[*scored.scores]} {whose}, and {metrics} elsewhere."
-        )
-    for metric, score in scored.scores.items():
-        if not np.isfinite(score):
-            raise ValueError(
-                f"The {metric} {whose} is {score}: only finite scores can be compared."
-            )
-        if scale == RATIO:
-            errors(metric, [score], test_size=1)
+def _metadata_for(estimator, metadata):
+    """Return what of the metadata goes to `fit`, as scikit-learn routes it."""
+    if not get_config()["enable_metadata_routing"]:
+        return metadata
+    asked = get_routing_for_object(estimator).consumes("fit", metadata)
+    return {name: metadata[name] for name in sorted(asked)}
 
 
 def _fit_and_score(estimator, sample, scoring):
-    metadata = sample.metadata
-    if get_config()["enable_metadata_routing"]:
-        asked = get_routing_for_object(estimator).consumes("fit", metadata)
-        metadata = {name: metadata[name] for name in sorted(asked)}
     found = cross_validate(
         estimator,
         sample.X,
         sample.y,
         cv=[sample.split],
         scoring=scoring,
-        params=metadata,
+        params=sample.metadata,
         error_score="raise",
     )
     scores = {

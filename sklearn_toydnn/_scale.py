@@ -1,5 +1,7 @@
 """What a difference between two scores is: their difference, or a ratio of errors."""
 
+from numbers import Real
+
 import numpy as np
 
 DIFFERENCE, RATIO = "difference", "ratio"
@@ -7,48 +9,55 @@ DIFFERENCE, RATIO = "difference", "ratio"
 _ROUNDING = 1e-12
 
 
-def is_loss(metric):
-    """Return whether less is better, by the metric's name."""
-    return not metric.startswith("neg_") and metric.endswith(("loss", "error"))
+def named_losses(metrics):
+    """Return those of which less is better, by their names."""
+    endings = "loss", "error"
+    return tuple(m for m in metrics if m.endswith(endings) and m[:4] != "neg_")
 
 
-def differences(metric, ours, others, scale, test_size=None):
-    """Return how much better ours are: differences, or logarithms of ratios."""
-    if scale == RATIO:
-        ours, others = (np.log(errors(metric, s, test_size)) for s in (ours, others))
-    found = ours - others
-    if scale == RATIO or is_loss(metric):
-        found = others - ours
+def differences(ours, others, is_loss):
+    """Return how much better ours are, positive where they are better."""
+    found = others - ours if is_loss else ours - others
     if np.ptp(found) <= _ROUNDING * np.abs([ours, others]).max():
         return np.full(len(found), found[0])
     return found
 
 
-def errors(metric, scores, test_size=None):
-    """Return the errors or losses behind scores, none of which is 0.
+def log_errors(metric, scores, is_loss, test_size):
+    """Return logarithms of the errors or losses behind scores.
 
-    An error of 0 counts as half a test point's.
+    One of 0 counts as half a test point's error, or as half of the smallest other one
+    where that is less (of losses: always).
     """
+    found = errors(metric, scores, is_loss)
+    others = found[found > 0]
+    halves = [others.min() / 2] if len(others) else []
+    if test_size is not None and not (is_loss or _is_negated(metric)):
+        halves.append(0.5 / test_size)
+    return np.log(np.where(found > 0, found, min(halves, default=1.0)))
+
+
+def errors(metric, scores, is_loss):
+    """Return the errors or losses behind scores; an error if there are none."""
     scores = np.asarray(scores, dtype=float)
-    if is_loss(metric) or metric.startswith("neg_"):
-        losses = scores if is_loss(metric) else -scores
-        if (losses <= 0).any():
+    if is_loss or _is_negated(metric):
+        found = scores if is_loss else -scores
+        if found.min() < 0:
             raise ValueError(
-                f"scale='ratio': {metric} has a loss of {losses.min():g}, and there is "
-                "no ratio to it. Losses must be positive; scale='difference' takes any."
+                f"scale='ratio': {metric} has a loss of {found.min():g}, and there are "
+                "no ratios to losses below 0. scale='difference' takes any."
             )
-        return losses
+        return found
     if scores.min() < 0 or scores.max() > 1:
         raise ValueError(
             f"scale='ratio' compares errors, 1 - score: {metric} is not from 0 to 1, "
-            "nor a loss by its name (neg_..., ...loss or ...error)."
+            "nor the negative of a loss (by its name, neg_...)."
         )
-    if test_size is None and scores.max() == 1:
-        raise ValueError(
-            f"scale='ratio': {metric} has an error of 0, which counts as half a test "
-            "point's: test_size must be given."
-        )
-    return np.maximum(1 - scores, 0.5 / test_size if test_size else 0)
+    return 1 - scores
+
+
+def _is_negated(metric):
+    return metric.startswith("neg_")
 
 
 def to_scale(value, scale):
@@ -67,6 +76,6 @@ def check_smallest(smallest, metrics):
     unknown = sorted(set(of_each) - set(metrics))
     if unknown:
         raise ValueError(f"smallest names {unknown}, but the metrics are {metrics}.")
-    bad = {name: value for name, value in of_each.items() if not value > 0}
-    if bad:
-        raise ValueError(f"smallest must be more than 0 for each metric, not {bad}.")
+    for value in of_each.values() if of_each else [smallest]:
+        if value is not None and not (isinstance(value, Real) and value > 0):
+            raise ValueError(f"smallest must be more than 0, not {value!r}.")

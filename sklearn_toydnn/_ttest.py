@@ -1,5 +1,6 @@
 """Student's t on paired differences, Holm's correction, and what they can detect."""
 
+import gc
 from functools import lru_cache
 
 import numpy as np
@@ -65,7 +66,7 @@ class PairedTTest:
 
     def detectable(self, level, power=POWER):
         """Return the difference that a one-sided test at this level finds so often."""
-        return self.spread * _effect_size(self.n, level, power)
+        return self.spread * detectable_effect(self.n, level, power)
 
     def n_needed(self, difference, level, power=POWER):
         """Return how many pairs it takes to find a difference so often, one-sided."""
@@ -82,7 +83,11 @@ def holm(p_values, alpha):
     """
     if not len(p_values):
         return np.empty(0), np.empty(0, bool), np.empty(0)
-    rejected, corrected = multipletests(p_values, alpha, method="holm")[:2]
+    # It asks for a garbage collection, which takes a quarter of a second where there
+    # are TensorFlow's million objects.
+    gc.freeze()
+    rejected, corrected, *_ = multipletests(p_values, alpha, method="holm")
+    gc.unfreeze()
     before = stats.rankdata(p_values, method="ordinal") - 1
     left = len(p_values) - np.minimum(before, rejected.sum())
     return corrected, rejected, alpha / left
@@ -97,7 +102,8 @@ def _power(effect_size, n_pairs, level):
 
 
 @lru_cache
-def _effect_size(n_pairs, level, power):
+def detectable_effect(n_pairs, level, power):
+    """Return the difference that is found so often, in standard deviations."""
     return _root(lambda size: _power(size, n_pairs, level) - power, 0.0)
 
 

@@ -9,9 +9,11 @@ import pandas as pd
 from ._repetition import Repetitions
 from ._scale import (
     DIFFERENCE,
+    RATIO,
     check_smallest,
     differences,
     from_scale,
+    log_errors,
     to_scale,
 )
 from ._ttest import POWER, PairedTTest, holm
@@ -28,7 +30,7 @@ _COLUMNS = [
 ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Comparison:
     """Scores of estimators over repetitions, and what they say.
 
@@ -54,11 +56,18 @@ class Comparison:
         The level of all tests together, in (0, 1).
 
     test_size : int, default=None
-        The number of test points behind a score, which ``scale="ratio"`` needs where
-        an error is 0.
+        The number of test points behind a score: with ``scale="ratio"``, an error of 0
+        counts as half of one.
 
     overlap : float, default=0.0
         n_test / n_train where training sets overlap, 0 where data are fresh.
+
+    losses : tuple of str, default=()
+        The metrics of which less is better.
+
+    looks : int, default=1
+        How often, at most, the scores are judged before the last repetition is done:
+        each time at so large a share of `alpha`.
 
     notes : tuple of str, default=()
         What else is to be known: the column ``note`` of `summary`.
@@ -78,7 +87,8 @@ class Comparison:
     ------
     ValueError
         If there are fewer than two estimators or repetitions, if a score is missing,
-        double or not finite, or if the baseline is none of the estimators.
+        double or not finite, if the baseline is none of the estimators, or if another
+        parameter is out of its range.
 
     See Also
     --------
@@ -104,12 +114,21 @@ class Comparison:
     alpha: float = 0.05
     test_size: int | None = None
     overlap: float = 0.0
+    losses: tuple = ()
+    looks: int = 1
     notes: tuple = ()
     _repetitions: Repetitions | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self):
+        missing = {"repeat", "estimator", "metric", "score"} - set(self.scores)
+        if missing:
+            raise ValueError(f"scores must have columns {sorted(missing)}.")
         check_names(self.estimators, self.baseline)
         check_smallest(self.smallest, self.metrics)
+        if self.scale not in (DIFFERENCE, RATIO):
+            raise ValueError(f"scale must be 'difference' or 'ratio': {self.scale!r}.")
+        if not 0 < self.alpha < 0.5:
+            raise ValueError(f"alpha must be between 0 and 0.5, not {self.alpha!r}.")
         if self.n_repeats < 2:
             raise ValueError(f"{self.n_repeats} repetition is too few: two are needed.")
         if self.scores.duplicated(["repeat", "estimator", "metric"]).any():
@@ -195,13 +214,14 @@ class Comparison:
             metric, estimator, baseline : str
                 What is compared: `estimator` with `baseline`.
             mean, ci_low, ci_high : float
-                The estimator's mean score, and its interval.
+                The estimator's mean score, and its interval of confidence 1 - `alpha`
+                (divided by the number of looks, where there are several).
             difference, difference_ci_low, difference_ci_high : float
                 How much better it is than the baseline: the mean difference, or the
                 geometric mean of the ratios, and its interval, which excludes 0 (the
                 ratio 1) if, and only if, the test of no difference rejects.
             p_value : float
-                Of no difference, two-sided, corrected by Holm's method.
+                Of no difference, two-sided, corrected by Holm's method, and for looks.
             equivalence_ci_low, equivalence_ci_high : float
                 The interval that lies within `smallest` if, and only if, the two
                 one-sided tests show the difference to be smaller.
@@ -220,8 +240,8 @@ class Comparison:
                 The level to which Holm's method held each test, and 1 minus (2 times)
                 which is the confidence of its interval.
             interval : str
-                "per comparison": each interval covers what it should by itself; that
-                all of them do at once is not promised.
+                "per comparison": each interval by itself covers the truth as often as
+                1 - `alpha`, or more; that all of them do at once is not promised.
             note : str
                 What else is to be known of the row.
         """
@@ -231,8 +251,8 @@ class Comparison:
             for pair, test in tests.items()
             if pair[0] in margins
         }
-        zero = _correct({pair: t.p_value() for pair, t in tests.items()}, self.alpha)
-        small = _correct(within, self.alpha)
+        zero = self._correct({pair: t.p_value() for pair, t in tests.items()})
+        small = self._correct(within)
         compared = pd.DataFrame(
             self._judge(pair, test, zero[pair], small.get(pair, _Corrected()))
             for pair, test in tests.items()
@@ -348,18 +368,19 @@ class Comparison:
 
     def _differences(self):
         """Return the differences by metric, estimator and baseline."""
-        wide = self._wide()
-        return {
-            (metric, one, other): differences(
-                metric,
-                wide[metric, one].to_numpy(),
-                wide[metric, other].to_numpy(),
-                self.scale,
-                self.test_size,
-            )
-            for metric in self.metrics
-            for one, other in self._pairs()
-        }
+        found = {}
+        for metric in self.metrics:
+            scores, is_loss = self._wide()[metric], metric in self.losses
+            if self.scale == RATIO:
+                scores = pd.DataFrame(
+                    log_errors(metric, scores, is_loss, self.test_size),
+                    columns=scores.columns,
+                )
+                is_loss = True
+            for one, other in self._pairs():
+                pair = scores[one].to_numpy(), scores[other].to_numpy()
+                found[metric, one, other] = differences(*pair, is_loss)
+        return found
 
     def _tests(self):
         return {
@@ -378,7 +399,8 @@ class Comparison:
 
     def _first_level(self):
         """Return the one-sided level of the smallest p-value of all."""
-        return self.alpha / len(self._pairs()) / len(self.metrics) / 2
+        n_tests = len(self._pairs()) * len(self.metrics)
+        return self.alpha / self.looks / n_tests / 2
 
     def _means(self):
         """Return the mean of each estimator's scores, and its interval."""
@@ -386,11 +408,19 @@ class Comparison:
         for metric in self.metrics:
             for name in self.estimators:
                 test = PairedTTest(wide[metric, name], self.overlap)
-                low, high = test.interval(1 - self.alpha)
+                low, high = test.interval(1 - self.alpha / self.looks)
                 rows.append((metric, name, test.mean, low, high))
         return pd.DataFrame(
             rows, columns=["metric", "estimator", "mean", "ci_low", "ci_high"]
         )
+
+    def _correct(self, p_values):
+        """Correct p-values for each other, and for all looks."""
+        found = holm([*p_values.values()], self.alpha / self.looks)
+        return {
+            pair: _Corrected(min(1.0, p * self.looks), rejected, level)
+            for pair, p, rejected, level in zip(p_values, *found, strict=True)
+        }
 
     def _judge(self, pair, test, zero, small):
         """Return the row of one comparison."""
@@ -429,11 +459,6 @@ class _Corrected(NamedTuple):
     p_value: float = np.nan
     rejected: bool = False
     level: float = np.nan
-
-
-def _correct(p_values, alpha):
-    found = zip(p_values, *holm([*p_values.values()], alpha), strict=True)
-    return {pair: _Corrected(*of_pair) for pair, *of_pair in found}
 
 
 # ---- what can be compared

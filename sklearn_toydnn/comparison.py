@@ -1,15 +1,15 @@
 """Estimators compared over repetitions: an answer that is bigger than seed noise."""
 
+import time
 import warnings
 from itertools import pairwise
 from numbers import Integral, Real
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib import pyplot as plt
-from matplotlib.ticker import LogFormatter
 from sklearn.base import is_classifier
+from sklearn.metrics import check_scoring
 from sklearn.model_selection import check_cv
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils._param_validation import (
@@ -20,16 +20,21 @@ from sklearn.utils._param_validation import (
 )
 from sklearn.utils.validation import check_is_fitted
 
+from ._comparison_drawing import MANY, draw_matrix, draw_rows
 from ._folds import judging_of_folds
 from ._repetition import Fixed, Fresh, Repetitions, takes_validation
-from ._scale import DIFFERENCE, RATIO, is_loss
+from ._scale import DIFFERENCE, RATIO, named_losses
 from ._verdicts import Comparison, check_names
 
 LOOKS = (10, 20, 40, 80)  # the repetitions after which "auto" looks
 
-_CONTINUED = "level not exact: repetitions were added after a look"
+_LOOKED = (
+    "looked after 10, 20, 40 and 80 repetitions, each time at alpha / 4, to stop when "
+    "decided: effects come out a little too large"
+)
 _FLATTERED = "the baseline was best of these same scores, which flatters it"
 
+_IMPORTED = time.time()
 _SIZE = Interval(Integral, 1, None, closed="left")
 _JUDGING = {
     "smallest": [Interval(Real, 0, None, closed="neither"), dict, None],
@@ -45,7 +50,7 @@ _JUDGING = {
         "train_size": [_SIZE, None],
         "test_size": [_SIZE],
         "val_size": [Interval(Integral, 0, None, closed="left")],
-        "X": ["array-like", None],
+        "X": ["array-like", "sparse matrix", None],
         "y": ["array-like", None],
         "cv": ["cv_object"],
         "n_repeats": [
@@ -61,7 +66,7 @@ _JUDGING = {
         "error_score": [StrOptions({"raise"}), Real],
         "verbose": ["verbose"],
     },
-    prefer_skip_nested_validation=True,
+    prefer_skip_nested_validation=False,
 )
 def compare(
     estimators,
@@ -100,7 +105,7 @@ def compare(
         Two or more of scikit-learn's kind: classifiers, pipelines, searches. They are
         cloned. Their own `random_state` does not count: each is set anew in every
         repetition, those of cross-validation splitters too, but not those in the
-        grid of a search.
+        grid of a search or under another name. Estimators of one class get one seed.
 
     maker : callable, default=None
         Draws data: ``maker(n_samples, random_state=...)`` returns `X` and `y`, as
@@ -131,19 +136,20 @@ def compare(
     n_repeats : int or "auto", default=30
         The number of repetitions, 2 or more. "auto" looks after 10, 20, 40 and 80,
         and stops where no comparison is undecided. Each look tests at a quarter of
-        `alpha`, and intervals are as wide, so that looking often does not cost
-        validity. An effect that is estimated where it stopped is a little too large:
-        luck in its favour ends the search. With `cv`, its splits are the repetitions.
+        `alpha` (p-values are multiplied by 4), and intervals are as wide, so that
+        looking does not cost validity. An effect that is estimated where it stopped is
+        a little too large: luck in its favour ends the search. With `cv`, its splits
+        are the repetitions.
 
     baseline : str, default=None
         The estimator with which the others are compared; None compares every pair.
         One that is chosen by the same scores is flattered by them.
 
     scoring : str, callable, list, tuple, set, dict or None, default=None
-        What is scored, as in :func:`sklearn.model_selection.cross_validate`. A
-        function of fitted estimator, `X` and `y` may return a dict of scores, of the
-        fit too. More is better; less where a name ends in "loss" or "error" and does
-        not begin with "neg\_".
+        What is scored, as in :func:`sklearn.model_selection.cross_validate`: of
+        scikit-learn's scorers more is always better. A function of fitted estimator,
+        `X` and `y` may return a dict of scores, of the fit too; there less is better
+        where a name ends in "loss" or "error" and does not begin with "neg\_".
 
     smallest : float or dict of str to float, default=None
         The smallest difference of interest, more than 0, on `scale`; or one for each
@@ -153,8 +159,9 @@ def compare(
         Whether scores are compared by their difference or errors (1 - score) and
         losses by their ratio, that of the baseline to that of the estimator, on
         average on a logarithmic scale. ``smallest=0.1`` is then from 1/1.1 to 1.1.
-        An error of 0, which has no ratio, counts as half a test point's; losses must
-        be positive.
+        An error of 0, which has no ratio, counts as half a test point's, or as half of
+        the smallest other error if that is less; a loss of 0 as half of the smallest
+        other loss.
 
     alpha : float, default=0.05
         The level of the tests, in (0, 0.5): the chance that a "better" or "worse" is
@@ -171,13 +178,15 @@ def compare(
     memory : str, joblib.Memory or None, default=None
         Where to keep scores, your own folder: started again, a comparison takes from
         there what it had finished. They are known by the data, the estimator with its
-        seeds, `scoring`, and the versions of the packages or the source of the modules
-        that these are from. What cannot be known again is not kept, with a warning:
-        ``random_state=None``, and functions without a module, as lambdas.
+        seeds, `scoring`, and the code of these: the versions of packages, the source
+        of modules of your own (but not of what they import). What cannot be known again
+        is not kept, with a warning: ``random_state=None``; functions without a module,
+        as lambdas; modules whose source has changed since.
 
     error_score : "raise" or float, default="raise"
         The scores of an estimator that fails in a repetition, with a warning; "raise"
-        raises an error. Both name it. It must be finite.
+        raises an error. Both name it. It must be finite, and is compared as the others
+        are: 0 is the best of losses.
 
     verbose : int, default=0
         Whether to show a bar with the time that is left.
@@ -275,6 +284,9 @@ def compare(
         raise ValueError(
             "Either a maker must be given, or X, y and cv: neither or both cannot be."
         )
+    if isinstance(scoring, set):
+        scoring = sorted(scoring)  # in one order in all processes
+    check_scoring(next(iter(estimators.values())), scoring)
     entropy = check_random_state(random_state).randint(np.iinfo(np.int32).max)
     code = None
     if memory is not None:
@@ -286,13 +298,22 @@ def compare(
     def score(repeats):
         return repetitions.score(repeats, scale, smallest, n_jobs, verbose)
 
+    def judge(scores):
+        losses = repetitions.losses(scores["metric"].unique())
+        return Comparison(scores, **how, losses=losses, _repetitions=repetitions)
+
     if n_repeats != "auto":
-        return Comparison(score(range(n_repeats)), **how, _repetitions=repetitions)
-    how["alpha"] /= len(LOOKS)
+        return judge(score(range(n_repeats)))
+    how |= {"looks": len(LOOKS), "notes": (_LOOKED,)}
+    return look(score, judge)
+
+
+def look(score, judge):
+    """Score repetitions until a look finds no comparison undecided."""
     scores = None
     for first, last in pairwise([0, *LOOKS]):
         scores = pd.concat([scores, score(range(first, last))], ignore_index=True)
-        found = Comparison(scores, **how, _repetitions=repetitions)
+        found = judge(scores)
         if found.is_decided:
             break
     return found
@@ -303,7 +324,8 @@ def compare(
 
 def _check_estimators(estimators):
     for name, estimator in estimators.items():
-        if not isinstance(name, str) or not hasattr(estimator, "get_params"):
+        is_estimator = hasattr(estimator, "get_params")
+        if not (isinstance(name, str) and is_estimator) or isinstance(estimator, type):
             raise ValueError(
                 "estimators must be a dict of names and estimators: it has "
                 f"{name!r}: {estimator!r}."
@@ -313,9 +335,14 @@ def _check_estimators(estimators):
 def _fresh(estimators, maker, train_size, test_size, val_size):
     if train_size is None:
         raise ValueError("train_size must be given: how many points maker draws.")
-    if val_size == train_size + test_size:
-        # Metadata as long as the points would be split as they are.
-        raise ValueError("val_size must not be train_size + test_size: take one less.")
+    names = {name for net in estimators.values() for name in net.get_params()}
+    searched = any(name.rpartition("__")[2] == "cv" for name in names)
+    if val_size == train_size + test_size or (val_size == train_size and searched):
+        # scikit-learn splits metadata as long as the points as it does these.
+        raise ValueError(
+            f"val_size={val_size}: as many validation points as there are others would "
+            "be taken for theirs, and split. Take one less."
+        )
     if val_size and not takes_validation(estimators.values()):
         raise ValueError(
             "val_size: no estimator requests X_val. With metadata routing enabled, "
@@ -327,7 +354,11 @@ def _fresh(estimators, maker, train_size, test_size, val_size):
 def _fixed(estimators, X, y, cv):
     check_consistent_length(X, y)
     classifier = all(map(is_classifier, estimators.values()))
-    splits = [*check_cv(cv, y, classifier=classifier).split(X, y)]
+    places = np.arange(len(y))
+    splits = [
+        (places[train], places[test])  # also where they are masks
+        for train, test in check_cv(cv, y, classifier=classifier).split(X, y)
+    ]
     if len(splits) < 2:
         raise ValueError("cv gives fewer than two splits: two are needed.")
     return Fixed(X, y, splits)
@@ -341,15 +372,22 @@ def _check_not_given(given, defaults):
         )
 
 
-def _describe_code(random_state, *things):
-    """Return what scores are known by beside the data, or warn that nothing is."""
+def _describe_code(random_state, estimators, maker, scoring):
+    """Return, by estimator, what scores are known by beside the data.
+
+    Or warn that nothing is kept, and why.
+    """
     # Here, since TensorFlow takes seconds to import.
     from ._keys import NotKnown, describe_code
 
     try:
         if random_state is None:
             raise NotKnown("with random_state=None, no two are meant to be the same")
-        return describe_code(*things)
+        describe_code(_IMPORTED, maker)  # whose points are known by themselves
+        return {
+            name: describe_code(_IMPORTED, estimator, scoring)
+            for name, estimator in estimators.items()
+        }
     except NotKnown as error:
         warnings.warn(f"memory: nothing is kept: {error}.", stacklevel=4)
     return None
@@ -370,7 +408,7 @@ def _describe_code(random_state, *things):
         "test_size": [_SIZE, None],
         **_JUDGING,
     },
-    prefer_skip_nested_validation=True,
+    prefer_skip_nested_validation=False,
 )
 def compare_candidates(
     search,
@@ -467,21 +505,23 @@ def compare_candidates(
         ranks = [results[name][baseline] for name in results if name[:5] == "rank_"]
         how["notes"] += (_FLATTERED,) if 1 in ranks else ()
         baseline = names[baseline]
+    if callable(search.scoring):
+        how["losses"] = named_losses(scores["metric"].unique())
     return Comparison(scores, baseline, smallest, scale, alpha, **how)
 
 
 def _tidy_results(search, names):
     """Return the scores of a search, tidy; all must be finite."""
     results = search.cv_results_
-    suffixes = [name.removeprefix("mean") for name in results if name[:6] == "mean_t"]
+    means = [name for name in results if name.startswith("mean_test_")]
     scores = pd.DataFrame(
         [
-            (repeat, name, suffix.split("_", 2)[2], score, seconds)
-            for suffix in suffixes
+            (repeat, name, mean.removeprefix("mean_test_"), score, seconds)
+            for mean in means
             for repeat in range(search.n_splits_)
             for name, score, seconds in zip(
                 names,
-                results[f"split{repeat}{suffix}"],
+                results[mean.replace("mean_", f"split{repeat}_", 1)],
                 results["mean_fit_time"],
                 strict=True,
             )
@@ -514,9 +554,9 @@ class ComparisonDisplay:
     A row is an estimator against the baseline, or a pair; a dot is a repetition. The
     thin line is the interval of the test of no difference: the verdict is "better" or
     "worse" where it lies on one side of the line at no difference. The thick line is
-    that of the two one-sided tests: where it lies in the band of `smallest`, the
-    difference is equivalent or negligible. Marks and words tell verdicts apart, not
-    colours alone.
+    that of the two one-sided tests: where it lies in the band of what is too small to
+    be of interest, the difference is equivalent or negligible. Marks and words tell
+    verdicts apart, not colours alone. More than 30 pairs are drawn as a matrix.
 
     Parameters
     ----------
@@ -604,113 +644,31 @@ class ComparisonDisplay:
         found = self.comparison
         summary = found.summary()
         self.summary_ = summary[summary["baseline"].notna()].reset_index(drop=True)
-        self.axes_ = self._axes(ax)
+        by_metric = self.summary_.groupby("metric", sort=False)
+        is_matrix = found.baseline is None and by_metric.size().max() > MANY
+        n_rows = len(found.estimators) if is_matrix else by_metric.size().max()
+        self.axes_ = _axes(ax, by_metric.ngroups, n_rows, is_matrix)
         self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
-        dots = found.differences()
-        for ax, metric in zip(self.axes_, found.metrics, strict=True):
-            rows = self.summary_[self.summary_["metric"] == metric]
-            self._draw(ax, metric, rows, dots[dots["metric"] == metric])
+        for ax, (metric, rows) in zip(self.axes_, by_metric, strict=True):
+            if is_matrix:
+                draw_matrix(ax, found, metric, rows)
+                continue
+            names = rows["estimator"]
+            if found.baseline is None:
+                names = names + " \N{EN DASH} " + rows["baseline"]
+            draw_rows(ax, found, metric, rows, names)
         return self
 
-    def _axes(self, ax):
-        n_metrics = len(self.comparison.metrics)
-        if ax is None:
-            height = 1.2 + 0.32 * len(self.summary_) / n_metrics
-            _, ax = plt.subplots(
-                1, n_metrics, figsize=(6.5 * n_metrics, height), layout="constrained"
-            )
-        axes = np.atleast_1d(ax).ravel()
-        if len(axes) != n_metrics:
-            raise ValueError(
-                f"ax: there are {n_metrics} metrics, and {len(axes)} axes."
-            )
-        return axes
 
-    def _draw(self, ax, metric, rows, dots):
-        """Draw the rows of one metric."""
-        places = np.arange(len(rows))
-        sns.stripplot(
-            x=dots["difference"],
-            y=np.repeat(places, self.comparison.n_repeats),
-            orient="h",
-            color="0.5",
-            alpha=0.35,
-            size=3,
-            zorder=0,
-            ax=ax,
+def _axes(ax, n_metrics, n_rows, is_matrix):
+    """Return the axes to draw on: those given, or of a figure as large as it takes."""
+    if ax is None:
+        width, height = (
+            (3 + 0.4 * n_rows,) * 2 if is_matrix else (7, 1.2 + 0.36 * n_rows)
         )
-        self._draw_band(ax, metric)
-        lines = {
-            "interval": ("difference_ci_low", "difference_ci_high", 1.2),
-            "interval of equivalence": ("equivalence_ci_low", "equivalence_ci_high", 4),
-        }
-        colors = [_MARKS[verdict][1] for verdict in rows["verdict"]]
-        for low, high, width in lines.values():
-            alpha = 0.5 if width > 2 else 1
-            ax.hlines(
-                places, rows[low], rows[high], colors, linewidth=width, alpha=alpha
-            )
-        for place, verdict, mean in zip(
-            places, rows["verdict"], rows["difference"], strict=True
-        ):
-            marker, color, fill = _MARKS[verdict]
-            face = color if fill else "white"
-            ax.plot(
-                mean, place, marker, color=color, markerfacecolor=face, markersize=7
-            )
-            ax.annotate(
-                verdict,
-                (1.02, place),
-                xycoords=("axes fraction", "data"),
-                va="center",
-                fontsize="small",
-            )
-        for label, (*_, width) in lines.items():
-            ax.plot([], [], color="0.3", linewidth=width, label=label)
-        self._label(ax, metric, rows)
-
-    def _draw_band(self, ax, metric):
-        """Draw the line of no difference and the band of `smallest`."""
-        ratio = self.comparison.scale == RATIO
-        if ratio:
-            ax.set_xscale("log")
-            for axis in (ax.xaxis.set_major_formatter, ax.xaxis.set_minor_formatter):
-                axis(LogFormatter(minor_thresholds=(2, 0.5)))
-        ax.axvline(1 if ratio else 0, color="0.3", linewidth=0.8, zorder=1)
-        small = self.comparison.smallest_for(metric)
-        if small is not None:
-            ends = (1 / (1 + small), 1 + small) if ratio else (-small, small)
-            ax.axvspan(
-                *ends, color="0.88", zorder=-1, label="too small to be of interest"
-            )
-
-    def _label(self, ax, metric, rows):
-        """Name axes and lines."""
-        baseline, scale = self.comparison.baseline, self.comparison.scale
-        names = rows["estimator"]
-        if baseline is None:
-            names = names + " \N{MINUS SIGN} " + rows["baseline"]
-        ax.set_yticks(range(len(rows)), names if ax is self.ax_ else [""] * len(rows))
-        ax.set_ylim(len(rows) - 0.4, -0.6)
-        what = metric if scale == DIFFERENCE or is_loss(metric) else f"error ({metric})"
-        how = f"difference in {what}" if scale == DIFFERENCE else f"ratio of {what}"
-        whose = f" to {baseline}" if baseline else ""
-        ax.set(xlabel=f"{how}{whose}, better \N{RIGHTWARDS ARROW}", ylabel="")
-        ax.legend(
-            loc="lower left",
-            bbox_to_anchor=(0, 1),
-            ncols=3,
-            fontsize="small",
-            frameon=False,
-        )
-
-
-_BLUE, _RED, _GREEN = (sns.color_palette("colorblind")[i] for i in (0, 3, 2))
-_MARKS = {  # marker, colour, whether it is filled
-    "better": (">", _BLUE, True),
-    "better, negligibly": (">", _BLUE, False),
-    "worse": ("<", _RED, True),
-    "worse, negligibly": ("<", _RED, False),
-    "equivalent": ("s", _GREEN, True),
-    "undecided": ("o", "0.3", False),
-}
+        size = width * n_metrics, height
+        _, ax = plt.subplots(1, n_metrics, figsize=size, layout="constrained")
+    axes = np.atleast_1d(ax).ravel()
+    if len(axes) != n_metrics:
+        raise ValueError(f"ax: there are {n_metrics} metrics, and {len(axes)} axes.")
+    return axes

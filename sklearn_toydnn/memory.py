@@ -99,7 +99,7 @@ def recall(memory, compute, description, *arrays):
     ...     [recall(folder, lambda: n, "the first number") for n in (1, 2)]
     [1, 1]
     """
-    key = joblib.hash([CODE, description, *arrays])
+    key = joblib.hash([CODE, description, *arrays], coerce_mmap=True)
     memory = _folder(memory)
     location = getattr(memory, "location", None)  # any object with `cache` will do
     kept = memory.cache(_compute_in(location), ignore=["compute"])

@@ -65,8 +65,11 @@ def close_figures():
     plt.close("all")
 
 
-def pytest_collection_finish():
-    # TensorFlow's million objects need not be gone through by each collection.
+@pytest.fixture(autouse=True, scope="module")
+def frozen():
+    # TensorFlow's million objects need not be gone through by each collection. (Holm's
+    # correction thaws them.)
+    gc.collect()
     gc.freeze()
 
 

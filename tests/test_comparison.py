@@ -39,7 +39,7 @@ from sklearn_toydnn import (
     compare,
     make_triangle,
 )
-from sklearn_toydnn._repetition import seeded
+from sklearn_toydnn._repetition import with_seeds
 from sklearn_toydnn.comparison import LOOKS
 
 TREES = {f"depth {n}": DecisionTreeClassifier(max_depth=n) for n in (1, 2, 4)}
@@ -145,7 +145,7 @@ def test_every_random_state_gets_a_seed():
         {"dnnclassifier__epochs": [1, 2]},
         cv=splitter,
     )
-    one, other = (seeded(search, (0, repeat)).get_params() for repeat in (0, 1))
+    one, other = (with_seeds(search, (0, repeat)).get_params() for repeat in (0, 1))
     for params in (one, other):
         assert params["estimator__dnnclassifier__random_state"] not in (3, None)
         assert params["cv"].random_state not in (0, None)
@@ -154,12 +154,12 @@ def test_every_random_state_gets_a_seed():
     assert one["cv"].random_state != other["cv"].random_state
     assert splitter.random_state == 0 and search.estimator[-1].random_state == 3
     unshuffled = GridSearchCV(DecisionTreeClassifier(), {}, cv=KFold(3))
-    assert seeded(unshuffled, (0, 0)).cv.random_state is None
+    assert with_seeds(unshuffled, (0, 0)).cv.random_state is None
 
 
 def test_a_step_before_the_network_leaves_its_seed_alone():
     def seeds(estimator):
-        params = seeded(estimator, (0, 5)).get_params()
+        params = with_seeds(estimator, (0, 5)).get_params()
         return {n: v for n, v in params.items() if n.endswith("random_state")}
 
     from imblearn.pipeline import make_pipeline
@@ -183,7 +183,7 @@ def test_scores_are_those_of_a_plain_loop():
 
     X, y, (train, test), _ = Fresh(make_triangle, 60, 100, 0).draw(seed, 2)
     for name, estimator in nets.items():
-        fitted = clone(seeded(estimator, seed)).fit(X[train], y[train])
+        fitted = clone(with_seeds(estimator, seed)).fit(X[train], y[train])
         assert scores[2, name] == fitted.score(X[test], y[test])
 
 
@@ -244,6 +244,22 @@ def test_several_metrics_at_once():
     np.testing.assert_allclose(wide["ok"], 1 + wide["wrong"])
 
 
+def test_scorers_are_better_where_they_are_more():
+    """Whatever they are called: scikit-learn's turn losses."""
+    scoring = {"log_loss": "neg_log_loss", "accuracy": "accuracy"}
+    nets = {"none": DummyClassifier(), "tree": TREES["depth 4"]}
+    how = FEW | {"train_size": 2000, "scoring": scoring}
+    found = compare(nets, make_triangle, baseline="none", **how)
+    assert found.losses == ()
+    assert (found.summary()["difference"].dropna() > 0).tolist() == [True, True]
+
+
+def test_a_set_of_metrics_is_in_one_order_in_all_processes():
+    metrics = {"accuracy", "roc_auc", "f1", "precision", "recall"}
+    found = compare(TREES, make_triangle, scoring=metrics, **FEW, n_jobs=2)
+    assert found.metrics == sorted(metrics)
+
+
 def extremes(estimator, X, y):
     history = estimator.history_
     return {
@@ -273,10 +289,6 @@ def test_validation_points_are_routed():
         StandardScaler(), DNNClassifier(epochs=2), transform_input=["X_val"]
     )
 
-    def has_validation(estimator, X, y):
-        last = estimator[-1] if hasattr(estimator, "steps") else estimator
-        return {"has": float("val_loss" in getattr(last, "history_", {}))}
-
     with config_context(enable_metadata_routing=True):
         scaled[-1].set_fit_request(X_val=True, y_val=True)
         nets = {"net": scaled, "mlp": MLPClassifier(max_iter=2)}
@@ -300,7 +312,9 @@ def test_auto_stops_when_all_is_decided():
     how = FEW | {"n_repeats": "auto", "train_size": 300}
     found = compare(TREES, make_triangle, baseline="depth 1", **how)
     assert found.n_repeats == LOOKS[0] and found.is_decided
-    assert found.alpha == 0.05 / len(LOOKS)
+    assert (found.alpha, found.looks) == (0.05, len(LOOKS))
+    assert (found.summary()["level"].dropna() <= 0.0125).all()
+    assert found.summary()["note"].str.contains("a little too large").all()
     same = {name: DummyClassifier() for name in "ab"}
     found = compare(same, make_triangle, **FEW | {"n_repeats": "auto"})
     assert found.n_repeats == LOOKS[-1] == 80
@@ -311,15 +325,15 @@ def test_auto_stops_when_all_is_decided():
     assert found.summary()["verdict"].tolist() == ["", "equivalent"]
 
 
-def test_auto_looks_at_the_repetitions_of_a_fixed_comparison(monkeypatch):
-    """Each look tests at a quarter of the level, of all repetitions so far."""
+def test_auto_tests_at_a_quarter_of_the_level():
     nets = {name: TREES[name] for name in ("depth 2", "depth 4")}
     how = FEW | {"train_size": 10, "test_size": 20}
     found = compare(nets, make_triangle, **how | {"n_repeats": "auto"})
-    fixed = compare(
-        nets, make_triangle, **how | {"n_repeats": found.n_repeats}, alpha=0.0125
-    )
-    pd.testing.assert_frame_equal(found.summary(), fixed.summary())
+    n = found.n_repeats
+    fixed = compare(nets, make_triangle, **how | {"n_repeats": n}, alpha=0.0125)
+    looked, once = (f.summary().drop(columns="note") for f in (found, fixed))
+    once["p_value"] *= 4  # so that it is compared with `alpha` as it was given
+    pd.testing.assert_frame_equal(looked, once)
 
 
 def test_a_continued_comparison_says_that_its_level_is_not_exact():
@@ -419,21 +433,46 @@ def test_what_cannot_be_known_again_is_not_kept(changes, reason, tmp_path, fits)
 
 
 def test_changed_code_of_ones_own_is_another_comparison(tmp_path, fits, monkeypatch):
-    folder, module = tmp_path / "memory", tmp_path / "my_makers.py"
-    source = (
-        "from sklearn.datasets import make_moons\ndef make(n_samples, random_state):\n"
-    )
-    module.write_text(source + "    return make_moons(n_samples, random_state=0)\n")
+    """Of its source when it was imported: what has changed since is not known."""
+    folder, module = tmp_path / "memory", tmp_path / "my_trees.py"
+    source = "from sklearn.tree import DecisionTreeClassifier as Tree\n\n"
+    source += "class MyTree(Tree):\n    pass\n"
+    module.write_text(source)
+    os.utime(module, (0, 0))
     monkeypatch.syspath_prepend(tmp_path)
-    import my_makers
+    import my_trees
+
+    def compare_mine():
+        compare(TREES | {"mine": my_trees.MyTree()}, make_triangle, **how)
+        return len(fits)
 
     how = FEW | {"memory": str(folder)}
-    for _ in "12":
-        compare(TREES, my_makers.make, **how)
-    assert len(fits) == 12
-    module.write_text(source + "random_state=00)\n")
-    compare(TREES, my_makers.make, **how)
-    assert len(fits) == 24
+    assert [compare_mine(), compare_mine()] == [16, 16]
+    module.write_text(source + "# changed\n")
+    with pytest.warns(UserWarning, match="of my_trees has changed since"):
+        assert compare_mine() == 32
+    # Of another process, which has imported it so.
+    os.utime(module, (0, 0))
+    assert compare_mine() == 36
+
+
+def test_where_validation_points_go_is_known(tmp_path):
+    how = FEW | {"memory": str(tmp_path), "val_size": 20}
+    nets = {"a": DNNClassifier((2,), epochs=1), "b": DNNClassifier((3,), epochs=1)}
+
+    found = []
+    for routing in (True, False):
+        with config_context(enable_metadata_routing=routing):
+            if routing:
+                nets["a"].set_fit_request(X_val=True, y_val=True)
+            found.append(compare(nets, make_triangle, scoring=has_validation, **how))
+    means = [one.scores.groupby("estimator")["score"].mean() for one in found]
+    assert [mean["b"] for mean in means] == [0, 1]
+
+
+def has_validation(estimator, X, y):
+    last = estimator[-1] if hasattr(estimator, "steps") else estimator
+    return {"has": float("val_loss" in getattr(last, "history_", {}))}
 
 
 SCRIPT = """
@@ -517,7 +556,7 @@ def test_an_estimator_that_fails_is_named():
     assert (scores["score"][failed] == 0.25).all()
     with (
         pytest.warns(FitFailedWarning),
-        pytest.raises(ValueError, match="No estimator could be fitted.*n_neighbors"),
+        pytest.raises(ValueError, match="Every estimator failed.*n_neighbors"),
     ):
         nets = {name: KNeighborsClassifier(61) for name in "ab"}
         compare(nets, make_triangle, error_score=0.0, **FEW)
@@ -527,6 +566,7 @@ def test_an_estimator_that_fails_is_named():
     "changes, message",
     [
         ({"estimators": {"a": DecisionTreeClassifier()}}, "estimators must be two"),
+        ({"maker": lambda n: make_triangle(n)}, "maker failed in repetition 0: .*rand"),
         ({"estimators": {}}, "estimators must be two"),
         ({"estimators": list(TREES.values())}, "'estimators' parameter .* must be"),
         ({"estimators": {"a": DecisionTreeClassifier, "b": 3}}, "estimators must be a"),
@@ -537,18 +577,26 @@ def test_an_estimator_that_fails_is_named():
         ({"train_size": None}, "train_size must be given"),
         ({"train_size": 0}, "'train_size' parameter .* must be"),
         ({"test_size": 0}, "'test_size' parameter .* must be"),
-        ({"val_size": 160}, "val_size must not be train_size"),
+        ({"val_size": 160}, "val_size=160: as many validation points"),
+        (
+            {
+                "estimators": TREES | {"s": GridSearchCV(TREES["depth 1"], {})},
+                "val_size": 60,
+            },
+            "val_size=60: as many validation points",
+        ),
         ({"maker": None}, "Either a maker must be given, or X, y and cv"),
         ({"X": [[0, 1]]}, "Either a maker must be given, or X, y and cv"),
         ({"cv": 5}, "Either a maker must be given, or X, y and cv"),
         ({"maker": 5}, "'maker' parameter .* must be"),
         ({"smallest": 0}, "'smallest' parameter .* must be"),
         ({"smallest": {"auc": 0.1}}, "smallest names .'auc'., but the metrics are"),
-        ({"smallest": {"score": -1}}, "smallest must be more than 0 for each"),
+        ({"smallest": {"score": -1}}, "smallest must be more than 0, not -1"),
+        ({"smallest": {"score": "1"}}, "smallest must be more than 0, not '1'"),
         ({"scale": "log"}, "'scale' parameter .* must be"),
         ({"alpha": 0.0}, "'alpha' parameter .* must be"),
         ({"error_score": np.nan}, "error_score must be finite"),
-        ({"scoring": "acc"}, "'acc' is not a valid"),
+        ({"scoring": "acc", "error_score": 0.0}, "scoring.*'acc'"),
         ({"random_state": "x"}, "'random_state' parameter .* must be"),
         ({"maker": lambda n, random_state: np.zeros(n)}, "maker must return X and y"),
         (
@@ -557,7 +605,7 @@ def test_an_estimator_that_fails_is_named():
         ),
         (
             {"maker": lambda n, random_state: (np.zeros((n, 2)), np.full(n, "x"))},
-            "maker gives one class only, .*'x'.* of repetition 0",
+            "maker gives one class only, 'x', among .* of repetition 0",
         ),
         (
             {"scoring": lambda net, X, y: np.nan},
@@ -594,6 +642,22 @@ def test_bad_splits_are_named(changes, message):
     how = {"X": X, "y": y, "cv": 5, "random_state": 0} | changes
     with pytest.raises(ValueError, match=message):
         compare(TREES, **how)
+
+
+def test_parameters_of_estimators_are_checked():
+    nets = TREES | {"bad": DecisionTreeClassifier(max_depth=-3)}
+    with pytest.raises(ValueError, match="'bad' failed in repetition 0: .*'max_depth'"):
+        compare(nets, make_triangle, **FEW)
+
+
+def test_the_score_of_failures_is_compared_as_the_others_are():
+    nets = TREES | {"unlucky": Failing()}
+    how = {"scale": "ratio", "error_score": -1.0} | FEW
+    with (
+        pytest.warns(FitFailedWarning),
+        pytest.raises(ValueError, match="score is not from 0 to 1"),
+    ):
+        compare(nets, make_triangle, **how)
 
 
 def test_what_is_wrong_is_said_at_once(fits):

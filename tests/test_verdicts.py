@@ -212,7 +212,7 @@ def test_table_and_picture_never_contradict_the_verdict(arms, n_repeats, scale):
     none = 1.0 if scale == "ratio" else 0.0
     band = (1 / 1.006, 1.006) if scale == "ratio" else (-0.006, 0.006)
     thin, thick = drawn_lines(display.ax_)
-    words = [text.get_text() for text in display.ax_.texts]
+    words = drawn_words(display.ax_)
     rows = found.summary().iloc[1:].reset_index(drop=True)
     assert words == rows["verdict"].tolist()
     for i, row in rows.iterrows():
@@ -230,6 +230,11 @@ def test_table_and_picture_never_contradict_the_verdict(arms, n_repeats, scale):
         assert (row["p_value"] <= 0.05) == bool(direction)
         assert (row["p_equivalence"] <= 0.05) == is_small
     plt.close(display.figure_)
+
+
+def drawn_words(ax):
+    (right,) = ax.child_axes
+    return [label.get_text() for label in right.get_yticklabels()]
 
 
 def drawn_lines(ax):
@@ -262,16 +267,32 @@ def test_ratios_are_of_losses(metric, sign):
     scores = scores_of(metric, base=sign * np.array([0.2, 0.4]),
                        other=sign * np.array([0.1, 0.1]))  # fmt: skip
     for scale, expected in {"ratio": [2, 4], "difference": [0.1, 0.3]}.items():
-        found = Comparison(scores, "base", scale=scale)
+        losses = (metric,) if sign > 0 else ()
+        found = Comparison(scores, "base", scale=scale, losses=losses)
         np.testing.assert_allclose(found.differences()["difference"], expected)
 
 
-def test_an_error_of_0_counts_as_half_a_test_point():
-    scores = scores_of(base=[0.9, 0.9], other=[1.0, 0.95])
-    found = Comparison(scores, "base", scale="ratio", test_size=100)
-    np.testing.assert_allclose(found.differences()["difference"], [20, 2])
-    with pytest.raises(ValueError, match="an error of 0.*test_size must be given"):
-        Comparison(scores, "base", scale="ratio").summary()
+@pytest.mark.parametrize(
+    "metric, best, test_size, counts_as",
+    [
+        ("accuracy", 1.0, 100, 0.005),
+        ("accuracy", 1.0, 5, 0.025),  # half of the smallest other error
+        ("accuracy", 1.0, None, 0.025),
+        ("neg_log_loss", 0.0, 100, 0.025),
+    ],
+)
+def test_what_an_error_of_0_counts_as(metric, best, test_size, counts_as):
+    scores = scores_of(metric, base=best - np.array([0.1, 0.1]),
+                       other=best - np.array([0.0, 0.05]))  # fmt: skip
+    found = Comparison(scores, "base", scale="ratio", test_size=test_size)
+    ratios = [0.1 / counts_as, 2]
+    np.testing.assert_allclose(found.differences()["difference"], ratios)
+
+
+def test_small_errors_are_what_they_are():
+    scores = scores_of("roc_auc", base=[1 - 5e-5] * 2, other=[1 - 1e-5] * 2)
+    found = Comparison(scores, "base", scale="ratio", test_size=4000)
+    np.testing.assert_allclose(found.differences()["difference"], 5, rtol=1e-6)
 
 
 def test_smallest_is_a_ratio_too():
@@ -288,7 +309,7 @@ def test_smallest_is_a_ratio_too():
     "metric, value, message",
     [
         ("r2", -0.5, "compares errors, 1 - score: r2 is not from 0 to 1"),
-        ("mean_squared_error", 0.0, "a loss of 0, and there is no ratio"),
+        ("neg_log_loss", 0.5, "a loss of -0.5, and there are no ratios"),
     ],
 )
 def test_what_has_no_ratio_is_an_error(metric, value, message):
@@ -463,12 +484,23 @@ def test_sizes_can_be_given():
 
 
 def test_several_metrics_of_a_search():
-    search = a_search(3, scoring=["accuracy", "roc_auc"], refit="accuracy")
+    how = {"refit": "accuracy", "return_train_score": True}
+    search = a_search(3, scoring=["accuracy", "roc_auc"], **how)
     found = compare_candidates(search, baseline="best")
     assert found.metrics == ["accuracy", "roc_auc"] and found.n_repeats == 3
     unfitted = a_search(3, scoring=["accuracy", "roc_auc"], refit=False)
     with pytest.raises(ValueError, match="with refit=False there is no best one"):
         compare_candidates(unfitted, baseline="best")
+
+
+def test_losses_of_a_search_are_told_by_a_function():
+    def score(net, X, y):
+        return {"zero_one_loss": np.mean(net.predict(X) != y)}
+
+    found = compare_candidates(a_search(3, scoring=score, refit=False))
+    assert found.losses == ("zero_one_loss",)
+    deeper = found.summary().iloc[1]
+    assert deeper["difference"] > 0 and deeper["estimator"] == "max_depth=3"
 
 
 def test_searches_that_cannot_be_compared():
@@ -518,11 +550,26 @@ def test_candidates_of_one_name_are_told_apart():
         (lambda s: s[1:], "a finite score of each estimator in each repetition"),
         (lambda s: s.assign(score=np.nan), "a finite score of each estimator"),
         (lambda s: pd.concat([s, s]), "twice in a repetition"),
+        (lambda s: s.drop(columns="metric"), "scores must have columns .'metric'."),
     ],
 )
 def test_scores_must_be_whole(change, message):
     with pytest.raises(ValueError, match=message):
         Comparison(change(scores_of(a=[0.1, 0.2], b=[0.3, 0.4])))
+
+
+@pytest.mark.parametrize(
+    "how, message",
+    [
+        ({"baseline": "c"}, "baseline='c' is none of the estimators"),
+        ({"smallest": -1}, "smallest must be more than 0"),
+        ({"scale": "log"}, "scale must be 'difference' or 'ratio'"),
+        ({"alpha": 5}, "alpha must be between 0 and 0.5"),
+    ],
+)
+def test_they_are_judged_by_what_makes_sense(how, message):
+    with pytest.raises(ValueError, match=message):
+        Comparison(scores_of(a=[0.1, 0.2], b=[0.3, 0.4]), **how)
 
 
 # ---- right under the null
@@ -558,11 +605,9 @@ def test_the_display_is_made_as_scikit_learns_are():
     assert display.summary_["estimator"].tolist() == ["depth 2", "depth 4"]
     labels = [label.get_text() for label in display.ax_.get_yticklabels()]
     assert labels == ["depth 2", "depth 4"]
-    dots = display.ax_.collections
-    drawn = np.concatenate([c.get_offsets()[:, 0] for c in dots if len(c.get_offsets())
-                            == 5])  # fmt: skip
+    (dots,) = [line for line in display.ax_.lines if line.get_marker() == "."]
     expected = display.comparison.differences()["difference"]
-    np.testing.assert_allclose(np.sort(drawn), np.sort(expected))
+    np.testing.assert_allclose(dots.get_xdata(), expected)
     _, ax = plt.subplots()
     assert display.plot(ax=ax).ax_ is ax
 
@@ -573,8 +618,8 @@ def test_a_panel_for_each_metric():
     display = ComparisonDisplay.from_estimators(trees, make_triangle, **how)
     assert len(display.axes_) == 2
     assert [ax.get_xlabel() for ax in display.axes_] == [
-        "difference in accuracy, better →",
-        "difference in neg_log_loss, better →",
+        "difference in accuracy to the second, better →",
+        "difference in neg_log_loss to the second, better →",
     ]
     _, axes = plt.subplots(1, 2)
     assert display.plot(ax=axes).axes_.tolist() == axes.tolist()
@@ -594,13 +639,38 @@ def test_marks_differ_in_more_than_colour():
     }
     found = Comparison(scores_of(base=np.zeros(30), **arms), "base", smallest=0.005)
     ax = ComparisonDisplay(found).plot().ax_
-    assert [text.get_text() for text in ax.texts] == [*arms]
-    marks = [line for line in ax.lines if line.get_marker() not in ("None", "")]
+    assert drawn_words(ax) == [*arms]
+    marks = [line for line in ax.lines if line.get_marker() in (">", "<", "s", "o")]
     kinds = {
         (mark.get_marker(), colors.to_hex(mark.get_markerfacecolor()) != "#ffffff")
         for mark in marks
     }
     assert len(marks) == len(kinds) == 6
+
+
+def test_many_pairs_are_a_matrix():
+    generator = np.random.default_rng(0)
+    arms = {f"arm {i}": generator.normal(i, 5, 20) for i in range(9)}
+    found = Comparison(scores_of(**arms))
+    display = ComparisonDisplay(found).plot()
+    summary = display.summary_
+    assert len(summary) == 36
+    marks = {"better": "+", "worse": "\N{MINUS SIGN}", "undecided": "?"}
+    drawn = [text.get_text() for text in display.ax_.texts if text.get_text()]
+    assert sorted(drawn) == sorted(summary["verdict"].map(marks))
+    ratios = scores_of(**{name: stats.norm.cdf(s / 9) for name, s in arms.items()})
+    ComparisonDisplay(Comparison(ratios, scale="ratio")).plot()
+
+
+def test_wide_and_narrow_ratios_have_ticks():
+    for sd in (0.02, 2.0):
+        errors = 0.01 * np.exp(spread(0, sd))
+        scores = scores_of(a=np.full(30, 0.99), b=1 - errors)
+        found = Comparison(scores, "a", scale="ratio", smallest=0.1)
+        display = ComparisonDisplay(found).plot()
+        display.figure_.canvas.draw()
+        labels = [label.get_text() for label in display.ax_.get_xticklabels()]
+        assert "1" in labels and 3 <= len(labels) <= 12
 
 
 def test_nothing_differs_and_is_drawn():

@@ -1,3 +1,3 @@
-"""What this package costs on the machine at hand; run when named."""
+"""What this package costs, and whether it is right; run when named."""
 
-MEASUREMENTS = ["speed", "scaling", "soak"]
+MEASUREMENTS = ["speed", "scaling", "soak", "calibration"]
