@@ -5,11 +5,12 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from scipy import stats
-from sklearn.model_selection import GridSearchCV, PredefinedSplit
+from sklearn.model_selection import PredefinedSplit
 from sklearn.preprocessing import StandardScaler
 
 import sklearn_toydnn
+from sklearn_toydnn._repetition import Fresh, Repetitions
+from sklearn_toydnn._ttest import PairedTTest
 
 N_TEST = 4000
 SCORES = {
@@ -66,17 +67,16 @@ def score(pipeline, X, y):
     }
 
 
-def search(pipeline, grid, data):
-    """Fit every candidate of a grid once on a repetition's data; score each."""
-    candidates = GridSearchCV(
-        pipeline, grid, scoring=score, cv=data.cv, refit=False, error_score="raise"
-    )
-    results = candidates.fit(
-        data.X, data.y, X_val=data.X_val, y_val=data.y_val
-    ).cv_results_
-    return pd.DataFrame(results["params"]).assign(
-        **{name: results[f"mean_test_{name}"] for name in SCORES}
-    )
+def repeat(nets, names, maker, n_samples, seed, scoring=score):
+    """Fit and score networks as `compare` does in a repetition: a row for each.
+
+    Of `nets` the keys are tuples, of what has these names.
+    """
+    n_val = n_samples // 5
+    data = Fresh(maker, n_samples - n_val, N_TEST, n_val)
+    scored = Repetitions(nets, data, scoring, entropy=0).measure(seed)
+    index = pd.MultiIndex.from_tuples(nets, names=names)
+    return pd.DataFrame([one.scores for one in scored], index=index).reset_index()
 
 
 # ---- many repetitions
@@ -90,11 +90,9 @@ def each_seed(seeds, **settings):
 
 def interval(values):
     """Return the 95 % confidence interval of the mean (Student's t)."""
-    if len(values) < 2 or np.ptp(values) == 0:
+    if len(values) < 2:
         return np.mean(values), np.mean(values)
-    return stats.t.interval(
-        0.95, len(values) - 1, loc=np.mean(values), scale=stats.sem(values)
-    )
+    return PairedTTest(values).interval(0.95)
 
 
 def summarize(frame, by, values, digits=4):

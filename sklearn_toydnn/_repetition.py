@@ -227,6 +227,9 @@ class Repetitions:
 
                 known_by = self.code[name], estimator, *sample, self.scoring
                 scores, seconds = recall(self.memory, compute, *known_by)
+        except OSError as error:  # a full disk, say, which is not for a score to hide
+            error.add_note(where)
+            raise
         except Exception as error:
             if self.error_score == "raise":
                 raise ValueError(f"{where}: {error}") from error

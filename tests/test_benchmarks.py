@@ -26,7 +26,7 @@ from benchmarks.__main__ import main
 from benchmarks._ending import INTERRUPTED
 from benchmarks._repetitions import interval
 from benchmarks._run import run
-from benchmarks.measurements import scaling, soak, speed
+from benchmarks.measurements import calibration, scaling, soak, speed
 from benchmarks.studies import STUDIES, table1_augmentation, table2_grid_search
 from sklearn_toydnn import _training
 
@@ -169,7 +169,7 @@ def test_what_is_finished_is_not_done_again(tiny, tmp_path, monkeypatch):
         # Also where a study's own code has changed, but not what computes its fits.
         patch.setattr(_run, "CODE", "another")
         pd.testing.assert_frame_equal(frame, run_one("table1_augmentation", tmp_path))
-        with pytest.raises(AssertionError, match="trained"):
+        with pytest.raises(ValueError, match="failed in repetition 0: trained"):
             run_one("table1_augmentation", tmp_path, fresh=True)
     changed = TINY["table1_augmentation"] | {"epochs": 2}
     change(monkeypatch, table1_augmentation, quick=changed)
@@ -641,6 +641,31 @@ def test_a_soak_tells_what_grows(tmp_path, monkeypatch):
     assert (table.drop(soak.TIME)["holds"] == "yes").all(), table
     growing = frame.assign(value=frame["value"] + frame["fits"] * frame["value"])
     assert (soak.summary(growing)["holds"] == "no").all()
+
+
+def test_a_calibration_counts_what_is_wrong(tmp_path, monkeypatch):
+    quick = {"comparisons": 2, "nets": 1, "drawn": 20, "block": 2}
+    change(monkeypatch, calibration, quick=quick)
+    table = calibration.summary(run_one("calibration", tmp_path))
+    counted = table[table["relation"] != ""].set_index(["measure", "n_repeats"])
+    assert len(counted) == 17 and len(table) == 19
+    spread = table.set_index("n_repeats")["share"]
+    assert spread["common seeds"] == 0 < spread["own seeds"]
+    assert counted["share"].between(counted["low"], counted["high"]).all()
+    assert counted.loc[("finds detectable", "30"), "share"] > 0.5
+    assert (tmp_path / "calibration.png").is_file()
+
+
+@pytest.mark.parametrize(
+    "relation, share, holds",
+    [("at most", 0.04, "yes"), ("at most", 0.2, "no"), ("at most", 0.0, "yes"),
+     ("as often as", 0.05, "yes"), ("as often as", 0.2, "no"),
+     ("as often as", 0.0, "no")],
+)  # fmt: skip
+def test_a_calibration_tells_what_holds(relation, share, holds):
+    row = {"measure": "m", "n_repeats": "10", "relation": relation, "expected": 0.05}
+    frame = pd.DataFrame([row | {"sum": 1000 * share, "count": 1000}])
+    assert calibration.summary(frame)["holds"].tolist() == [holds]
 
 
 @pytest.mark.slow

@@ -644,6 +644,17 @@ def test_bad_splits_are_named(changes, message):
         compare(TREES, **how)
 
 
+def test_a_full_disk_is_not_scored():
+    class Full(DecisionTreeClassifier):
+        def fit(self, X, y):
+            raise OSError(28, "No space left on device")
+
+    nets = TREES | {"full": Full()}
+    with pytest.raises(OSError, match="No space left") as error:
+        compare(nets, make_triangle, error_score=0.0, **FEW)
+    assert error.value.__notes__ == ["estimator 'full' failed in repetition 0"]
+
+
 def test_parameters_of_estimators_are_checked():
     nets = TREES | {"bad": DecisionTreeClassifier(max_depth=-3)}
     with pytest.raises(ValueError, match="'bad' failed in repetition 0: .*'max_depth'"):

@@ -31,15 +31,13 @@ smallest p-value: with 30 pairs and a family of 20, about 0.7 standard deviation
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import product
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
-from scipy import stats
-from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.power import TTestPower
+from scipy.stats import linregress
+
+from sklearn_toydnn._ttest import PairedTTest, detectable_effect, holm
 
 from .. import paper
 from .._repetitions import interval, new_figure
@@ -108,12 +106,10 @@ def judge_claims(claims, level, power):
     tested = rows["p_value"].notna()
     by_family = rows[tested].groupby("family")
     for name in ("p_value", "p_against"):
-        rows.loc[tested, name] = by_family[name].transform(
-            lambda p: multipletests(p, method="holm")[1]
-        )
+        rows.loc[tested, name] = by_family[name].transform(lambda p: holm(p, level)[0])
     n_claims = rows["family"].map(rows["family"].value_counts())
     rows["detectable"] = rows.pop("spread") * [
-        _detectable(n, level / m, power)
+        detectable_effect(n, level / m, power)
         for n, m in zip(rows["n_pairs"], n_claims, strict=True)
     ]
     verdicts = [
@@ -125,20 +121,13 @@ def judge_claims(claims, level, power):
     return rows
 
 
-@lru_cache
-def _detectable(n_pairs, level, power):
-    """Return the effect that is found, in standard deviations."""
-    return TTestPower().solve_power(
-        nobs=n_pairs, alpha=level, power=power, alternative="larger"
-    )
-
-
 def _test(claim, level):
     """Return what is found against the rival that decides, not yet corrected."""
     n_rivals = len(claim.rivals)
-    p_for = {r: _ttest(d, "greater").pvalue for r, d in claim.rivals.items()}
+    tests = {rival: PairedTTest(d) for rival, d in claim.rivals.items()}
+    p_for = {rival: test.p_value(0, "greater") for rival, test in tests.items()}
     p_against = {
-        r: _ttest(d - claim.smallest, "less").pvalue for r, d in claim.rivals.items()
+        rival: test.p_value(claim.smallest, "less") for rival, test in tests.items()
     }
     decides = min if claim.some else max
     rival = decides(p_for, key=p_for.get)
@@ -148,13 +137,13 @@ def _test(claim, level):
         p_value, p_no = p_for[rival], min(1, n_rivals * min(p_against.values()))
     if claim.none:
         p_value, p_no = p_no, p_value
-    differences = claim.rivals[rival]
-    low, high = _ttest(differences, "two-sided").confidence_interval(1 - level)
+    test = tests[rival]
+    low, high = test.interval(1 - level)
     untestable = bool(claim.why_untestable)
     return {
         "claim": claim.sentence,
         "source": claim.source,
-        "effect": np.mean(differences),
+        "effect": test.mean,
         "ci_low": low,
         "ci_high": high,
         "p_value": np.nan if untestable else p_value,
@@ -162,24 +151,10 @@ def _test(claim, level):
         "against": rival,
         "unit": claim.unit,
         "smallest": claim.smallest,
-        "n_pairs": len(differences),
+        "n_pairs": test.n,
         "family": claim.family,
-        "spread": np.std(differences, ddof=1),
+        "spread": test.spread,
     }
-
-
-def _ttest(differences, alternative):
-    """Return SciPy's paired t-test; differences that are all one have no spread."""
-    if len(differences) < 2 or not np.isfinite(differences).all():
-        raise ValueError(f"A claim needs two pairs or more, all finite: {differences}")
-    if np.ptp(differences) > 0:
-        return stats.ttest_1samp(differences, 0, alternative=alternative)
-    mean = differences[0]
-    found = {"greater": mean > 0, "less": mean < 0, "two-sided": mean != 0}
-    return SimpleNamespace(
-        pvalue=0.0 if found[alternative] else 1.0,
-        confidence_interval=lambda level: (mean, mean),
-    )
 
 
 def _verdict(claim, row, level):
@@ -216,7 +191,7 @@ def _paired(frame, by, one, other, value, pair="seed"):
 def _slopes(frame, x, y):
     """Return the slope of y on x of each repetition."""
     by_seed = frame.groupby("seed")
-    return np.array([stats.linregress(part[x], part[y]).slope for _, part in by_seed])
+    return np.array([linregress(part[x], part[y]).slope for _, part in by_seed])
 
 
 def _figure3(frame):

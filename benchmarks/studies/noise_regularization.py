@@ -13,15 +13,15 @@ training, of which the theorem says nothing: it fits a sample that is a fifth la
 from itertools import product
 
 import numpy as np
-import pandas as pd
 import seaborn as sns
 from numpy.linalg import norm
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_toydnn import DNNClassifier, GaussianAugmenter, GaussianNoise
 
 from .. import paper
-from .._repetitions import draw, interval, new_figure, summarize
+from .._repetitions import each_seed, interval, new_figure, repeat, summarize
 from .._study import Study
 
 MEASURES = {
@@ -31,18 +31,6 @@ MEASURES = {
 }
 
 
-def tasks(seeds, stds, n_samples, epochs):
-    """List the repetitions."""
-    for seed, std, noise in product(range(seeds), stds, ["copies", "fresh"]):
-        yield {
-            "noise": noise,
-            "std": std,
-            "n_samples": n_samples,
-            "epochs": epochs,
-            "seed": seed,
-        }
-
-
 def work(seeds, stds, n_samples, epochs):
     """Return how much there is to train: points times epochs."""
     return (
@@ -50,37 +38,55 @@ def work(seeds, stds, n_samples, epochs):
     )  # fresh noise takes so much longer
 
 
-def measure(noise, std, n_samples, epochs, seed, memory):
-    """Return the row of one network."""
-    data = draw(paper.MAKERS["f1"], n_samples, seed)
-    train = data.cv.test_fold == -1
-    scaler = StandardScaler().fit(data.X[train])
-    # A fit of fresh noise is a hundred calls, too small to keep one by one.
-    memory = memory if noise == "copies" else None
-    net = DNNClassifier(epochs=epochs, random_state=seed, memory=memory)
-    fit = {"copies": _fit_on_copies, "fresh": _fit_on_fresh_noise}[noise]
-    fit(net, scaler, data.X[train], data.y[train], std, seed)
-    X_test = scaler.transform(data.X[~train])
-    row = {
-        "noise": noise,
-        "std": std,
-        "weight_norm": float(norm([norm(kernel) for kernel in net.coefs_])),
-        "gradient_norm": gradient_norm(net, X_test),
-        "test_accuracy": net.score(X_test, data.y[~train]),
-        "seed": seed,
+def measure(stds, n_samples, epochs, seed, memory):
+    """Return a row for each kind and amount of noise."""
+    nets = {
+        (noise, std): Noisy(noise, std, epochs, memory)
+        for std, noise in product(stds, ["copies", "fresh"])
     }
-    return pd.DataFrame([row])
+    names = ["noise", "std"]
+    rows = repeat(nets, names, paper.MAKERS["f1"], n_samples, seed, _score)
+    return rows.assign(seed=seed)
 
 
-def _fit_on_copies(net, scaler, X, y, std, seed):
-    X, y = GaussianAugmenter(0.2, std, random_state=seed).fit_resample(X, y)
-    net.fit(scaler.transform(X), y)
+class Noisy(ClassifierMixin, BaseEstimator):
+    """Scales points and trains a network, with noise on the points as they come."""
+
+    def __init__(self, noise, std, epochs, memory=None, random_state=None):
+        self.noise = noise
+        self.std = std
+        self.epochs = epochs
+        self.memory = memory
+        self.random_state = random_state
+
+    def fit(self, X, y):
+        """Fit."""
+        self.classes_ = np.unique(y)
+        self.scaler_ = StandardScaler().fit(X)
+        self.net_ = DNNClassifier(epochs=self.epochs, random_state=self.random_state)
+        if self.noise == "copies":
+            X, y = GaussianAugmenter(
+                0.2, self.std, random_state=self.random_state
+            ).fit_resample(X, y)
+            self.net_.set_params(memory=self.memory)
+            self.net_.fit(self.scaler_.transform(X), y)
+            return self
+        # A fit of fresh noise is a hundred calls, too small to keep one by one.
+        generator = np.random.RandomState(self.random_state)
+        noise = GaussianNoise(self.std, random_state=generator)
+        for _ in range(self.epochs):
+            points = self.scaler_.transform(noise.fit_transform(X))
+            self.net_.partial_fit(points, y, classes=self.classes_)
+        return self
 
 
-def _fit_on_fresh_noise(net, scaler, X, y, std, seed):
-    noise = GaussianNoise(std, random_state=np.random.RandomState(seed))
-    for _ in range(net.epochs):
-        net.partial_fit(scaler.transform(noise.fit_transform(X)), y, classes=[0, 1])
+def _score(fitted, X, y):
+    X, net = fitted.scaler_.transform(X), fitted.net_
+    return {
+        "weight_norm": float(norm([norm(kernel) for kernel in net.coefs_])),
+        "gradient_norm": gradient_norm(net, X),
+        "test_accuracy": net.score(X, y),
+    }
 
 
 def gradient_norm(net, X, step=1e-3):
@@ -129,7 +135,7 @@ STUDY = Study(
         "epochs": 100,
     },
     quick={"seeds": 3, "stds": [0.0, 1.0, 3.0], "n_samples": 4000, "epochs": 100},
-    tasks=tasks,
+    tasks=each_seed,
     measure=measure,
     work=work,
     summary=summary,

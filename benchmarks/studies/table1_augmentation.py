@@ -12,12 +12,11 @@ from .. import paper
 from .._repetitions import (
     PUBLISHED,
     SCORES,
-    draw,
     each_seed,
     interval,
     make_net,
     new_figure,
-    search,
+    repeat,
     summarize,
 )
 from .._study import Study
@@ -30,23 +29,18 @@ def work(seeds, n_samples, epochs):
 
 def measure(n_samples, epochs, seed, memory):
     """Return one row per share of copies and standard deviation of the noise."""
-    data = draw(paper.MAKERS["f1"], n_samples, seed)
-    net = make_net(
-        make_pipeline,
-        GaussianAugmenter(random_state=seed),
-        epochs=epochs,
-        random_state=seed,
-        memory=memory,
-    )
-    step = "gaussianaugmenter"
-    none = {f"{step}__fraction": [0.0], f"{step}__std": [0.0]}
-    noisy = {
-        f"{step}__fraction": sorted(set(paper.TABLE1["fraction"])),
-        f"{step}__std": sorted(set(paper.TABLE1["std"])),
+    arms = [
+        (0.0, 0.0),
+        *zip(paper.TABLE1["fraction"], paper.TABLE1["std"], strict=True),
+    ]
+    nets = {
+        arm: make_net(
+            make_pipeline, GaussianAugmenter(*arm), epochs=epochs, memory=memory
+        )
+        for arm in arms
     }
-    rows = search(net, [none, noisy], data).rename(
-        columns=lambda name: name.removeprefix(f"{step}__")
-    )
+    names = ["fraction", "std"]
+    rows = repeat(nets, names, paper.MAKERS["f1"], n_samples, seed)
     return rows.merge(paper.TABLE1, how="left").assign(seed=seed)
 
 

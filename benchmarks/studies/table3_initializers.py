@@ -6,6 +6,8 @@ are all equal, networks that can learn with them: those with sigmoid hidden laye
 which are as good as one unit per layer, and so better on f3 than on f1.
 """
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -15,12 +17,12 @@ from .. import paper
 from .._repetitions import (
     PUBLISHED,
     SCORES,
-    draw,
     each_seed,
     interval,
     make_net,
     new_figure,
-    search,
+    repeat,
+    score,
     summarize,
 )
 from .._study import Study
@@ -33,25 +35,33 @@ def work(seeds, n_samples, epochs):
 
 def measure(n_samples, epochs, seed, memory):
     """Return a row for each function, activation of the hidden layers, initializer."""
-    net = make_net(make_pipeline, epochs=epochs, random_state=seed, memory=memory)
-    step = "dnnclassifier__"
     named, equal = [*paper.TABLE3["initializer"], "glorot_uniform"], ["zeros", "ones"]
-    relu = {f"{step}activation": ["relu"], f"{step}kernel_initializer": named}
-    sigmoid = {f"{step}activation": ["sigmoid"], f"{step}kernel_initializer": equal}
-    relu_equal = relu | {f"{step}kernel_initializer": equal}
+    arms = {
+        "f1": [*product(["relu"], named), *product(["sigmoid"], equal)],
+        "f3": [*product(["relu", "sigmoid"], equal)],
+    }
     parts = []
-    for function, grid in {"f1": [relu, sigmoid], "f3": [relu_equal, sigmoid]}.items():
-        data = draw(paper.MAKERS[function], n_samples, seed)
-        share = data.y[data.cv.test_fold == 0].mean()
-        rows = search(net, grid, data).rename(
-            columns={
-                f"{step}activation": "activation",
-                f"{step}kernel_initializer": "initializer",
-            }
-        )
-        parts.append(rows.assign(function=function, majority=max(share, 1 - share)))
+    for function, of_function in arms.items():
+        nets = {
+            (activation, initializer): make_net(
+                make_pipeline,
+                activation=activation,
+                kernel_initializer=initializer,
+                epochs=epochs,
+                memory=memory,
+            )
+            for activation, initializer in of_function
+        }
+        names = ["activation", "initializer"]
+        rows = repeat(nets, names, paper.MAKERS[function], n_samples, seed, _score)
+        parts.append(rows.assign(function=function))
     published = paper.TABLE3.assign(function="f1", activation="relu")
     return pd.concat(parts).merge(published, how="left").assign(seed=seed)
+
+
+def _score(pipeline, X, y):
+    """Return the scores, and how many points the majority's label suits."""
+    return score(pipeline, X, y) | {"majority": max(np.mean(y), 1 - np.mean(y))}
 
 
 def summary(frame):
