@@ -234,8 +234,8 @@ def compare(
     most `alpha`, and so is that of one wrong "equivalent" or "negligibly". Each
     interval has the level to which Holm's method held its test, and so agrees with the
     verdict; it is an interval per comparison, not one of a simultaneous family. A
-    comparison that is continued (``found.extend``) because of what was found no longer
-    has this level, and says so.
+    comparison that is continued because of what was found, by ``found.extend`` or by
+    another call, no longer has this level; the former says so.
 
     References
     ----------

@@ -22,6 +22,7 @@ BLOCKS = [
     re.sub("^    ", "", block, flags=re.M)
     for block in re.findall(r"\.\. code-block:: python\n\n((?:    .*\n|\n)+)", README)
 ]
+EXAMPLE, *QUESTIONS, LOADING = BLOCKS
 
 
 class Hostile:
@@ -32,16 +33,36 @@ class Hostile:
 
 
 def test_the_example_runs_and_prints_scores(capsys):
-    code, _ = BLOCKS
+    code = EXAMPLE
     assert len([line for line in code.splitlines() if line.strip()]) <= 11
     exec(compile(code, "README.rst", "exec"), {})
     scores = [float(score) for score in re.findall(r"0\.\d+", capsys.readouterr().out)]
     assert len(scores) == 3 and min(scores) > 0.8
 
 
+@pytest.mark.parametrize(
+    "code, verdicts, said",
+    [
+        (QUESTIONS[0], ["better", "worse"], "``orthogonal`` is better by 0.022, ``zer"),
+        (QUESTIONS[1], ["better"], "With 800 points they do."),
+        (QUESTIONS[2], ["worse", "worse"], "It is."),
+    ],
+)
+def test_questions_are_answered_as_it_says(code, verdicts, said, capsys):
+    assert len([line for line in code.splitlines() if line.strip()]) <= 9
+    found = {}
+    exec(compile(code, "README.rst", "exec"), found)
+    printed = capsys.readouterr().out
+    assert re.findall("better|worse|equivalent|undecided", printed) == verdicts
+    assert said in README and README.index(said) > README.index(code.split("\n")[0])
+    if "found" in found and len(verdicts) > 1:
+        orthogonal = found["found"].summary()["difference"][1]
+        assert orthogonal == pytest.approx(0.022, abs=0.001)
+
+
 def test_the_example_of_loading_is_safe(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    _, code = BLOCKS
+    code = LOADING
     X, y = make_triangle(100, random_state=0)
     clf = DNNClassifier(epochs=1, random_state=0).fit(X, y)
     skops.io.dump(clf, "net.skops")

@@ -28,9 +28,10 @@ from joblib.externals.loky import get_reusable_executor
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, learning_curve
 
-from sklearn_toydnn import cache_clear, cache_info
+from sklearn_toydnn import cache_clear, cache_info, compare, make_triangle
 from sklearn_toydnn._program_cache import resident_memory
 
+from .. import paper
 from .._repetitions import new_figure
 from .._study import Study
 from .peers import PEERS, Task, ours, ours_first
@@ -54,6 +55,8 @@ REACH = {
     "grid of 20 structures on disk, n_jobs=2, ms per fit": ("<=", 120),
     "grid of 2 structures: n_jobs=1 / n_jobs=2, loky": (">=", 1),
     "grid of 2 structures: n_jobs=1 / n_jobs=2, threading": (">=", 1),
+    "compare six initializers 30 times, n_jobs=2, s": ("<=", 30),
+    "compare / a plain loop that does the same": ("<=", 1.15),
     "programs for a learning curve of 8 sizes": ("<=", 6),
     "memory growth, kB per fit": ("<=", 10),
     "peak over the data, fit of 300 epochs, GB": ("<=", 0.3),
@@ -69,6 +72,7 @@ def tasks(repeats, n_samples, memory_fits, large_rows, quick_runs):
     yield {"part": _same_losses, "n_samples": n_samples}
     yield {"part": _small_costs, "repeats": 5 * repeats, "n_samples": n_samples}
     yield {"part": _grids, "repeats": max(1, repeats // 2), "n_samples": n_samples}
+    yield {"part": _comparisons, "repeats": repeats, "n_samples": n_samples // 4}
     yield {"part": _learning_curve}
     yield {"part": _memory, "fits": memory_fits}
     yield {"part": _peaks, "rows": large_rows}
@@ -216,6 +220,35 @@ def _search(n_samples, grid, n_jobs, backend):
     search = GridSearchCV(task.net(), grid, cv=5, n_jobs=n_jobs, refit=False)
     with parallel_config(backend=backend):
         return _seconds(lambda: search.fit(*task.data()))
+
+
+def _comparisons(repeats, n_samples):
+    """Compare initializers, in new processes; and beside a loop, in this one."""
+    names = [*paper.TABLE3["initializer"][:5], "glorot_uniform"]
+    nets = {name: Task().net(kernel_initializer=name) for name in names}
+    n_train, n_repeats = 4 * n_samples // 5, 30
+
+    def compare_all(n_jobs):
+        how = {"train_size": n_train, "n_repeats": n_repeats, "random_state": 0}
+        compare(nets, make_triangle, n_jobs=n_jobs, **how).summary()
+
+    def loop():
+        for seed in range(n_repeats):
+            X, y = make_triangle(n_train + 4000, random_state=seed)
+            for net in nets.values():
+                fitted = clone(net).set_params(random_state=seed)
+                fitted.fit(X[:n_train], y[:n_train]).score(X[n_train:], y[n_train:])
+
+    loop()
+    rows = []
+    for repeat in range(repeats):
+        _have_new_workers()
+        seconds = _seconds(lambda: compare_all(2))
+        rows.append(("compare six initializers 30 times, n_jobs=2, s", repeat, seconds))
+        ratio = _seconds(lambda: compare_all(1)) / _seconds(loop)
+        rows.append(("compare / a plain loop that does the same", repeat, ratio))
+    get_reusable_executor().shutdown()
+    return rows
 
 
 def _learning_curve():
