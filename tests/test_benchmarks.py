@@ -647,12 +647,12 @@ def test_a_calibration_counts_what_is_wrong(tmp_path, monkeypatch):
     quick = {"comparisons": 2, "nets": 1, "drawn": 20, "block": 2}
     change(monkeypatch, calibration, quick=quick)
     table = calibration.summary(run_one("calibration", tmp_path))
-    counted = table[table["relation"] != ""].set_index(["measure", "n_repeats"])
+    counted = table[table["relation"] != ""].set_index(["measure", "how"])
     assert len(counted) == 17 and len(table) == 19
-    spread = table.set_index("n_repeats")["share"]
+    spread = table.set_index("how")["share"]
     assert spread["common seeds"] == 0 < spread["own seeds"]
     assert counted["share"].between(counted["low"], counted["high"]).all()
-    assert counted.loc[("finds detectable", "30"), "share"] > 0.5
+    assert counted.loc[("finds detectable", "30 repetitions"), "share"] > 0.5
     assert (tmp_path / "calibration.png").is_file()
 
 
@@ -663,7 +663,12 @@ def test_a_calibration_counts_what_is_wrong(tmp_path, monkeypatch):
      ("as often as", 0.0, "no")],
 )  # fmt: skip
 def test_a_calibration_tells_what_holds(relation, share, holds):
-    row = {"measure": "m", "n_repeats": "10", "relation": relation, "expected": 0.05}
+    row = {
+        "measure": "m",
+        "how": "10 repetitions",
+        "relation": relation,
+        "expected": 0.05,
+    }
     frame = pd.DataFrame([row | {"sum": 1000 * share, "count": 1000}])
     assert calibration.summary(frame)["holds"].tolist() == [holds]
 

@@ -8,7 +8,7 @@ first 10 and 30 are judged, and all of them as ``n_repeats="auto"`` looks at the
 Something to find, in scores that are drawn, with a spread that is known: a difference
 as large as `detectable`, which is found in 80 of 100, also where it is one of 12; half
 of it; and one of exactly `smallest`, which is called equivalent or negligible in at
-most 5.
+most 5. Intervals have a confidence of 99 %, for there are many of them.
 """
 
 from functools import partial
@@ -62,27 +62,31 @@ class Arm(ClassifierMixin, BaseEstimator):
 
 
 def tasks(comparisons, nets, drawn, block):
-    """List blocks of comparisons."""
-    parts = {_two_trees: comparisons, _five_trees: comparisons, _two_nets: nets}
-    for part, n in parts.items():
-        for first in range(0, n, block):
-            yield {"part": part, "seeds": range(first, min(first + block, n))}
+    """List blocks of comparisons; those of scores that are drawn take less."""
+    parts = [
+        (_two_trees, comparisons, block),
+        (_five_trees, comparisons, block),
+        (_two_nets, nets, block),
+    ]
     for part, n_repeats in product([_detectable, _one_of_12, _smallest], (10, 30)):
-        yield {"part": partial(part, n_repeats), "seeds": range(drawn)}
+        parts.append((partial(part, n_repeats), drawn, 20 * block))
+    for part, n, size in parts:
+        for first in range(0, n, size):
+            yield {"part": part, "seeds": range(first, min(first + size, n))}
 
 
 def measure(part, seeds):
     """Return a row for each thing that is counted."""
     rows = pd.DataFrame(row for seed in seeds for row in part(seed))
-    by = ["measure", "n_repeats", "relation", "expected"]
+    by = ["measure", "how", "relation", "expected"]
     rows["value"] = rows["value"].astype(float)
     return rows.groupby(by, sort=False, as_index=False)["value"].agg(["sum", "count"])
 
 
-def _count(measure, n_repeats, value, relation=AT_MOST, expected=LEVEL):
+def _count(measure, how, value, relation=AT_MOST, expected=LEVEL):
     return {
         "measure": measure,
-        "n_repeats": str(n_repeats),
+        "how": how,
         "relation": relation,
         "expected": expected,
         "value": value,
@@ -106,9 +110,12 @@ def _compare(seed, estimator, n_arms, n_repeats, own_seed=True, scoring="accurac
     )
 
 
-def _judge(found, repeats, alpha=LEVEL):
-    scores = found.scores[found.scores["repeat"].isin(repeats)]
-    return Comparison(scores, found.baseline, alpha=alpha)
+def _first(found, n):
+    return _judge(found.scores[found.scores["repeat"] < n])
+
+
+def _judge(scores, **how):
+    return Comparison(scores, "arm 0", alpha=LEVEL, **how)
 
 
 def _is_wrong(found):
@@ -120,11 +127,11 @@ def _two_trees(seed):
     tree = ExtraTreeClassifier(max_depth=4)
     found = _compare(seed, tree, 2, max(LOOKS))
     for n in (10, 30):
-        yield _count("2 trees", n, _is_wrong(_judge(found, range(n))))
+        yield _count("2 trees", f"{n} repetitions", _is_wrong(_first(found, n)))
     scores = dict(iter(found.scores.groupby("repeat")))
     looked = look(
         lambda repeats: pd.concat(scores[n] for n in repeats),
-        lambda so_far: Comparison(so_far, found.baseline, alpha=LEVEL / len(LOOKS)),
+        lambda so_far: _judge(so_far, looks=len(LOOKS)),
     )
     yield _count("2 trees", "auto", _is_wrong(looked))
     yield _count(SPREAD, "own seeds", found.differences()["difference"].std(), "", 0)
@@ -136,15 +143,15 @@ def _five_trees(seed):
     """Judge 12 comparisons at once."""
     found = _compare(seed, ExtraTreeClassifier(max_depth=4), 5, 30, scoring=METRICS)
     for n in (10, 30):
-        wrong = _is_wrong(_judge(found, range(n)))
-        yield _count("5 trees, 3 metrics", n, wrong)
+        wrong = _is_wrong(_first(found, n))
+        yield _count("5 trees, 3 metrics", f"{n} repetitions", wrong)
 
 
 def _two_nets(seed):
     """Judge networks."""
     found = _compare(seed, DNNClassifier((10,), epochs=10), 2, 30)
     for n in (10, 30):
-        yield _count("2 networks", n, _is_wrong(_judge(found, range(n))))
+        yield _count("2 networks", f"{n} repetitions", _is_wrong(_first(found, n)))
 
 
 # ---- something to find
@@ -166,8 +173,7 @@ def _draw(seed, n_repeats, n_arms, mean, sd):
 
 
 def _finds(scores):
-    summary = Comparison(scores, "arm 0", alpha=LEVEL).summary()
-    return summary["verdict"].iloc[-1] == "better"
+    return _judge(scores).summary()["verdict"].iloc[-1] == "better"
 
 
 def _detectable(n_repeats, seed, sd=0.01):
@@ -176,39 +182,39 @@ def _detectable(n_repeats, seed, sd=0.01):
     half = TTestPower().power(effect / 2, n_repeats, LEVEL / 2, alternative="larger")
     for name, share, power in [("detectable", 1, POWER), ("half of it", 0.5, half)]:
         scores = _draw(seed, n_repeats, 2, share * effect * sd, sd)
-        yield _count(f"finds {name}", n_repeats, _finds(scores), AS_OFTEN, power)
+        how = f"{n_repeats} repetitions"
+        yield _count(f"finds {name}", how, _finds(scores), AS_OFTEN, power)
 
 
 def _one_of_12(n_repeats, seed, sd=0.01):
     """Look for a detectable difference among 11 that are none."""
     effect = detectable_effect(n_repeats, LEVEL / 12 / 2, POWER)
     scores = _draw(seed, n_repeats, 13, effect * sd, sd)
-    name = "finds detectable, 1 of 12"
-    yield _count(name, n_repeats, _finds(scores), AS_OFTEN, POWER)
+    name, how = "finds detectable, 1 of 12", f"{n_repeats} repetitions"
+    yield _count(name, how, _finds(scores), AS_OFTEN, POWER)
 
 
 def _smallest(n_repeats, seed, smallest=0.01):
     """Judge differences of exactly `smallest`, quiet and loud ones."""
     for share in (0.3, 1.5):
         scores = _draw(seed, n_repeats, 2, smallest, share * smallest)
-        found = Comparison(scores, "arm 0", smallest, alpha=LEVEL)
-        verdict = found.summary()["verdict"].iloc[-1]
+        verdict = _judge(scores, smallest=smallest).summary()["verdict"].iloc[-1]
         wrong = verdict == "equivalent" or "negligibly" in verdict
         name = f"calls smallest smaller, spread {share:g} times it"
-        yield _count(name, n_repeats, wrong)
+        yield _count(name, f"{n_repeats} repetitions", wrong)
 
 
 # ---- results
 
 
 def summary(frame):
-    """Return the share of each with its 95 % interval, and whether it holds."""
-    by = ["measure", "n_repeats", "relation", "expected"]
+    """Return the share of each with its 99 % interval, and whether it holds."""
+    by = ["measure", "how", "relation", "expected"]
     table = frame.groupby(by, sort=False, as_index=False)[["sum", "count"]].sum()
     table["share"] = table["sum"] / table["count"]
     counted = table["relation"] != ""
     tests = [
-        stats.binomtest(round(row["sum"]), row["count"]).proportion_ci(0.95)
+        stats.binomtest(round(row["sum"]), row["count"]).proportion_ci(0.99)
         for _, row in table[counted].iterrows()
     ]
     table.loc[counted, ["low", "high"]] = np.array(tests)
@@ -227,13 +233,13 @@ def plot(frame):
     figure, axes = new_figure(1, 1, width=8, height=0.3 * len(table))
     ax = axes[0][0]
     ax.hlines(table.index, table["low"], table["high"], "C0", linewidth=2)
-    ax.plot(table["share"], table.index, "C0o", label="found, 95 % interval")
+    ax.plot(table["share"], table.index, "C0o", label="found, 99 % interval")
     for relation, mark in {AT_MOST: "k<", AS_OFTEN: "k|"}.items():
         rows = table[table["relation"] == relation]
         ax.plot(
             rows["expected"], rows.index, mark, markersize=9, label=f"{relation} this"
         )
-    names = table["measure"] + ", " + table["n_repeats"] + " repetitions"
+    names = table["measure"] + ", " + table["how"]
     ax.set_yticks(table.index, names)
     ax.invert_yaxis()
     ax.set(xlim=(0, 1), xlabel="share of comparisons")
