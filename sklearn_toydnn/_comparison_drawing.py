@@ -43,7 +43,8 @@ def draw_rows(ax, found, metric, rows, names):
     colors = [color for *_, color, _ in marks]
     for label, (low, high, below, width) in _INTERVALS.items():
         ax.hlines(places + below, rows[low], rows[high], colors, linewidth=width)
-        ax.plot([], [], color="0.35", linewidth=width, label=label)
+        if rows[low].notna().any():
+            ax.plot([], [], color="0.35", linewidth=width, label=label)
     for place, mean, (marker, _, color, is_filled) in zip(
         places, rows["difference"], marks, strict=True
     ):

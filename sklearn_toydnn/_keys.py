@@ -6,16 +6,10 @@ Anything else is not known: its results are not kept, its programs not shared, s
 key that says too little would give one fit the results of another.
 """
 
-import io
 import os
-import pickle
-import platform
-import sys
 from hashlib import blake2b
 from operator import attrgetter
-from pathlib import Path
 from sys import modules
-from types import BuiltinFunctionType, FunctionType
 
 import joblib
 import numpy as np
@@ -154,57 +148,3 @@ def _n_cores():
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count()
-
-
-# ---- code of others, for what is known by its data
-
-
-def describe_code(imported, *things):
-    """Return the versions, or the sources, of the code that makes things what they are.
-
-    Raises `NotKnown` if there is no telling: of a lambda, or where a source has changed
-    since the time when it was imported. What a module of the user's own imports from
-    another one is not looked at.
-    """
-    references = _References(io.BytesIO())
-    try:
-        references.dump(things)
-    except Exception as error:  # whatever objects of the user's own raise
-        raise NotKnown(str(error)) from error
-    names = {"sklearn", "keras", *references.modules}
-    code = sorted({_version(name, imported) for name in names})
-    return repr((code, process_settings()))
-
-
-class _References(pickle.Pickler):
-    """Notes the modules of the functions and classes in what it pickles."""
-
-    def __init__(self, file):
-        super().__init__(file)
-        self.modules = set()
-
-    def reducer_override(self, thing):
-        if isinstance(thing, type):
-            self.modules |= {base.__module__ for base in thing.__mro__}
-        elif isinstance(thing, FunctionType | BuiltinFunctionType):
-            self.modules.add(thing.__module__)
-        return NotImplemented
-
-
-def _version(name, imported):
-    """Return a package with its version, or a module of the user's own with a hash."""
-    package = name.partition(".")[0]
-    if package in sys.stdlib_module_names:
-        return package, platform.python_version()
-    version = getattr(modules[package], "__version__", None)
-    file = getattr(modules[name], "__file__", None)
-    if version and (
-        package == __package__ or "site-packages" in Path(file or "").parts
-    ):
-        return package, version
-    try:
-        if os.stat(file).st_mtime > imported:
-            raise NotKnown(f"the source of {name} has changed since it was imported")
-        return name, joblib.hash(Path(file).read_bytes())
-    except (TypeError, OSError) as error:
-        raise NotKnown(f"the source of {name} is not known") from error

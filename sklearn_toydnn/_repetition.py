@@ -142,7 +142,7 @@ class Repetitions:
     entropy: int
     error_score: Any = "raise"
     memory: Any = None
-    code: dict | None = None  # by estimator: what its scores are known by, if at all
+    known_by: dict | None = None  # by estimator, in memory; None if nothing is kept
 
     def score(self, repeats, scale, smallest, n_jobs, verbose):
         """Return the scores of repetitions, tidy.
@@ -151,20 +151,23 @@ class Repetitions:
         """
         parallel = Parallel(n_jobs=n_jobs, return_as="generator")
         found = parallel(delayed(self.measure)(repeat) for repeat in repeats)
-        done, metrics = [], []
+        done, metrics = [], self._named_metrics()
         for scored in track(found, "comparing", len(repeats), disable=not verbose):
             for one in scored:
+                metrics = metrics or [*one.scores]
                 if one.failure:
                     warnings.warn(one.failure, FitFailedWarning, stacklevel=5)
-                metrics = metrics or [*one.scores]
-            if not metrics:
-                raise ValueError(f"Every estimator failed: {scored[0].failure}.")
-            check_smallest(smallest, metrics)
-            for one in scored:
-                if one.failure:
-                    one.scores.update(dict.fromkeys(metrics, self.error_score))
-                self._check(one, metrics, scale)
+                else:
+                    self._check(one, metrics, scale)
+            if metrics:
+                check_smallest(smallest, metrics)
             done += scored
+        if not metrics:
+            raise ValueError(f"No estimator could be scored: {done[0].failure}.")
+        for one in done:
+            if one.failure:
+                one.scores.update(dict.fromkeys(metrics, self.error_score))
+                self._check(one, metrics, scale)
         return pd.DataFrame(
             [
                 (one.repeat, one.estimator, metric, one.scores[metric], one.seconds)
@@ -174,13 +177,24 @@ class Repetitions:
             columns=["repeat", "estimator", "metric", "score", "seconds"],
         )
 
+    def _named_metrics(self):
+        """Return the metrics as far as they are known before anything is scored."""
+        if self.scoring is None:
+            return ["score"]
+        if isinstance(self.scoring, str):
+            return [self.scoring]
+        return [] if callable(self.scoring) else [*self.scoring]
+
     def losses(self, metrics):
         """Return the metrics of which less is better.
 
         scikit-learn's scorers turn losses so that more is better, whatever they are
-        called; a function that returns several scores tells by their names.
+        called; plain functions tell by the names of their scores.
         """
-        return named_losses(metrics) if callable(self.scoring) else ()
+        if callable(self.scoring):
+            return named_losses(metrics)
+        scorers = self.scoring if isinstance(self.scoring, dict) else {}
+        return named_losses(name for name, s in scorers.items() if _is_plain(s))
 
     def _check(self, scored, metrics, scale):
         """Raise an error if there are scores that cannot be compared."""
@@ -216,17 +230,29 @@ class Repetitions:
         """Fit and score, or take from memory."""
         metadata = _metadata_for(estimator, sample.metadata)
         sample = Sample(sample.X, sample.y, sample.split, metadata)
-        compute = partial(_fit_and_score, estimator, sample, self.scoring)
+        compute = partial(self._fit_and_score, name, estimator, sample, repeat)
+        if self.known_by is None:
+            return compute()
+        # Here, since TensorFlow takes seconds to import.
+        from .memory import NotToBeKept, recall
+
+        def keep():
+            scored = compute()
+            if scored.failure:
+                raise NotToBeKept(scored[2:])
+            return scored[2:]
+
+        # No estimators, which are not to be pickled in all processes: they follow from
+        # what is known of them and the seed.
+        seed = self.entropy, repeat
+        kept = recall(self.memory, keep, self.known_by[name], seed, *sample)
+        return Scored(repeat, name, *kept)
+
+    def _fit_and_score(self, name, estimator, sample, repeat):
+        """Fit and score, or say why that failed."""
         where = f"estimator {name!r} failed in repetition {repeat}"
         try:
-            if self.code is None:
-                scores, seconds = compute()
-            else:
-                # Here, since TensorFlow takes seconds to import.
-                from .memory import recall
-
-                known_by = self.code[name], estimator, *sample, self.scoring
-                scores, seconds = recall(self.memory, compute, *known_by)
+            scores, seconds = _cross_validate(estimator, sample, self.scoring)
         except OSError as error:  # a full disk, say, which is not for a score to hide
             error.add_note(where)
             raise
@@ -238,6 +264,11 @@ class Repetitions:
         return Scored(repeat, name, scores, seconds)
 
 
+def _is_plain(scorer):
+    """Return whether a scorer is a function, and none that scikit-learn has made."""
+    return callable(scorer) and not hasattr(scorer, "get_metadata_routing")
+
+
 def _metadata_for(estimator, metadata):
     """Return what of the metadata goes to `fit`, as scikit-learn routes it."""
     if not get_config()["enable_metadata_routing"]:
@@ -246,7 +277,7 @@ def _metadata_for(estimator, metadata):
     return {name: metadata[name] for name in sorted(asked)}
 
 
-def _fit_and_score(estimator, sample, scoring):
+def _cross_validate(estimator, sample, scoring):
     found = cross_validate(
         estimator,
         sample.X,

@@ -53,7 +53,7 @@ class Comparison:
         What is compared: see :func:`compare`.
 
     alpha : float, default=0.05
-        The level of all tests together, in (0, 1).
+        The level of all tests together, in (0, 0.5).
 
     test_size : int, default=None
         The number of test points behind a score: with ``scale="ratio"``, an error of 0
@@ -66,8 +66,8 @@ class Comparison:
         The metrics of which less is better.
 
     looks : int, default=1
-        How often, at most, the scores are judged before the last repetition is done:
-        each time at so large a share of `alpha`.
+        How often, at most, the scores are judged as repetitions are added, each time
+        at `alpha` divided by it.
 
     notes : tuple of str, default=()
         What else is to be known: the column ``note`` of `summary`.
@@ -127,8 +127,15 @@ class Comparison:
         check_smallest(self.smallest, self.metrics)
         if self.scale not in (DIFFERENCE, RATIO):
             raise ValueError(f"scale must be 'difference' or 'ratio': {self.scale!r}.")
-        if not 0 < self.alpha < 0.5:
-            raise ValueError(f"alpha must be between 0 and 0.5, not {self.alpha!r}.")
+        for name, holds in {
+            "alpha": 0 < self.alpha < 0.5,
+            "test_size": self.test_size is None or self.test_size >= 1,
+            "overlap": 0 <= self.overlap < np.inf,
+            "looks": self.looks >= 1,
+            "losses": set(self.losses) <= set(self.metrics),
+        }.items():
+            if not holds:
+                raise ValueError(f"{name} is out of range: {getattr(self, name)!r}.")
         if self.n_repeats < 2:
             raise ValueError(f"{self.n_repeats} repetition is too few: two are needed.")
         if self.scores.duplicated(["repeat", "estimator", "metric"]).any():
@@ -226,7 +233,8 @@ class Comparison:
                 The interval that lies within `smallest` if, and only if, the two
                 one-sided tests show the difference to be smaller.
             p_equivalence : float
-                Of these two tests, corrected by Holm's method among themselves.
+                Of these two tests, corrected by Holm's method among themselves, and for
+                looks.
             share_better : float
                 The share of repetitions in which it is better, from 0 to 1.
             verdict : str
@@ -241,7 +249,8 @@ class Comparison:
                 which is the confidence of its interval.
             interval : str
                 "per comparison": each interval by itself covers the truth as often as
-                1 - `alpha`, or more; that all of them do at once is not promised.
+                1 - `alpha`, or more (for equivalence: 1 - 2 `alpha`); that all of them
+                do at once is not promised.
             note : str
                 What else is to be known of the row.
         """
@@ -281,7 +290,8 @@ class Comparison:
         -------
         frame : pandas.DataFrame
             Columns ``metric``, ``estimator``, ``baseline`` and ``n_repeats``, for
-            differences that are spread as they are here.
+            differences that are spread as they are here, and found where their p-value
+            is the smallest of all.
 
         Raises
         ------
@@ -322,7 +332,10 @@ class Comparison:
         n_repeats : int
             How many to add, 1 or more.
 
-        n_jobs, verbose : int
+        n_jobs : int, default=None
+            As in :func:`compare`.
+
+        verbose : int, default=0
             As in :func:`compare`.
 
         Returns

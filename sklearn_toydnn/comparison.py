@@ -1,10 +1,10 @@
 """Estimators compared over repetitions: an answer that is bigger than seed noise."""
 
-import time
 import warnings
 from itertools import pairwise
 from numbers import Integral, Real
 
+import joblib
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
@@ -29,12 +29,11 @@ from ._verdicts import Comparison, check_names
 LOOKS = (10, 20, 40, 80)  # the repetitions after which "auto" looks
 
 _LOOKED = (
-    "looked after 10, 20, 40 and 80 repetitions, each time at alpha / 4, to stop when "
-    "decided: effects come out a little too large"
+    "looks after 10, 20, 40, 80 repetitions, each at alpha / 4, until all is decided: "
+    "effects come out a little too large"
 )
-_FLATTERED = "the baseline was best of these same scores, which flatters it"
+_FLATTERED = "baseline chosen by these same scores, which flatters it"
 
-_IMPORTED = time.time()
 _SIZE = Interval(Integral, 1, None, closed="left")
 _JUDGING = {
     "smallest": [Interval(Real, 0, None, closed="neither"), dict, None],
@@ -148,8 +147,9 @@ def compare(
     scoring : str, callable, list, tuple, set, dict or None, default=None
         What is scored, as in :func:`sklearn.model_selection.cross_validate`: of
         scikit-learn's scorers more is always better. A function of fitted estimator,
-        `X` and `y` may return a dict of scores, of the fit too; there less is better
-        where a name ends in "loss" or "error" and does not begin with "neg\_".
+        `X` and `y` may return a dict of scores, of the fit too. Of plain functions'
+        scores less is better where the name ends in "loss" or "error" and does not
+        begin with "neg\_".
 
     smallest : float or dict of str to float, default=None
         The smallest difference of interest, more than 0, on `scale`; or one for each
@@ -178,15 +178,15 @@ def compare(
     memory : str, joblib.Memory or None, default=None
         Where to keep scores, your own folder: started again, a comparison takes from
         there what it had finished. They are known by the data, the estimator with its
-        seeds, `scoring`, and the code of these: the versions of packages, the source
-        of modules of your own (but not of what they import). What cannot be known again
-        is not kept, with a warning: ``random_state=None``; functions without a module,
-        as lambdas; modules whose source has changed since.
+        seeds, `scoring`, and the code of these: the versions of packages and, of your
+        own, functions and classes as they are loaded, with those that they use. What
+        cannot be known again is not kept, with a warning: ``random_state=None``, and
+        what has no name in a module, as lambdas.
 
     error_score : "raise" or float, default="raise"
         The scores of an estimator that fails in a repetition, with a warning; "raise"
         raises an error. Both name it. It must be finite, and is compared as the others
-        are: 0 is the best of losses.
+        are: 0 is the best of losses. An OSError, as of a full disk, is always raised.
 
     verbose : int, default=0
         Whether to show a bar with the time that is left.
@@ -207,6 +207,13 @@ def compare(
         If there is one estimator only, if the baseline is none of them, if there is
         neither a maker nor data or both, if a maker gives one class, if a score is not
         finite, or if an estimator fails.
+
+    Warns
+    -----
+    FitFailedWarning
+        If an estimator fails and `error_score` is a number.
+    UserWarning
+        If scores cannot be kept in `memory`.
 
     See Also
     --------
@@ -231,7 +238,8 @@ def compare(
     nearer decides), all with Student's t. Holm's method [1]_ corrects the p-values
     over all rows of the summary, pairs and metrics alike, and those of s over their
     own: the chance of one wrong "better", "worse" (negligibly or not) among all is at
-    most `alpha`, and so is that of one wrong "equivalent" or "negligibly". Each
+    most `alpha`, and so is that of one wrong "equivalent" or "negligibly" (on fresh
+    data; where training sets overlap, this is an approximation). Each
     interval has the level to which Holm's method held its test, and so agrees with the
     verdict; it is an interval per comparison, not one of a simultaneous family. A
     comparison that is continued because of what was found, by ``found.extend`` or by
@@ -288,11 +296,11 @@ def compare(
         scoring = sorted(scoring)  # in one order in all processes
     check_scoring(next(iter(estimators.values())), scoring)
     entropy = check_random_state(random_state).randint(np.iinfo(np.int32).max)
-    code = None
+    known_by = None
     if memory is not None:
-        code = _describe_code(random_state, estimators, maker, scoring)
+        known_by = _what_is_known(random_state, estimators, maker, scoring)
     repetitions = Repetitions(
-        estimators, data, scoring, entropy, error_score, memory, code
+        estimators, data, scoring, entropy, error_score, memory, known_by
     )
 
     def score(repeats):
@@ -372,20 +380,21 @@ def _check_not_given(given, defaults):
         )
 
 
-def _describe_code(random_state, estimators, maker, scoring):
-    """Return, by estimator, what scores are known by beside the data.
+def _what_is_known(random_state, estimators, maker, scoring):
+    """Return, by estimator, what scores are known by beside data and seeds.
 
     Or warn that nothing is kept, and why.
     """
     # Here, since TensorFlow takes seconds to import.
-    from ._keys import NotKnown, describe_code
+    from ._code import describe_code
+    from ._keys import NotKnown
 
     try:
         if random_state is None:
             raise NotKnown("with random_state=None, no two are meant to be the same")
-        describe_code(_IMPORTED, maker)  # whose points are known by themselves
+        describe_code(maker)  # whose points are known by themselves
         return {
-            name: describe_code(_IMPORTED, estimator, scoring)
+            name: describe_code(estimator, scoring) + joblib.hash([estimator, scoring])
             for name, estimator in estimators.items()
         }
     except NotKnown as error:
@@ -440,7 +449,13 @@ def compare_candidates(
         The sizes of training and test sets, where ``search.cv`` does not tell their
         ratio.
 
-    smallest, scale, alpha
+    smallest : float or dict of str to float, default=None
+        As in :func:`compare`.
+
+    scale : {"difference", "ratio"}, default="difference"
+        As in :func:`compare`.
+
+    alpha : float, default=0.05
         As in :func:`compare`.
 
     Returns
@@ -451,11 +466,14 @@ def compare_candidates(
 
     Raises
     ------
+    InvalidParameterError
+        If a parameter has the wrong type or is out of range.
     NotFittedError
         If the search has not been fitted.
     ValueError
         If it is of successive halving, has one candidate or one split only, or scores
-        that are not finite; if the sizes are needed, or differ between splits.
+        that are not finite; if the sizes are needed; if they differ between splits, as
+        far as ``search.cv`` tells: of folds, it does not tell the odd point.
 
     See Also
     --------
@@ -495,7 +513,8 @@ def compare_candidates(
     names = _name_candidates(results["params"])
     scores = _tidy_results(search, names)
     how = judging_of_folds(search.cv, train_size, test_size)
-    if baseline == "best":
+    is_best = baseline == "best"
+    if is_best:
         baseline = getattr(search, "best_index_", None)
         if baseline is None:
             raise ValueError("baseline='best': with refit=False there is no best one.")
@@ -503,7 +522,7 @@ def compare_candidates(
         if baseline >= len(names):
             raise ValueError(f"baseline={baseline} of {len(names)} candidates.")
         ranks = [results[name][baseline] for name in results if name[:5] == "rank_"]
-        how["notes"] += (_FLATTERED,) if 1 in ranks else ()
+        how["notes"] += (_FLATTERED,) if is_best or 1 in ranks else ()
         baseline = names[baseline]
     if callable(search.scoring):
         how["losses"] = named_losses(scores["metric"].unique())

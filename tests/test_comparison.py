@@ -1,5 +1,6 @@
 """Estimators compared over repetitions: what is drawn, what is kept, what is asked."""
 
+import importlib
 import os
 import pickle
 import signal
@@ -251,6 +252,14 @@ def test_scorers_are_better_where_they_are_more():
     how = FEW | {"train_size": 2000, "scoring": scoring}
     found = compare(nets, make_triangle, baseline="none", **how)
     assert found.losses == ()
+
+    def zero_one_loss(estimator, X, y):
+        return np.mean(estimator.predict(X) != y)
+
+    how["scoring"] = {"accuracy": "accuracy", "zero_one_loss": zero_one_loss}
+    plain = compare(nets, make_triangle, baseline="none", **how)
+    assert plain.losses == ("zero_one_loss",)
+    assert (plain.summary()["difference"].dropna() > 0).tolist() == [True, True]
     assert (found.summary()["difference"].dropna() > 0).tolist() == [True, True]
 
 
@@ -432,28 +441,44 @@ def test_what_cannot_be_known_again_is_not_kept(changes, reason, tmp_path, fits)
     assert not list(tmp_path.rglob("output.pkl"))
 
 
-def test_changed_code_of_ones_own_is_another_comparison(tmp_path, fits, monkeypatch):
-    """Of its source when it was imported: what has changed since is not known."""
+SOURCE = """
+from sklearn.tree import DecisionTreeClassifier as Tree
+DEPTH = 2
+def depth():
+    return DEPTH
+class MyTree(Tree):
+    def fit(self, X, y):
+        return super().fit(X, y).set_params(max_depth=depth())
+"""
+
+
+def test_code_of_ones_own_is_known_as_it_is_loaded(tmp_path, fits, monkeypatch):
+    """With what it uses, whatever the file says by now."""
     folder, module = tmp_path / "memory", tmp_path / "my_trees.py"
-    source = "from sklearn.tree import DecisionTreeClassifier as Tree\n\n"
-    source += "class MyTree(Tree):\n    pass\n"
-    module.write_text(source)
-    os.utime(module, (0, 0))
+    module.write_text(SOURCE)
     monkeypatch.syspath_prepend(tmp_path)
     import my_trees
 
     def compare_mine():
-        compare(TREES | {"mine": my_trees.MyTree()}, make_triangle, **how)
-        return len(fits)
+        before = len(fits)
+        nets = {"plain": TREES["depth 1"], "mine": my_trees.MyTree()}
+        compare(nets, make_triangle, **FEW, memory=str(folder))
+        return len(fits) - before
 
-    how = FEW | {"memory": str(folder)}
-    assert [compare_mine(), compare_mine()] == [16, 16]
-    module.write_text(source + "# changed\n")
-    with pytest.warns(UserWarning, match="of my_trees has changed since"):
-        assert compare_mine() == 32
-    # Of another process, which has imported it so.
-    os.utime(module, (0, 0))
-    assert compare_mine() == 36
+    assert [compare_mine(), compare_mine()] == [8, 0]
+    for i, changed in enumerate(
+        [
+            SOURCE + "# a comment\n",
+            SOURCE.replace("DEPTH = 2", "DEPTH = 3"),
+            SOURCE.replace("return DEPTH", "return DEPTH + 1"),
+            SOURCE.replace("max_depth=depth()", "max_depth=1"),
+        ]
+    ):
+        module.write_text(changed)
+        assert compare_mine() == 0
+        os.utime(module, (i, i))  # of another second, so that it is compiled again
+        importlib.reload(my_trees)
+        assert compare_mine() == (4 if i else 0)
 
 
 def test_where_validation_points_go_is_known(tmp_path):
@@ -467,7 +492,7 @@ def test_where_validation_points_go_is_known(tmp_path):
                 nets["a"].set_fit_request(X_val=True, y_val=True)
             found.append(compare(nets, make_triangle, scoring=has_validation, **how))
     means = [one.scores.groupby("estimator")["score"].mean() for one in found]
-    assert [mean["b"] for mean in means] == [0, 1]
+    assert [[mean["a"], mean["b"]] for mean in means] == [[1, 0], [1, 1]]
 
 
 def has_validation(estimator, X, y):
@@ -479,13 +504,19 @@ SCRIPT = """
 import sys
 from sklearn_toydnn import DNNClassifier, compare, make_triangle
 
+class Mine(DNNClassifier):
+    pass
+
 def make_points(n_samples, random_state):
     return make_triangle(n_samples, random_state=random_state)
 
+def score(net, X, y):
+    return {"min_loss": min(net.history_["loss"]), "accuracy": net.score(X, y)}
+
 if __name__ == "__main__":
-    nets = {f"{n} units": DNNClassifier((n,), epochs=20) for n in (2, 8)}
+    nets = {f"{n} units": Mine((n,), epochs=20) for n in (2, 8)}
     found = compare(nets, make_points, train_size=100, n_repeats=30, random_state=0,
-                    n_jobs=2, memory=sys.argv[1])
+                    scoring=score, n_jobs=2, memory=sys.argv[1])
     found.scores.drop(columns="seconds").to_csv(sys.argv[2])
 """
 
@@ -556,10 +587,34 @@ def test_an_estimator_that_fails_is_named():
     assert (scores["score"][failed] == 0.25).all()
     with (
         pytest.warns(FitFailedWarning),
-        pytest.raises(ValueError, match="Every estimator failed.*n_neighbors"),
+        pytest.raises(ValueError, match="No estimator could be scored.*n_neighbors"),
     ):
         nets = {name: KNeighborsClassifier(61) for name in "ab"}
-        compare(nets, make_triangle, error_score=0.0, **FEW)
+        how = {"scoring": lambda net, X, y: {"a": net.score(X, y)}, "error_score": 0.0}
+        compare(nets, make_triangle, **how, **FEW)
+
+
+def test_all_may_fail_in_the_first_repetition():
+    def score(net, X, y):
+        return {"accuracy": net.score(X, y)}
+
+    nets = {"a": Failing(max_depth=1), "b": Failing(max_depth=4)}
+    first = []
+    for seed in range(15):
+        how = FEW | {"random_state": seed, "n_repeats": 8, "scoring": score}
+        with pytest.warns(FitFailedWarning):
+            found = compare(nets, make_triangle, error_score=0.0, **how)
+        failed = found.scores.groupby("repeat")["score"].max() == 0
+        assert not failed.all()
+        first.append(failed[0])
+    assert any(first)
+
+
+def test_what_is_not_the_estimators_fault_is_no_score(tmp_path):
+    (tmp_path / "file").write_text("")
+    how = {"memory": str(tmp_path / "file"), "error_score": 0.0} | FEW
+    with pytest.raises(ValueError, match="^memory=.* cannot be a folder"):
+        compare(TREES, make_triangle, **how)
 
 
 @pytest.mark.parametrize(

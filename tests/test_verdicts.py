@@ -412,6 +412,14 @@ def test_candidates_are_compared_as_in_scikit_learns_example(svc_search):
     assert summary["note"].str.startswith("training sets overlap").all()
 
 
+def test_a_baseline_chosen_by_a_function_is_flattered_too():
+    X, y = make_triangle(60, random_state=0)
+    grid = {"max_depth": [1, 3]}
+    search = GridSearchCV(DecisionTreeClassifier(), grid, refit=lambda _: 0).fit(X, y)
+    notes = compare_candidates(search, baseline="best").summary()["note"]
+    assert notes.str.contains("flatters").all()
+
+
 def test_a_baseline_that_was_best_is_flattered(svc_search):
     notes = {
         baseline: compare_candidates(svc_search, baseline=baseline).summary()["note"][0]
@@ -564,7 +572,11 @@ def test_scores_must_be_whole(change, message):
         ({"baseline": "c"}, "baseline='c' is none of the estimators"),
         ({"smallest": -1}, "smallest must be more than 0"),
         ({"scale": "log"}, "scale must be 'difference' or 'ratio'"),
-        ({"alpha": 5}, "alpha must be between 0 and 0.5"),
+        ({"alpha": 5}, "alpha is out of range: 5"),
+        ({"test_size": 0}, "test_size is out of range"),
+        ({"overlap": -1}, "overlap is out of range"),
+        ({"looks": 0}, "looks is out of range"),
+        ({"losses": ("auc",)}, "losses is out of range: .'auc',."),
     ],
 )
 def test_they_are_judged_by_what_makes_sense(how, message):
@@ -659,7 +671,8 @@ def test_many_pairs_are_a_matrix():
     drawn = [text.get_text() for text in display.ax_.texts if text.get_text()]
     assert sorted(drawn) == sorted(summary["verdict"].map(marks))
     ratios = scores_of(**{name: stats.norm.cdf(s / 9) for name, s in arms.items()})
-    ComparisonDisplay(Comparison(ratios, scale="ratio")).plot()
+    ratios = ComparisonDisplay(Comparison(ratios, scale="ratio")).plot()
+    assert len([text for text in ratios.ax_.texts if text.get_text()]) == 36
 
 
 def test_wide_and_narrow_ratios_have_ticks():

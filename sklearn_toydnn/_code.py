@@ -1,0 +1,115 @@
+"""By which code things are made: versions of packages, and code of the user's own.
+
+The user's own functions and classes are known as they are loaded, by their bytecode,
+and with them what they name of their modules: whatever the files say by now.
+"""
+
+import io
+import pickle
+import platform
+import sys
+from pathlib import Path
+from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
+
+from ._keys import NotKnown, process_settings
+
+_PLAIN = (type(None), bool, int, float, complex, str, bytes)
+# Of classes: what differs from process to process, or is only for readers.
+_NO_CODE = {"__dict__", "__weakref__", "__doc__", "__module__", "__annotations__"}
+
+
+def describe_code(*things):
+    """Return, as text, the code that makes things what they are.
+
+    Raises `NotKnown` if they are not to be found again by their names, as lambdas.
+    """
+    references = _References(io.BytesIO())
+    try:
+        references.dump(things)
+    except Exception as error:  # whatever objects of the user's own raise
+        raise NotKnown(str(error)) from error
+    seen = {}
+    found = {_name(thing): _describe(thing, seen) for thing in references.things}
+    versions = [_version(sys.modules[name]) for name in ("sklearn", "keras")]
+    return repr((sorted(found.items(), key=repr), versions, process_settings()))
+
+
+class _References(pickle.Pickler):
+    """Notes the functions and classes by whose names things are pickled."""
+
+    def __init__(self, file):
+        super().__init__(file)
+        self.things = []
+
+    def reducer_override(self, thing):
+        if isinstance(thing, type):
+            self.things += thing.__mro__
+        elif isinstance(thing, FunctionType | BuiltinFunctionType):
+            self.things.append(thing)
+        return NotImplemented
+
+
+def _name(thing):
+    return f"{thing.__module__}.{thing.__qualname__}"
+
+
+def _version(module):
+    """Return the version of an installed module's package, None of the user's own."""
+    package = module.__name__.partition(".")[0]
+    if package in sys.stdlib_module_names:
+        return package, platform.python_version()
+    version = getattr(sys.modules.get(package), "__version__", None)
+    file = Path(getattr(module, "__file__", None) or "")
+    if version and (package == __package__ or "site-packages" in file.parts):
+        return package, version
+    return None
+
+
+def _describe(thing, seen):
+    """Return what a function, class or plain value is made of, as plain values."""
+    if isinstance(thing, _PLAIN):
+        return repr(thing)
+    if isinstance(thing, tuple | list):
+        return [_describe(item, seen) for item in thing]
+    if isinstance(thing, set | frozenset | dict):  # in an order of their own
+        return sorted(repr(_describe(item, seen)) for item in list(thing))
+    if isinstance(thing, CodeType):
+        constants = [_describe(constant, seen) for constant in thing.co_consts]
+        return thing.co_code, thing.co_names, constants
+    if isinstance(thing, staticmethod | classmethod):
+        return _describe(thing.__func__, seen)
+    if isinstance(thing, property):
+        return [_describe(part, seen) for part in (thing.fget, thing.fset)]
+    if isinstance(thing, ModuleType):
+        return _version(thing) or thing.__name__
+    if isinstance(thing, type | FunctionType):
+        return _describe_own(thing, seen)
+    return type(thing).__qualname__
+
+
+def _describe_own(thing, seen):
+    """Return a function's or class' version or, of the user's own, its code."""
+    module = sys.modules.get(thing.__module__)
+    version = module and _version(module)
+    if version or _name(thing) in seen:
+        return version, _name(thing)
+    seen[_name(thing)] = thing
+    if isinstance(thing, type):
+        return {
+            name: _describe(part, seen)
+            for name, part in sorted(vars(thing).items())
+            if name not in _NO_CODE
+        }
+    named = {
+        name: _describe(thing.__globals__[name], seen)
+        for name in _names(thing.__code__)
+        if name in thing.__globals__
+    }
+    defaults = [_describe(part, seen) for part in thing.__defaults__ or ()]
+    return _describe(thing.__code__, seen), defaults, named
+
+
+def _names(code):
+    """Return the names that code uses, with those of the functions within it."""
+    inner = [_names(part) for part in code.co_consts if isinstance(part, CodeType)]
+    return sorted(set(code.co_names).union(*inner))
