@@ -11,11 +11,13 @@ import sys
 from pathlib import Path
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 
+import joblib
+
 from ._keys import NotKnown, process_settings
 
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
 # Of classes: what differs from process to process, or is only for readers.
-_NO_CODE = {"__dict__", "__weakref__", "__doc__", "__module__", "__annotations__"}
+_NO_CODE = ("__dict__", "__weakref__", "__doc__", "__firstlineno__", "_abc_impl")
 
 
 def describe_code(*things):
@@ -71,8 +73,10 @@ def _describe(thing, seen):
         return repr(thing)
     if isinstance(thing, tuple | list):
         return [_describe(item, seen) for item in thing]
-    if isinstance(thing, set | frozenset | dict):  # in an order of their own
-        return sorted(repr(_describe(item, seen)) for item in list(thing))
+    if isinstance(thing, dict):
+        return _describe([*thing.items()], seen)
+    if isinstance(thing, set | frozenset):  # in an order of its own
+        return sorted(repr(_describe(item, seen)) for item in thing)
     if isinstance(thing, CodeType):
         constants = [_describe(constant, seen) for constant in thing.co_consts]
         return thing.co_code, thing.co_names, constants
@@ -84,7 +88,12 @@ def _describe(thing, seen):
         return _version(thing) or thing.__name__
     if isinstance(thing, type | FunctionType):
         return _describe_own(thing, seen)
-    return type(thing).__qualname__
+    if hasattr(thing, "__wrapped__"):  # as functools.cache does
+        return _describe(thing.__wrapped__, seen)
+    try:
+        return _describe(type(thing), seen), joblib.hash(thing)
+    except Exception as error:  # whatever objects of the user's own raise
+        raise NotKnown(f"{thing!r} is not known: {error}") from error
 
 
 def _describe_own(thing, seen):
@@ -105,8 +114,10 @@ def _describe_own(thing, seen):
         for name in _names(thing.__code__)
         if name in thing.__globals__
     }
-    defaults = [_describe(part, seen) for part in thing.__defaults__ or ()]
-    return _describe(thing.__code__, seen), defaults, named
+    cells = [cell.cell_contents for cell in thing.__closure__ or ()]
+    parts = thing.__code__, thing.__defaults__, thing.__kwdefaults__, cells
+    wrapped = getattr(thing, "__wrapped__", None)
+    return _describe([*parts, wrapped], seen), named
 
 
 def _names(code):

@@ -442,13 +442,17 @@ def test_what_cannot_be_known_again_is_not_kept(changes, reason, tmp_path, fits)
 
 
 SOURCE = """
+import functools
+from abc import ABC
+import numpy as np
 from sklearn.tree import DecisionTreeClassifier as Tree
-DEPTH = 2
-def depth():
-    return DEPTH
-class MyTree(Tree):
+DEPTH, LEAVES, WEIGHTS = 2, {"most": 8}, np.ones(3)
+@functools.lru_cache
+def depth(least=0):
+    return max(least, DEPTH, *WEIGHTS, *LEAVES.values()) - 6
+class MyTree(Tree, ABC):
     def fit(self, X, y):
-        return super().fit(X, y).set_params(max_depth=depth())
+        return super().fit(X, y).set_params(max_depth=int(depth()))
 """
 
 
@@ -469,9 +473,12 @@ def test_code_of_ones_own_is_known_as_it_is_loaded(tmp_path, fits, monkeypatch):
     for i, changed in enumerate(
         [
             SOURCE + "# a comment\n",
-            SOURCE.replace("DEPTH = 2", "DEPTH = 3"),
-            SOURCE.replace("return DEPTH", "return DEPTH + 1"),
-            SOURCE.replace("max_depth=depth()", "max_depth=1"),
+            SOURCE.replace("= 2, {", "= 3, {"),
+            SOURCE.replace("8", "9"),
+            SOURCE.replace("ones(3)", "ones(2)"),
+            SOURCE.replace("least=0", "least=1"),
+            SOURCE.replace(" - 6", " - 7"),
+            SOURCE.replace("max_depth=int(depth())", "max_depth=1"),
         ]
     ):
         module.write_text(changed)
