@@ -56,7 +56,7 @@ def draw_rows(ax, found, metric, rows, names):
     words.set_yticks(places, rows["verdict"])
     words.tick_params(length=0)
     words.spines[:].set_visible(False)
-    ax.set_xlabel(_what(found, metric))
+    ax.set_xlabel(_what(found, metric), loc="right")
     ax.legend(
         loc="lower right",
         bbox_to_anchor=(1, 1),
@@ -85,9 +85,9 @@ def _what(found, metric):
     baseline = found.baseline or "the second"
     if found.scale == RATIO:
         is_error = metric not in found.losses and not metric.startswith("neg_")
-        what = f"error ({metric})" if is_error else metric
-        ours = "" if found.baseline else " of the first"
-        how = f"{what} of {baseline} / {what}{ours}"
+        what = f"error ({metric})" if is_error else metric.removeprefix("neg_")
+        ours = "the estimator" if found.baseline else "the first"
+        how = f"{what} of {baseline} / of {ours}"
     else:
         how = f"difference in {metric} to {baseline}"
     return f"{how}, better \N{RIGHTWARDS ARROW}"

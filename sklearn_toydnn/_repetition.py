@@ -16,6 +16,7 @@ from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import cross_validate
 from sklearn.utils import check_consistent_length, shuffle
+from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.parallel import Parallel, delayed
 
@@ -42,18 +43,25 @@ class Fresh:
     test_size: int
     val_size: int
 
+    def check(self, entropy):
+        """Say so if the maker does not do as its `random_state` tells it to."""
+        first, again, second = (self._make((entropy, n), n)[0] for n in (0, 0, 1))
+        if np.array_equal(first, second):
+            raise ValueError(
+                "maker gives the same points whatever its random_state: repetitions "
+                "need fresh ones. For one data set there are X, y and cv."
+            )
+        if not np.array_equal(first, again):
+            warnings.warn(
+                "maker gives other points for the same random_state: the comparison "
+                "cannot be repeated.",
+                stacklevel=4,
+            )
+
     def draw(self, seed, repeat):
         """Draw a sample, at once: where a maker draws the problem too, it is one."""
         n, n_val = self.train_size + self.test_size, self.val_size
-        try:
-            made = self.maker(n + n_val, random_state=_seed(seed, "maker"))
-        except Exception as error:
-            raise ValueError(f"maker failed in repetition {repeat}: {error}") from error
-        if not isinstance(made, tuple) or len(made) != 2:
-            raise ValueError(f"maker must return X and y, and nothing else: {made!r}.")
-        check_consistent_length(*made)
-        if len(made[1]) != n + n_val:
-            raise ValueError(f"maker made {len(made[1])} points of {n + n_val}.")
+        made = self._make(seed, repeat)
         # Some makers order their points by class.
         X, y = shuffle(*made, random_state=_seed(seed, "shuffle"))
         classes = np.unique(y[: self.train_size])
@@ -65,6 +73,19 @@ class Fresh:
         split = np.arange(self.train_size), np.arange(self.train_size, n)
         metadata = {"X_val": X[n:], "y_val": y[n:]} if n_val else {}
         return Sample(X[:n], y[:n], split, metadata)
+
+    def _make(self, seed, repeat):
+        n = self.train_size + self.test_size + self.val_size
+        try:
+            made = self.maker(n, random_state=_seed(seed, "maker"))
+        except Exception as error:
+            raise ValueError(f"maker failed in repetition {repeat}: {error}") from error
+        if not isinstance(made, tuple) or len(made) != 2:
+            raise ValueError(f"maker must return X and y, and nothing else: {made!r}.")
+        check_consistent_length(*made)
+        if len(made[1]) != n:
+            raise ValueError(f"maker made {len(made[1])} points of {n}.")
+        return made
 
 
 @dataclass(frozen=True)
@@ -152,7 +173,8 @@ class Repetitions:
         parallel = Parallel(n_jobs=n_jobs, return_as="generator")
         found = parallel(delayed(self.measure)(repeat) for repeat in repeats)
         done, metrics = [], self._named_metrics()
-        for scored in track(found, "comparing", len(repeats), disable=not verbose):
+        what = f"repetitions {repeats[0] + 1} to {repeats[-1] + 1}"
+        for scored in track(found, what, len(repeats), disable=not verbose):
             for one in scored:
                 metrics = metrics or [*one.scores]
                 if one.failure:
@@ -179,10 +201,8 @@ class Repetitions:
 
     def _named_metrics(self):
         """Return the metrics as far as they are known before anything is scored."""
-        if self.scoring is None:
-            return ["score"]
-        if isinstance(self.scoring, str):
-            return [self.scoring]
+        if self.scoring is None or isinstance(self.scoring, str):
+            return [_name(self.scoring)]
         return [] if callable(self.scoring) else [*self.scoring]
 
     def losses(self, metrics):
@@ -257,11 +277,22 @@ class Repetitions:
             error.add_note(where)
             raise
         except Exception as error:
+            reason = error
+            if isinstance(error, InvalidParameterError) and error.__cause__:
+                reason = error.__cause__  # whose words are not about cross_validate
             if self.error_score == "raise":
-                raise ValueError(f"{where}: {error}") from error
-            failure = f"{where}, and scores {self.error_score}: {error}"
+                raise ValueError(f"{where}: {reason}") from error
+            failure = f"{where}, and scores {self.error_score}: {reason}"
             return Scored(repeat, name, {}, np.nan, failure)
         return Scored(repeat, name, scores, seconds)
+
+
+def _name(scoring):
+    """Return the name of a single metric."""
+    if isinstance(scoring, str):
+        return scoring
+    name = getattr(scoring, "__name__", "score") if _is_plain(scoring) else "score"
+    return name if name.isidentifier() else "score"  # a lambda has none
 
 
 def _is_plain(scorer):
@@ -292,8 +323,8 @@ def _cross_validate(estimator, sample, scoring):
         for name, (score,) in found.items()
         if name.startswith("test_")
     }
-    if isinstance(scoring, str):
-        scores = {scoring: scores["score"]}
+    if [*scores] == ["score"]:
+        scores = {_name(scoring): scores["score"]}
     return scores, float(found["fit_time"][0])
 
 

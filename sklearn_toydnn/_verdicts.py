@@ -20,6 +20,10 @@ from ._ttest import POWER, PairedTTest, holm
 
 _CONTINUED = "level not exact: repetitions were added after a look"
 _PAIR = ["metric", "estimator", "baseline"]
+_SHOWN = [
+    *_PAIR,
+    *("mean", "difference", "difference_ci_low", "difference_ci_high", "p_value"),
+]
 _COLUMNS = [
     *_PAIR,
     *("mean", "ci_low", "ci_high"),
@@ -147,11 +151,12 @@ class Comparison:
             )
 
     def __repr__(self):
-        how = f"with {self.baseline!r}" if self.baseline else "pair by pair"
-        return (
-            f"<{len(self.estimators)} estimators compared {how} over "
-            f"{self.n_repeats} repetitions: see summary()>"
+        summary = self.summary()
+        shown = [name for name in _SHOWN if summary[name].nunique() > 1]
+        table = summary[[*shown, "verdict"]].to_string(
+            index=False, na_rep="", float_format="{:.4f}".format
         )
+        return f"{table}\n{self.n_repeats} repetitions; more in summary()"
 
     def __getstate__(self):
         """Leave out what made it: a maker may be a function that pickle cannot take."""
@@ -236,7 +241,7 @@ class Comparison:
                 Of these two tests, corrected by Holm's method among themselves, and for
                 looks.
             share_better : float
-                The share of repetitions in which it is better, from 0 to 1.
+                The share of repetitions in which it is better, not equal, from 0 to 1.
             verdict : str
                 As :func:`compare` explains; empty where nothing is compared.
             detectable : float
@@ -245,8 +250,8 @@ class Comparison:
             n_repeats : int
                 The number of repetitions.
             level, equivalence_level : float
-                The level to which Holm's method held each test, and 1 minus (2 times)
-                which is the confidence of its interval.
+                The level to which Holm's method held each test. The confidence of the
+                intervals is 1 - level, and 1 - 2 equivalence_level.
             interval : str
                 "per comparison": each interval by itself covers the truth as often as
                 1 - `alpha`, or more (for equivalence: 1 - 2 `alpha`); that all of them
@@ -275,7 +280,10 @@ class Comparison:
         )[_COLUMNS]
 
     def n_repeats_for(self, difference=None, *, power=POWER):
-        """Return how many repetitions it would take to find a difference.
+        """Return how many repetitions, in all, it would take to find a difference.
+
+        To plan with: compare afresh, with another `random_state` and so many. To show
+        that a difference is smaller than `smallest` can take more.
 
         Parameters
         ----------
@@ -330,7 +338,7 @@ class Comparison:
         Parameters
         ----------
         n_repeats : int
-            How many to add, 1 or more.
+            How many to add to those there are, 1 or more.
 
         n_jobs : int, default=None
             As in :func:`compare`.
@@ -352,7 +360,8 @@ class Comparison:
         """
         if self._repetitions is None or not self._repetitions.can_go_on:
             raise ValueError(
-                "There is no maker at hand to draw more repetitions: compare again."
+                "There is no maker at hand for more repetitions: compare again, with "
+                "more of them or, of fixed data, more splits."
             )
         if n_repeats < 1:
             raise ValueError(f"n_repeats must be 1 or more, not {n_repeats}.")

@@ -109,7 +109,8 @@ def compare(
     maker : callable, default=None
         Draws data: ``maker(n_samples, random_state=...)`` returns `X` and `y`, as
         :func:`make_triangle` and :func:`sklearn.datasets.make_moons` do. It is asked
-        once a repetition for all points, which are then shuffled and split.
+        once a repetition for all points, which are then shuffled and split. What else
+        it takes, ``functools.partial(make_moons, noise=0.3)`` gives it.
 
     train_size : int, default=None
         The number of training points. It must be given with a maker.
@@ -147,13 +148,14 @@ def compare(
     scoring : str, callable, list, tuple, set, dict or None, default=None
         What is scored, as in :func:`sklearn.model_selection.cross_validate`: of
         scikit-learn's scorers more is always better. A function of fitted estimator,
-        `X` and `y` may return a dict of scores, of the fit too. Of plain functions'
-        scores less is better where the name ends in "loss" or "error" and does not
-        begin with "neg\_".
+        `X` and `y` may return a dict of scores, of the fit too. Of plain functions
+        less is better where the name of the metric, which is the key in a dict and else
+        the function's, ends in "loss" or "error" and does not begin with ``neg_``.
 
     smallest : float or dict of str to float, default=None
-        The smallest difference of interest, more than 0, on `scale`; or one for each
-        of some metrics. Without it, verdicts are "better", "worse" or "undecided".
+        The smallest difference of interest, more than 0, or one for each of some
+        metrics: 0.005 of an accuracy is half a point, 0.1 of a ratio is 1.1. Without
+        it, verdicts are "better", "worse" or "undecided".
 
     scale : {"difference", "ratio"}, default="difference"
         Whether scores are compared by their difference or errors (1 - score) and
@@ -164,8 +166,8 @@ def compare(
         other loss.
 
     alpha : float, default=0.05
-        The level of the tests, in (0, 0.5): the chance that a "better" or "worse" is
-        among the verdicts where no estimator differs.
+        The level of the tests, in (0, 0.5): where no estimator differs, the chance
+        that any is called better or worse nevertheless.
 
     random_state : int, RandomState instance or None, default=None
         Determines data and seeds. Pass an int for the same scores on every call: the
@@ -185,8 +187,9 @@ def compare(
 
     error_score : "raise" or float, default="raise"
         The scores of an estimator that fails in a repetition, with a warning; "raise"
-        raises an error. Both name it. It must be finite, and is compared as the others
-        are: 0 is the best of losses. An OSError, as of a full disk, is always raised.
+        raises an error. Both name the estimator. A number must be finite, and is
+        compared as other scores are: 0 is the best of losses. An OSError, as of a full
+        disk, is always raised.
 
     verbose : int, default=0
         Whether to show a bar with the time that is left.
@@ -230,11 +233,12 @@ def compare(
     better                    d = 0 is rejected, d is positive, d < s is not shown
     better, negligibly        the same, but d < s is shown
     worse; worse, negligibly  the same with -d for d
-    equivalent                d = 0 is not rejected, and \|d\| < s is shown
+    equivalent                d = 0 is not rejected, and -s < d < s is shown
     undecided                 none of these: there may be a difference of interest
     ========================  ==========================================================
 
-    d = 0 is tested two-sided, and \|d\| < s by two one-sided tests [2]_ (of which the
+    "better" says that there is a difference, which may be as large as s, or not.
+    d = 0 is tested two-sided, and -s < d < s by two one-sided tests [2]_ (of which the
     nearer decides), all with Student's t. Holm's method [1]_ corrects the p-values
     over all rows of the summary, pairs and metrics alike, and those of s over their
     own: the chance of one wrong "better", "worse" (negligibly or not) among all is at
@@ -288,6 +292,8 @@ def compare(
         _check_not_given(given, (None, 4000, 0, 30))
         n_repeats = len(data.splits)
         how |= judging_of_folds(data.splits, None, None)
+    elif maker is None and X is not None and y is not None:
+        raise ValueError("cv must be given with X and y: cv=10, say.")
     else:
         raise ValueError(
             "Either a maker must be given, or X, y and cv: neither or both cannot be."
@@ -296,6 +302,8 @@ def compare(
         scoring = sorted(scoring)  # in one order in all processes
     check_scoring(next(iter(estimators.values())), scoring)
     entropy = check_random_state(random_state).randint(np.iinfo(np.int32).max)
+    if maker is not None:
+        data.check(entropy)
     known_by = None
     if memory is not None:
         known_by = _what_is_known(random_state, estimators, maker, scoring)
@@ -335,8 +343,8 @@ def _check_estimators(estimators):
         is_estimator = hasattr(estimator, "get_params")
         if not (isinstance(name, str) and is_estimator) or isinstance(estimator, type):
             raise ValueError(
-                "estimators must be a dict of names and estimators: it has "
-                f"{name!r}: {estimator!r}."
+                "estimators must be a dict of names, which are str, and estimators: "
+                f"it has {name!r}: {estimator!r}."
             )
 
 
@@ -389,16 +397,20 @@ def _what_is_known(random_state, estimators, maker, scoring):
     from ._code import describe_code
     from ._keys import NotKnown
 
+    parts = {"maker": maker, "scoring": scoring}
+    parts |= {f"estimator {name!r}": net for name, net in estimators.items()}
+    why_not = "with random_state=None, no two are meant to be the same"
     try:
-        if random_state is None:
-            raise NotKnown("with random_state=None, no two are meant to be the same")
-        describe_code(maker)  # whose points are known by themselves
-        return {
-            name: describe_code(estimator, scoring) + joblib.hash([estimator, scoring])
-            for name, estimator in estimators.items()
-        }
+        if random_state is not None:
+            for why_not, part in parts.items():  # noqa: B007
+                describe_code(part)  # of makers no more: their points are known
+            return {
+                name: describe_code(net, scoring) + joblib.hash([net, scoring])
+                for name, net in estimators.items()
+            }
     except NotKnown as error:
-        warnings.warn(f"memory: nothing is kept: {error}.", stacklevel=4)
+        why_not += f" cannot be known again: {error}"
+    warnings.warn(f"memory: nothing is kept: {why_not}.", stacklevel=4)
     return None
 
 
@@ -582,6 +594,11 @@ class ComparisonDisplay:
     comparison : Comparison
         What :func:`compare` or :func:`compare_candidates` has found.
 
+    Raises
+    ------
+    TypeError
+        If it is none.
+
     Attributes
     ----------
     axes_ : ndarray of matplotlib.axes.Axes, of shape (n_metrics,)
@@ -614,6 +631,10 @@ class ComparisonDisplay:
     """
 
     def __init__(self, comparison):
+        if not isinstance(comparison, Comparison):
+            raise TypeError(
+                f"comparison must be what compare returns, not {type(comparison)}."
+            )
         self.comparison = comparison
 
     @classmethod

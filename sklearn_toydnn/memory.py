@@ -6,14 +6,12 @@ Behind ``DNNClassifier(memory=...)``, and for studies whose pieces are not fits 
 import pickle
 from functools import lru_cache
 from hashlib import blake2b
+from importlib.metadata import version
 from pathlib import Path
 from types import FunctionType
 
 import joblib
-import numpy as np
 from sklearn.utils.validation import check_memory
-
-from ._tensorflow import keras, tf
 
 
 def hash_code(folder, *versions):
@@ -46,9 +44,7 @@ def hash_code(folder, *versions):
 
 
 # What computes a fit. Hashed as it is imported: it may change on disk later.
-CODE = hash_code(
-    Path(__file__).parent, tf.__version__, keras.__version__, np.__version__
-)
+CODE = hash_code(Path(__file__).parent, *map(version, ["tensorflow", "keras", "numpy"]))
 
 
 class NotToBeKept(Exception):

@@ -3,6 +3,7 @@
 import importlib
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -35,6 +36,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 
 from sklearn_toydnn import (
+    ComparisonDisplay,
     DNNClassifier,
     GaussianAugmenter,
     compare,
@@ -94,6 +96,19 @@ def test_all_estimators_get_the_same_fresh_data_and_seed(seen):
     assert len(np.unique(points, axis=0)) == 4 * 190
 
 
+def test_makers_must_mind_their_random_state():
+    def same(n_samples, random_state):
+        return make_triangle(n_samples, random_state=0)
+
+    def other(n_samples, random_state):
+        return make_triangle(n_samples)
+
+    with pytest.raises(ValueError, match="the same points whatever its random_state"):
+        compare(TREES, same, **FEW)
+    with pytest.warns(UserWarning, match="cannot be repeated"):
+        compare(TREES, other, **FEW)
+
+
 def test_labels_stay_with_their_points(seen):
     compare({name: Recorder(name) for name in "ab"}, make_triangle, val_size=30, **FEW)
     from sklearn_toydnn.datasets import label_triangle
@@ -113,7 +128,9 @@ def test_a_problem_that_its_maker_draws_is_one_in_a_repetition():
 
 def test_points_ordered_by_class_are_shuffled(seen):
     def make_ordered(n_samples, random_state):
-        return make_moons(n_samples, shuffle=False, random_state=random_state)
+        return make_moons(
+            n_samples, shuffle=False, noise=0.1, random_state=random_state
+        )
 
     compare({name: Recorder(name) for name in "ab"}, make_ordered, **FEW)
     for _, _, _, y, *_ in seen:
@@ -224,7 +241,7 @@ def test_searches_and_pipelines_are_estimators_too():
         "search": GridSearchCV(DecisionTreeClassifier(), {"max_depth": [1, 4]}, cv=3),
         "pipeline": make_pipeline(StandardScaler(), KNeighborsClassifier()),
     }
-    found = compare(nets, lambda n, random_state: make_blobs(n, random_state=1), **FEW)
+    found = compare(nets, make_blobs, **FEW)
     assert found.scores["score"].between(0.5, 1).all()
 
 
@@ -267,6 +284,16 @@ def test_a_set_of_metrics_is_in_one_order_in_all_processes():
     metrics = {"accuracy", "roc_auc", "f1", "precision", "recall"}
     found = compare(TREES, make_triangle, scoring=metrics, **FEW, n_jobs=2)
     assert found.metrics == sorted(metrics)
+
+
+@pytest.mark.parametrize("name, is_loss", [("my_loss", True), ("wrong", False)])
+def test_a_function_gives_its_name_to_its_score(name, is_loss):
+    def score(estimator, X, y):
+        return np.mean(estimator.predict(X) != y)
+
+    score.__name__ = name
+    found = compare(TREES, make_triangle, scoring=score, **FEW)
+    assert found.metrics == [name] and found.losses == ((name,) if is_loss else ())
 
 
 def extremes(estimator, X, y):
@@ -328,7 +355,7 @@ def test_auto_stops_when_all_is_decided():
     found = compare(same, make_triangle, **FEW | {"n_repeats": "auto"})
     assert found.n_repeats == LOOKS[-1] == 80
     assert found.summary()["verdict"].tolist() == ["", "undecided"]
-    assert "over 80 repetitions" in repr(found)
+    assert "80 repetitions" in repr(found)
     found = compare(same, make_triangle, smallest=0.1, **FEW | {"n_repeats": "auto"})
     assert found.n_repeats == 10
     assert found.summary()["verdict"].tolist() == ["", "equivalent"]
@@ -427,9 +454,12 @@ def test_what_is_finished_is_not_done_again(tmp_path, fits):
 @pytest.mark.parametrize(
     "changes, reason",
     [
-        ({"maker": lambda n, random_state: make_triangle(n)}, "lambda"),
+        (
+            {"maker": lambda n, random_state: make_moons(n, random_state=random_state)},
+            "maker cannot be known again.*lambda",
+        ),
         ({"random_state": None}, "random_state=None"),
-        ({"scoring": lambda net, X, y: 1.0 * len(X)}, "lambda"),
+        ({"scoring": lambda net, X, y: 1.0 * len(X)}, "scoring cannot be .*lambda"),
     ],
 )
 def test_what_cannot_be_known_again_is_not_kept(changes, reason, tmp_path, fits):
@@ -559,11 +589,24 @@ def test_a_bar_shows_the_time_left(capsys):
     compare(TREES, make_triangle, **FEW)
     assert capsys.readouterr().out == ""
     compare(TREES, make_triangle, verbose=1, **FEW)
-    assert "comparing" in capsys.readouterr().out
+    assert "repetitions 1 to 4" in capsys.readouterr().out
+
+
+def test_a_result_is_printed_as_a_table():
+    found = compare(TREES, make_triangle, baseline="depth 1", **FEW)
+    printed = repr(found)
+    for row in found.summary().itertuples():
+        line = re.search(rf"{row.estimator} .*", printed)[0]
+        assert f"{row.mean:.4f}" in line and line.endswith(row.verdict)
+    assert "4 repetitions" in printed
+    with pytest.raises(TypeError, match="must be what compare returns"):
+        ComparisonDisplay(found.summary())
 
 
 def test_a_result_can_be_pickled_and_written(tmp_path):
-    found = compare(TREES, lambda n, random_state: make_triangle(n), **FEW)
+    found = compare(
+        TREES, lambda n, random_state: make_moons(n, random_state=random_state), **FEW
+    )
     again = pickle.loads(pickle.dumps(found))
     pd.testing.assert_frame_equal(found.summary(), again.summary())
     found.scores.to_csv(tmp_path / "scores.csv", index=False)
@@ -624,6 +667,11 @@ def test_what_is_not_the_estimators_fault_is_no_score(tmp_path):
         compare(TREES, make_triangle, **how)
 
 
+def make_one_class(n_samples, random_state):
+    X, _ = make_triangle(n_samples, random_state=random_state)
+    return X, np.full(n_samples, "x")
+
+
 @pytest.mark.parametrize(
     "changes, message",
     [
@@ -632,7 +680,7 @@ def test_what_is_not_the_estimators_fault_is_no_score(tmp_path):
         ({"estimators": {}}, "estimators must be two"),
         ({"estimators": list(TREES.values())}, "'estimators' parameter .* must be"),
         ({"estimators": {"a": DecisionTreeClassifier, "b": 3}}, "estimators must be a"),
-        ({"estimators": TREES | {5: DummyClassifier()}}, "names and estimators"),
+        ({"estimators": TREES | {5: DummyClassifier()}}, "names, which are str"),
         ({"baseline": "depth 3"}, "baseline='depth 3' is none of the estimators"),
         ({"n_repeats": 1}, "'n_repeats' parameter .* must be"),
         ({"n_repeats": "all"}, "'n_repeats' parameter .* must be"),
@@ -666,7 +714,7 @@ def test_what_is_not_the_estimators_fault_is_no_score(tmp_path):
             "maker made 159 points of 160",
         ),
         (
-            {"maker": lambda n, random_state: (np.zeros((n, 2)), np.full(n, "x"))},
+            {"maker": make_one_class},
             "maker gives one class only, 'x', among .* of repetition 0",
         ),
         (
@@ -692,7 +740,7 @@ def test_bad_parameters_are_named(changes, message):
         ({"n_repeats": 10}, "n_repeats .also 'auto'. are for a maker"),
         ({"train_size": 10}, "train_size, .* are for a maker"),
         ({"val_size": 10}, "val_size .* are for a maker"),
-        ({"cv": None}, "Either a maker must be given, or X, y and cv"),
+        ({"cv": None}, "cv must be given with X and y"),
         ({"y": None}, "Either a maker must be given, or X, y and cv"),
         ({"y": [1, 2]}, "inconsistent numbers of samples"),
         ({"cv": 7}, "splits of different sizes, from 85 and 15 to 86 and 14"),
@@ -719,7 +767,7 @@ def test_a_full_disk_is_not_scored():
 
 def test_parameters_of_estimators_are_checked():
     nets = TREES | {"bad": DecisionTreeClassifier(max_depth=-3)}
-    with pytest.raises(ValueError, match="'bad' failed in repetition 0: .*'max_depth'"):
+    with pytest.raises(ValueError, match="'bad' .* 'max_depth' parameter of Decision"):
         compare(nets, make_triangle, **FEW)
 
 

@@ -11,7 +11,7 @@ import pytest
 import skops.io
 from skops.io.exceptions import UntrustedTypesFoundException
 
-from benchmarks.measurements import MEASUREMENTS
+from benchmarks.measurements import MEASUREMENTS, calibration
 from benchmarks.studies import STUDIES
 from sklearn_toydnn import DNNClassifier, make_triangle
 
@@ -44,8 +44,8 @@ def test_the_example_runs_and_prints_scores(capsys):
     "code, verdicts, said",
     [
         (QUESTIONS[0], ["better", "worse"], "``orthogonal`` is better by 0.022, ``zer"),
-        (QUESTIONS[1], ["better"], "With 800 points they do."),
-        (QUESTIONS[2], ["worse", "worse"], "It is, though having been best"),
+        (QUESTIONS[1], ["better"], "With 800 points copies are better."),
+        (QUESTIONS[2], ["worse", "worse"], "The others are worse, though"),
     ],
 )
 def test_questions_are_answered_as_it_says(code, verdicts, said, capsys):
@@ -112,6 +112,26 @@ def test_the_claims_are_those_of_the_full_run():
         f"{n['not distinguishable from seed noise']} cannot be told from seed noise "
         f"and {n['cannot be tested as published']} cannot be tested as published."
     )
+
+
+def test_the_calibration_is_that_of_the_full_run():
+    number = r"(\d+\.\d)"
+    shown = re.findall(
+        rf"^(\S.*?), (\S+|\d+ repetitions)  +{number} \[{number}, {number}\]  +"
+        r"(at most|as often as) (\S+)$",
+        README,
+        flags=re.M,
+    )
+    assert len(shown) == 7
+    frame = pd.read_csv(RESULTS / "calibration.csv")
+    assert set(frame["run"]) == {"full"} and frame["count"].sum() > 20_000
+    table = calibration.summary(frame).set_index(["measure", "how"])
+    assert "no" not in set(table["holds"])
+    for measure, how, *shares, relation, expected in shown:
+        row = table.loc[measure, how]
+        found = [f"{100 * row[name]:.1f}" for name in ("share", "low", "high")]
+        assert (shares, relation) == (found, row["relation"])
+        assert float(expected) == pytest.approx(100 * row["expected"], rel=1e-2)
 
 
 def test_the_times_are_those_of_the_full_run():
