@@ -229,21 +229,20 @@ def summary(frame):
 def plot(frame):
     """Draw each share with its interval, and what it should be."""
     table = summary(frame)
-    table = table[table["relation"] != ""].reset_index(drop=True)
-    figure, axes = new_figure(1, 1, width=8, height=0.3 * len(table))
-    ax = axes[0][0]
-    ax.hlines(table.index, table["low"], table["high"], "C0", linewidth=2)
-    ax.plot(table["share"], table.index, "C0o", label="found, 99 % interval")
-    for relation, mark in {AT_MOST: "k<", AS_OFTEN: "k|"}.items():
-        rows = table[table["relation"] == relation]
+    figure, axes = new_figure(1, 2, width=8)
+    for ax, relation in zip(axes[0], [AT_MOST, AS_OFTEN], strict=True):
+        rows = table[table["relation"] == relation].reset_index(drop=True)
+        ax.hlines(rows.index, rows["low"], rows["high"], "C0", linewidth=2)
+        ax.plot(rows["share"], rows.index, "C0o", label="found, 99 % interval")
         ax.plot(
-            rows["expected"], rows.index, mark, markersize=9, label=f"{relation} this"
+            *(rows["expected"], rows.index, "k|"),
+            markersize=16,
+            label=f"should be {relation} this",
         )
-    names = table["measure"] + ", " + table["how"]
-    ax.set_yticks(table.index, names)
-    ax.invert_yaxis()
-    ax.set(xlim=(0, 1), xlabel="share of comparisons")
-    ax.legend(loc="lower right", frameon=False)
+        ax.set_yticks(rows.index, rows["measure"] + ", " + rows["how"])
+        ax.invert_yaxis()
+        ax.set(xlim=(0, None), xlabel="share of comparisons")
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), frameon=False)
     return figure
 
 
