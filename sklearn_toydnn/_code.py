@@ -13,9 +13,8 @@ from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 
 import joblib
 
-from ._keys import NotKnown, process_settings
+from ._keys import _PLAIN, NotKnown, process_settings
 
-_PLAIN = (type(None), bool, int, float, complex, str, bytes)
 # Of classes: what differs from process to process, or is only for readers.
 _NO_CODE = ("__dict__", "__weakref__", "__doc__", "__firstlineno__", "_abc_impl")
 

@@ -390,9 +390,9 @@ class Comparison:
 
     def _differences(self):
         """Return the differences by metric, estimator and baseline."""
-        found = {}
+        found, wide = {}, self._wide()
         for metric in self.metrics:
-            scores, is_loss = self._wide()[metric], metric in self.losses
+            scores, is_loss = wide[metric], metric in self.losses
             if self.scale == RATIO:
                 scores = pd.DataFrame(
                     log_errors(metric, scores, is_loss, self.test_size),

@@ -399,13 +399,16 @@ def _what_is_known(random_state, estimators, maker, scoring):
 
     parts = {"maker": maker, "scoring": scoring}
     parts |= {f"estimator {name!r}": net for name, net in estimators.items()}
-    why_not = "with random_state=None, no two are meant to be the same"
+    why_not, known = "with random_state=None, no two are meant to be the same", {}
     try:
         if random_state is not None:
-            for why_not, part in parts.items():  # noqa: B007
-                describe_code(part)  # of makers no more: their points are known
+            for why_not, part in parts.items():
+                known[why_not] = describe_code(part)
+            # The maker does not count: its points are hashed themselves.
             return {
-                name: describe_code(net, scoring) + joblib.hash([net, scoring])
+                name: known[f"estimator {name!r}"]
+                + known["scoring"]
+                + joblib.hash([net, scoring])
                 for name, net in estimators.items()
             }
     except NotKnown as error:
