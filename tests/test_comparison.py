@@ -451,6 +451,16 @@ def test_what_is_finished_is_not_done_again(tmp_path, fits):
         assert len(fits) == before + 33
 
 
+def test_large_data_is_known_in_other_processes(tmp_path):
+    """joblib hands it to them as a file."""
+    X, y = make_triangle(72_000, random_state=0)
+    how = {"X": X, "y": y, "cv": KFold(2), "random_state": 0, "memory": str(tmp_path)}
+    one = compare(TREES, **how)
+    two = compare(TREES, **how, n_jobs=2)
+    pd.testing.assert_frame_equal(one.scores, two.scores)
+    assert len(list(tmp_path.rglob("output.pkl"))) == 6
+
+
 @pytest.mark.parametrize(
     "changes, reason",
     [
