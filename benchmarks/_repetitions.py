@@ -1,18 +1,17 @@
 """What the studies share: one repetition's data and scores, and statistics of many."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
+from imblearn.pipeline import make_pipeline
 from matplotlib.figure import Figure
-from sklearn.model_selection import PredefinedSplit
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 import sklearn_toydnn
 from sklearn_toydnn._repetition import Fresh, Repetitions
 from sklearn_toydnn._ttest import PairedTTest
 
 N_TEST = 4000
+EPOCHS = [5, 10, 20, 50, 100, 200]  # read on the way, from the history of one fit
 SCORES = {
     "min_val_loss": "minimum validation loss",
     "max_val_accuracy": "maximum validation accuracy",
@@ -27,65 +26,78 @@ PUBLISHED = {
 # ---- one repetition: a fresh data set, split and initialisation from one seed
 
 
-def draw(maker, n_samples, seed):
-    """Draw a data set of which 0.2 `n_samples` points are for validation.
-
-    `X` holds the training points, then an untouched test sample; `cv` tells
-    scikit-learn which are which. The validation points are drawn apart.
-    """
-    # A stream of its own: from RandomState(seed) the augmenter draws its noise.
-    generator = np.random.RandomState([seed, 1])
-    n_val = n_samples // 5
-    n_train = n_samples - n_val
-    X, y = maker(n_train + N_TEST, random_state=generator)
-    X_val, y_val = maker(n_val, random_state=generator)
-    cv = PredefinedSplit(np.repeat([-1, 0], [n_train, N_TEST]))
-    return SimpleNamespace(X=X, y=y, X_val=X_val, y_val=y_val, cv=cv)
+def _divide_by_box(X):
+    return X / 50.0
 
 
-def make_net(make_pipeline, *steps, **params):
-    """Return a pipeline: the steps, a scaler, the paper's network.
+SCALERS = {
+    "standard": StandardScaler(),
+    "x / 50": FunctionTransformer(_divide_by_box),
+}
+
+
+def make_net(reading, *steps, **params):
+    """Return a pipeline: the steps, a scaler, the paper's network as it is read.
 
     The scaler scales the network's validation points too.
     """
-    net = sklearn_toydnn.DNNClassifier(**params)
+    network = {name: value for name, value in reading.items() if name != "scaling"}
+    net = sklearn_toydnn.DNNClassifier(**network | params)
     return make_pipeline(
         *steps,
-        StandardScaler(),
+        SCALERS[reading["scaling"]],
         net.set_fit_request(X_val=True, y_val=True),
         transform_input=["X_val"],
     )
 
 
 def score(pipeline, X, y):
-    """Return the paper's two scores and, on untouched points, the last accuracy."""
+    """Return the scores after some numbers of epochs: see `repeat`."""
     history = pipeline[-1].history_
-    return {
-        "min_val_loss": min(history["val_loss"]),
-        "max_val_accuracy": max(history["val_accuracy"]),
-        "test_accuracy": pipeline.score(X, y),
-    }
+    losses, accuracies = history["val_loss"], history["val_accuracy"]
+    scores = {"test_accuracy": pipeline.score(X, y)}
+    for n in [*(n for n in EPOCHS if n < len(losses)), len(losses)]:
+        scores[f"min_val_loss:{n}"] = min(losses[:n])
+        scores[f"max_val_accuracy:{n}"] = max(accuracies[:n])
+        scores[f"val_accuracy:{n}"] = accuracies[n - 1]
+    return scores
 
 
 def repeat(nets, names, maker, n_samples, seed, scoring=score):
-    """Fit and score networks as `compare` does in a repetition: a row for each.
+    """Fit and score networks as `compare` does in a repetition.
 
-    Of `nets` the keys are tuples, of what has these names.
+    Of `nets` the keys are tuples, of what has these names. There is a row for each, and
+    each number of epochs that is read: the paper's two scores, which are extremes over
+    the epochs up to there, and the accuracy of that epoch; with the last of them, the
+    accuracy on untouched points.
     """
     n_val = n_samples // 5
     data = Fresh(maker, n_samples - n_val, N_TEST, n_val)
     scored = Repetitions(nets, data, scoring, entropy=0).measure(seed)
     index = pd.MultiIndex.from_tuples(nets, names=names)
-    return pd.DataFrame([one.scores for one in scored], index=index).reset_index()
+    frame = pd.DataFrame([one.scores for one in scored], index=index)
+    if any(":" in name for name in frame):
+        frame = _by_epochs(frame, names)
+    return frame.reset_index().assign(seed=seed)
+
+
+def _by_epochs(frame, names):
+    """Return a row for each network and number of epochs."""
+    stubs = ["min_val_loss", "max_val_accuracy", "val_accuracy"]
+    rows = pd.wide_to_long(frame.reset_index(), stubs, i=names, j="epoch", sep=":")
+    rows = rows.dropna(subset=stubs).sort_index(level="epoch", kind="stable")
+    is_last = rows.groupby(names).cumcount(ascending=False) == 0
+    return rows.assign(test_accuracy=rows["test_accuracy"].where(is_last))
 
 
 # ---- many repetitions
 
 
-def each_seed(seeds, **settings):
-    """List the repetitions: the settings with one seed after the other."""
-    for seed in range(seeds):
-        yield {**settings, "seed": seed}
+def each_seed(seeds, readings, **settings):
+    """List the repetitions of each reading: the settings with one seed after another."""
+    for reading in readings:
+        for seed in range(seeds):
+            yield {**settings, "reading": reading, "seed": seed}
 
 
 def interval(values):

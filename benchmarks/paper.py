@@ -1,10 +1,29 @@
-"""The numbers the paper publishes, and the names it gives to what it varies."""
+"""The numbers the paper publishes, the names of what it varies, and how it is read."""
 
 import pandas as pd
 
 from sklearn_toydnn import make_gaussian, make_sinusoidal, make_triangle
 
 MAKERS = {"f1": make_triangle, "f2": make_sinusoidal, "f3": make_gaussian}
+
+
+def name_of_copies(fraction, std):
+    """Return the name of a cell of Table I."""
+    return f"{fraction:.0%} copies, \N{GREEK SMALL LETTER SIGMA} = {std:g}"
+
+
+# What its words leave open, filled in: in the plainest way, and in the way under which
+# its numbers are the likeliest, which the study `readings` has found.
+READINGS = {
+    "plain": {
+        "hidden_layer_sizes": (20, 20),
+        "optimizer": "adam",
+        "batch_size": 32,
+        "dropout_rate": 0.2,
+        "scaling": "standard",
+        "epochs": 100,
+    },
+}
 
 TABLE1 = pd.DataFrame(
     {

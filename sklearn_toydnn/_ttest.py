@@ -36,6 +36,13 @@ class PairedTTest:
         self._values = self.mean + widening * (differences - self.mean)
         self.spread = self._values.std(ddof=1)
 
+    @property
+    def statistic(self):
+        """float: Student's t of no difference; of a constant one, infinite or 0."""
+        if self._constant:
+            return np.copysign(np.inf, self.mean) if self.mean else 0.0
+        return self.mean / (self.spread / np.sqrt(self.n))
+
     def p_value(self, difference=0.0, alternative="two-sided"):
         """Return how likely such a mean is where this is the difference expected."""
         if self._constant:

@@ -1,6 +1,8 @@
 """The paper, run again: a module for each figure, table and question, in its order."""
 
 STUDIES = [
+    "readings_screening",
+    "readings",
     "figure1_datasets",
     "figure2_loss_curves",
     "figure3_sample_size",

@@ -1,10 +1,12 @@
 """Table I: 10 % and 20 % of noisy copies added to the training points, f1.
 
-A row without augmentation stands beside the paper's six.
+Beside the paper's six cells: no copies; copies without noise, which show what more
+points alone do, for these are exact duplicates; and a small number of points, for with
+many of them there is little left to gain.
 """
 
+import pandas as pd
 import seaborn as sns
-from imblearn.pipeline import make_pipeline
 
 from sklearn_toydnn import GaussianAugmenter
 
@@ -21,27 +23,37 @@ from .._repetitions import (
 )
 from .._study import Study
 
+ARMS = [
+    (0.0, 0.0),
+    *((share, std) for share in (0.1, 0.2) for std in (0.0, 1.0, 2.0, 3.0)),
+]
 
-def work(seeds, n_samples, epochs):
+
+def work(seeds, readings, sizes):
     """Return how much there is to train: points times epochs."""
-    return seeds * 7 * n_samples * epochs
+    epochs = sum(paper.READINGS[reading]["epochs"] for reading in readings)
+    return seeds * len(ARMS) * sum(sizes) * epochs
 
 
-def measure(n_samples, epochs, seed, memory):
-    """Return one row per share of copies and standard deviation of the noise."""
-    arms = [
-        (0.0, 0.0),
-        *zip(paper.TABLE1["fraction"], paper.TABLE1["std"], strict=True),
-    ]
+def measure(reading, sizes, seed, memory):
+    """Return a row per number of samples, share of copies, noise and epoch read."""
     nets = {
-        arm: make_net(
-            make_pipeline, GaussianAugmenter(*arm), epochs=epochs, memory=memory
-        )
-        for arm in arms
+        arm: make_augmented(paper.READINGS[reading], *arm, memory=memory)
+        for arm in ARMS
     }
-    names = ["fraction", "std"]
-    rows = repeat(nets, names, paper.MAKERS["f1"], n_samples, seed)
-    return rows.merge(paper.TABLE1, how="left").assign(seed=seed)
+    parts = [
+        repeat(nets, ["fraction", "std"], paper.MAKERS["f1"], n, seed).assign(
+            n_samples=n
+        )
+        for n in sizes
+    ]
+    published = paper.TABLE1.assign(n_samples=max(sizes))
+    return pd.concat(parts).merge(published, how="left").assign(reading=reading)
+
+
+def make_augmented(reading, fraction, std, **params):
+    """Return the network behind a step that adds noisy copies."""
+    return make_net(reading, GaussianAugmenter(fraction, std), **params)
 
 
 def summary(frame):

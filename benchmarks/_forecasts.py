@@ -1,0 +1,100 @@
+"""How likely published numbers are under a reading of the paper: proper scores, ranks.
+
+The seeds of a reading are a forecast of a table's whole vector, for one seed gives all
+of its cells: losses and errors, by their logarithms. A wide forecast holds nearly
+anything, so readings are ranked by the energy score (Gneiting and Raftery 2007), which
+is smallest, on average, for the forecast that the numbers were drawn from. In its fair
+form, for any number of seeds. Whether a score is as good as it should be, the seeds
+tell themselves: each is left out in turn, and scored as if it had been published.
+"""
+
+import numpy as np
+import pandas as pd
+from scipy.spatial.distance import cdist, pdist
+
+from . import paper
+
+PUBLISHED = {
+    "Table I": paper.TABLE1.assign(
+        cell=[
+            paper.name_of_copies(*arm)
+            for arm in zip(paper.TABLE1["fraction"], paper.TABLE1["std"], strict=True)
+        ]
+    ),
+    "Table III": paper.TABLE3.assign(cell=paper.TABLE3["initializer"]),
+}
+MEASURES = {"loss": "min_val_loss", "accuracy": "max_val_accuracy"}
+
+
+def judge(frame, by):
+    """Return score and ranks of the published numbers, a row per reading and table.
+
+    Of `frame` a reading's rows are those of the same `by`; ``p_score`` is the share of
+    seeds that, left out, score as badly as the published numbers; ``p_extreme`` and
+    ``p_central`` are those whose ranks are as far from the middle, or as near to it.
+    """
+    rows = [
+        {**dict(zip([*by, "table", "n_samples"], key, strict=True)), **_judge(part)}
+        for key, part in frame.groupby([*by, "table", "n_samples"], sort=False)
+    ]
+    return pd.DataFrame(rows)
+
+
+def _judge(part):
+    seeds, published = vectors(part)
+    everyone = np.arange(len(seeds))
+    rest = [seeds[everyone != one] for one in everyone]
+    left_out = np.array(list(map(energy_score, rest, seeds)))
+    score = energy_score(seeds, published)
+    distances = np.array(list(map(_distance_from_middle, rest, seeds)))
+    distance = _distance_from_middle(seeds, published)
+    return {
+        "n_seeds": len(seeds),
+        "score": score,
+        "left_out": left_out.mean(),
+        "p_score": _share(left_out >= score),
+        "p_extreme": _share(distances >= distance),
+        "p_central": _share(distances <= distance),
+        "inside": int(np.sum(quantiles(seeds, published) % 1 > 0)),
+    }
+
+
+def vectors(part):
+    """Return a table's logarithms of losses and errors: of each seed, and published.
+
+    An error of 0, which has no logarithm, counts as half a validation point's.
+    """
+    (table,), (n_samples,) = part["table"].unique(), part["n_samples"].unique()
+    published = PUBLISHED[table].set_index("cell")
+    wide = part.pivot(index="seed", columns="cell", values=[*MEASURES.values()])
+    half = 0.5 / (n_samples // 5)
+    ours, theirs = [], []
+    for measure, name in MEASURES.items():
+        values = wide[name][published.index], published[f"published_{measure}"]
+        for found, value in zip((ours, theirs), values, strict=True):
+            value = value.to_numpy()
+            if measure == "accuracy":
+                value = np.maximum(1 - value, half)
+            found.append(np.log(value))
+    return np.concatenate(ours, axis=1), np.concatenate(theirs)
+
+
+def energy_score(forecast, outcome):
+    """Return the fair energy score of a forecast, (n_seeds, n_values): less is better."""
+    from_outcome = cdist(forecast, outcome[np.newaxis]).mean()
+    return from_outcome - pdist(forecast).mean() / 2
+
+
+def quantiles(forecast, outcome):
+    """Return, for each value, where it lies among the seeds: from 0 to 1."""
+    below = np.mean(forecast < outcome, axis=0)
+    return below + np.mean(forecast == outcome, axis=0) / 2
+
+
+def _distance_from_middle(forecast, outcome):
+    return np.abs(quantiles(forecast, outcome) - 0.5).mean()
+
+
+def _share(seeds):
+    """Return a permutation test's p-value: the outcome is one among the seeds."""
+    return (1 + np.sum(seeds)) / (1 + len(seeds))

@@ -1,0 +1,209 @@
+"""What the paper leaves open: every way of reading it, over a few seeds.
+
+The text is silent, or says two things, about the network (two hidden layers of 20 units
+and "four layers": with a first layer of 2 units there are four), the optimizer, the
+batch, the dropout rate, how points are scaled, and for how many epochs it trained; of
+Table III also about the number of points, for its accuracies are multiples of 1/400
+where those of Table I are multiples of 1/800. Here all of Tables I and III is trained
+under each combination, the numbers of epochs read from one history. The quarter that
+scores best goes on to many seeds (`readings`), and the plain reading with it.
+
+The grid was written down before it was run. What it leaves out: dropout after every
+layer, noisy copies among the validation points, other learning rates.
+"""
+
+from itertools import product
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import to_hex
+from sklearn.model_selection import ParameterGrid
+
+from .. import _forecasts, paper
+from .._repetitions import new_figure, repeat
+from .._study import Study
+from . import table1_augmentation, table3_initializers
+
+NETWORKS, SCALINGS = [(20, 20), (2, 20, 20)], ["standard", "x / 50"]
+GRID = [
+    {
+        "hidden_layer_sizes": NETWORKS,
+        "optimizer": ["adam"],
+        "batch_size": [32, 50],
+        "dropout_rate": [0.1, 0.2, 0.3],
+        "scaling": SCALINGS,
+    },
+    {
+        "hidden_layer_sizes": NETWORKS,
+        "optimizer": ["sgd", "rmsprop"],
+        "batch_size": [32],
+        "dropout_rate": [0.2],
+        "scaling": SCALINGS,
+    },
+]
+SETTING = [*GRID[0]]
+N_SAMPLES = {"Table I": [4000], "Table III": [2000, 4000]}
+FIRST = 10  # the first number of epochs that is read
+
+
+def tasks(grid, seeds, epochs):
+    """List the repetitions of each setting."""
+    for setting, seed in product(ParameterGrid(grid), range(seeds)):
+        yield {"setting": setting, "epochs": epochs, "seed": seed}
+
+
+def work(grid, seeds, epochs):
+    """Return how much there is to train: points times epochs."""
+    return work_of(len(ParameterGrid(grid)) * seeds, epochs)
+
+
+def work_of(n_repetitions, epochs):
+    """Return how much there is to train in so many repetitions."""
+    return n_repetitions * 6 * epochs * sum(map(sum, N_SAMPLES.values()))
+
+
+def measure(setting, epochs, seed, memory):
+    """Return a row for each cell of both tables and number of epochs."""
+    reading = {**setting, "epochs": epochs}
+    arms = zip(paper.TABLE1["fraction"], paper.TABLE1["std"], strict=True)
+    nets = {
+        "Table I": {
+            (paper.name_of_copies(*arm),): table1_augmentation.make_augmented(
+                reading, *arm, memory=memory
+            )
+            for arm in arms
+        },
+        "Table III": {
+            (name,): table3_initializers.make_initialized(reading, name, memory=memory)
+            for name in paper.TABLE3["initializer"]
+        },
+    }
+    parts = [
+        repeat(nets[table], ["cell"], paper.MAKERS["f1"], n_samples, seed).assign(
+            table=table, n_samples=n_samples
+        )
+        for table in nets
+        for n_samples in N_SAMPLES[table]
+    ]
+    rows = pd.concat(parts)[lambda rows: rows["epoch"] >= FIRST]
+    scores = [*_forecasts.MEASURES.values()]
+    return (
+        rows[["table", "n_samples", "cell", "epoch", "seed", *scores]]
+        .round(6)
+        .assign(**to_columns(setting))[lambda rows: [*SETTING, *rows.columns[:7]]]
+    )
+
+
+# ---- readings: a setting and a number of epochs
+
+
+def to_columns(setting):
+    """Return a setting as it stands in a table."""
+    sizes = "-".join(map(str, setting["hidden_layer_sizes"]))
+    return {**setting, "hidden_layer_sizes": sizes}
+
+
+def to_setting(row):
+    """Return a table's row as a setting."""
+    sizes = tuple(map(int, row["hidden_layer_sizes"].split("-")))
+    return {**{name: row[name] for name in SETTING}, "hidden_layer_sizes": sizes}
+
+
+def rank(frame):
+    """Return the readings, the likeliest first: the sum of both tables' scores.
+
+    Table III is scored for each number of points by which it may be read.
+    """
+    by = [*SETTING, "epoch"]
+    judged = _forecasts.judge(frame, by)
+    table1, table3 = (judged[judged["table"] == table] for table in N_SAMPLES)
+    both = table1.drop(columns=["table", "n_samples", "n_seeds"]).merge(
+        table3.drop(columns="table"), on=by, suffixes=(" I", " III")
+    )
+    both.insert(len(by), "score", both["score I"] + both["score III"])
+    return both.sort_values("score", ignore_index=True)
+
+
+def best_of_each(frame):
+    """Return, for each setting, the likeliest of its readings."""
+    return rank(frame).drop_duplicates(SETTING)
+
+
+def summary(frame):
+    """Return the likeliest reading of each setting."""
+    return best_of_each(frame).round(3)
+
+
+def plot(frame):
+    """Draw, a row a reading, where each published value lies among our seeds."""
+    best = best_of_each(frame)
+    figure, axes = new_figure(1, 2, width=7, height=1.5 + 0.22 * len(best), sharey=True)
+    marks = {"loss": "o", "accuracy": "D"}
+    for ax, table in zip(axes[0], N_SAMPLES, strict=True):
+        for place, reading in enumerate(best.to_dict("records")):
+            part = _rows_of(frame, reading, table)
+            where = np.split(_forecasts.quantiles(*_forecasts.vectors(part)), 2)
+            for (measure, mark), color, x in zip(
+                marks.items(), ("C0", "C1"), where, strict=True
+            ):
+                ax.plot(
+                    x,
+                    np.full(len(x), place),
+                    mark,
+                    color=to_hex(color),
+                    alpha=0.7,
+                    clip_on=False,
+                    label=measure if place == 0 else None,
+                )
+        ax.axvspan(0.025, 0.975, color="gray", alpha=0.1, linewidth=0)
+        ax.set(title=table, xlim=(0, 1))
+        ax.set_xlabel("share of our seeds below the published value")
+        ax.grid(axis="y", alpha=0.3)
+    names = [name_of(reading) for reading in best.to_dict("records")]
+    axes[0][0].set_yticks(range(len(names)), names, fontsize=8)
+    axes[0][0].invert_yaxis()
+    handles, labels = axes[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2)
+    return figure
+
+
+def _rows_of(frame, reading, table):
+    """Return a reading's rows of a table."""
+    same = frame["table"] == table
+    for name in [*SETTING, "epoch"]:
+        same &= frame[name] == reading[name]
+    if table == "Table III":
+        same &= frame["n_samples"] == reading["n_samples"]
+    return frame[same]
+
+
+def name_of(reading):
+    """Return a reading in words."""
+    return (
+        "{hidden_layer_sizes}, {optimizer}, batch {batch_size}, dropout {dropout_rate}, "
+        "{scaling}, {epoch} epochs, N III = {n_samples}".format(**reading)
+    )
+
+
+STUDY = Study(
+    __name__,
+    title="What the paper leaves open: all readings, a few seeds",
+    alt=(
+        "A row for each way of reading the paper, at its likeliest number of epochs: "
+        "where the 24 published values of Tables I and III lie among our seeds, from "
+        "below all of them to above all."
+    ),
+    full={"grid": GRID, "seeds": 6, "epochs": 400},
+    quick={
+        "grid": {name: values[:2] for name, values in GRID[0].items()}
+        | {"batch_size": [32], "dropout_rate": [0.2], "scaling": ["standard"]},
+        "seeds": 3,
+        "epochs": 20,
+    },
+    tasks=tasks,
+    measure=measure,
+    work=work,
+    summary=summary,
+    plot=plot,
+    many_programs=True,
+)
