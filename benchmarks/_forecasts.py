@@ -5,7 +5,8 @@ of its cells: losses and errors, by their logarithms. A wide forecast holds near
 anything, so readings are ranked by the energy score (Gneiting and Raftery 2007), which
 is smallest, on average, for the forecast that the numbers were drawn from. In its fair
 form, for any number of seeds. Whether a score is as good as it should be, the seeds
-tell themselves: each is left out in turn, and scored as if it had been published.
+tell: were the published numbers one more seed's, each of all of them, left out and
+scored by the others, would score as badly as likely (a permutation test).
 """
 
 import numpy as np
@@ -13,8 +14,9 @@ import pandas as pd
 from scipy.spatial.distance import cdist, pdist
 
 from . import paper
+from ._pairs import COLUMNS
 
-PUBLISHED = {
+CELLS = {
     "Table I": paper.TABLE1.assign(
         cell=[
             paper.name_of_copies(*arm)
@@ -23,15 +25,15 @@ PUBLISHED = {
     ),
     "Table III": paper.TABLE3.assign(cell=paper.TABLE3["initializer"]),
 }
-MEASURES = {"loss": "min_val_loss", "accuracy": "max_val_accuracy"}
 
 
 def judge(frame, by):
     """Return score and ranks of the published numbers, a row per reading and table.
 
-    Of `frame` a reading's rows are those of the same `by`; ``p_score`` is the share of
-    seeds that, left out, score as badly as the published numbers; ``p_extreme`` and
-    ``p_central`` are those whose ranks are as far from the middle, or as near to it.
+    Of `frame` a reading's rows are those of the same `by`; `p_score` is the share of
+    all vectors, the published one among them, that score as badly as that one does;
+    `p_extreme` and `p_central` of those whose ranks are as far from the middle, or as
+    near to it. `inside` counts the values that are neither below nor above all seeds.
     """
     rows = [
         {**dict(zip([*by, "table", "n_samples"], key, strict=True)), **_judge(part)}
@@ -42,19 +44,19 @@ def judge(frame, by):
 
 def _judge(part):
     seeds, published = vectors(part)
-    everyone = np.arange(len(seeds))
-    rest = [seeds[everyone != one] for one in everyone]
-    left_out = np.array(list(map(energy_score, rest, seeds)))
-    score = energy_score(seeds, published)
-    distances = np.array(list(map(_distance_from_middle, rest, seeds)))
-    distance = _distance_from_middle(seeds, published)
+    everyone = np.vstack([seeds, published])
+    places = np.arange(len(everyone))
+    scores, distances = (
+        np.array([measure(everyone[places != one], everyone[one]) for one in places])
+        for measure in (energy_score, _distance_from_middle)
+    )
     return {
         "n_seeds": len(seeds),
-        "score": score,
-        "left_out": left_out.mean(),
-        "p_score": _share(left_out >= score),
-        "p_extreme": _share(distances >= distance),
-        "p_central": _share(distances <= distance),
+        "score": scores[-1],
+        "left_out": scores[:-1].mean(),
+        "p_score": np.mean(scores >= scores[-1]),
+        "p_extreme": np.mean(distances >= distances[-1]),
+        "p_central": np.mean(distances <= distances[-1]),
         "inside": int(np.sum(quantiles(seeds, published) % 1 > 0)),
     }
 
@@ -65,11 +67,11 @@ def vectors(part):
     An error of 0, which has no logarithm, counts as half a validation point's.
     """
     (table,), (n_samples,) = part["table"].unique(), part["n_samples"].unique()
-    published = PUBLISHED[table].set_index("cell")
-    wide = part.pivot(index="seed", columns="cell", values=[*MEASURES.values()])
+    published = CELLS[table].set_index("cell")
+    wide = part.pivot(index="seed", columns="cell", values=[*COLUMNS.values()])
     half = 0.5 / (n_samples // 5)
     ours, theirs = [], []
-    for measure, name in MEASURES.items():
+    for measure, name in COLUMNS.items():
         values = wide[name][published.index], published[f"published_{measure}"]
         for found, value in zip((ours, theirs), values, strict=True):
             value = value.to_numpy()
@@ -80,7 +82,7 @@ def vectors(part):
 
 
 def energy_score(forecast, outcome):
-    """Return the fair energy score of a forecast, (n_seeds, n_values): less is better."""
+    """Return the fair energy score of (n_seeds, n_values): less is better."""
     from_outcome = cdist(forecast, outcome[np.newaxis]).mean()
     return from_outcome - pdist(forecast).mean() / 2
 
@@ -93,8 +95,3 @@ def quantiles(forecast, outcome):
 
 def _distance_from_middle(forecast, outcome):
     return np.abs(quantiles(forecast, outcome) - 0.5).mean()
-
-
-def _share(seeds):
-    """Return a permutation test's p-value: the outcome is one among the seeds."""
-    return (1 + np.sum(seeds)) / (1 + len(seeds))

@@ -1,6 +1,6 @@
 """How studies run: in processes or on a cluster, kept as they go, written whole."""
 
-import io
+import json
 import os
 import textwrap
 import time
@@ -17,7 +17,6 @@ import seaborn as sns
 from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
-from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from sklearn import config_context
@@ -25,8 +24,10 @@ from sklearn import config_context
 from sklearn_toydnn import memory
 
 from ._ending import end_with, keep_signals_from_workers
+from ._pictures import to_png
 from .measurements import MEASUREMENTS
 
+SECONDS = "seconds.json"  # that studies have taken, kept with what they have computed
 RESTARTS = 10  # in a row, of a study whose worker processes die
 # What computes a piece. Hashed as it is imported: it may change on disk later.
 CODE = memory.hash_code(
@@ -39,29 +40,33 @@ CODE = memory.hash_code(
 def run(names, *, quick, output, n_jobs=1, dask=None, fresh=False):
     """Run studies, and before them what they need: CSV, picture and printed table.
 
-    Returns what came of each: the study, its frame and the seconds it took.
+    Returns what came of each: the study, its frame and the seconds it took, those of
+    earlier runs in the same folder included.
     """
     # Workers may be elsewhere.
     output = output.resolve()
     kept = output / "memory"
     if fresh:
         joblib.Memory(kept, verbose=0).clear(warn=False)
+        (kept / SECONDS).unlink(missing_ok=True)
     studies = with_needs(names)
-    done = {}
+    kind, done = "quick" if quick else "full", {}
     with _workers(n_jobs, dask), _Bars(studies.values(), quick) as bars:
         for name, study in studies.items():
-            start = time.perf_counter()
             settings = study.settings(quick)
             frames = [done[needed].frame for needed in study.needs]
-            if study.judge:
-                frame = study.judge(*frames, **settings)
-            else:
-                tasks = list(study.tasks(*frames, **settings))
-                parts = bars.track(study, _measure_all(study, tasks, kept), len(tasks))
-                frame = pd.concat(parts, ignore_index=True)
-            frame.insert(0, "run", "quick" if quick else "full")
-            seconds = time.perf_counter() - start
-            done[name] = SimpleNamespace(study=study, frame=frame, seconds=seconds)
+            with _timed(kept, f"{name}, {kind}") as spent:
+                if study.judge:
+                    frame = study.judge(*frames, **settings)
+                else:
+                    tasks = list(study.tasks(*frames, **settings))
+                    parts = _measure_all(study, tasks, kept)
+                    parts = bars.track(study, parts, len(tasks))
+                    frame = pd.concat(parts, ignore_index=True)
+            frame.insert(0, "run", kind)
+            done[name] = SimpleNamespace(
+                study=study, frame=frame, seconds=spent.seconds
+            )
             _write(study, frame, quick, output)
             if dask is None and study.many_programs:
                 # Nothing else gives back the memory that compiled programs hold.
@@ -77,6 +82,23 @@ def with_needs(names):
         study = import_module(f"benchmarks.{folder}.{name}").STUDY
         studies |= with_needs(study.needs) | {name: study}
     return studies
+
+
+@contextmanager
+def _timed(kept, name):
+    """Count the seconds that a study takes, and those it took in earlier runs."""
+    spent, start = SimpleNamespace(), time.perf_counter()
+    path = kept / SECONDS
+    try:
+        yield spent
+    finally:
+        of_all = {}
+        with suppress(OSError, ValueError):  # where there are none yet, or damaged ones
+            of_all = json.loads(path.read_text())
+        spent.seconds = of_all.get(name, 0.0) + time.perf_counter() - start
+        kept.mkdir(exist_ok=True)
+        with whole_file(path) as part:
+            part.write_text(json.dumps({**of_all, name: spent.seconds}))
 
 
 # ---- where and how tasks are measured
@@ -225,11 +247,8 @@ def _write(study, frame, quick, output):
     figure = study.plot(frame)
     title = f"{study.title}\n{textwrap.fill(study.describe(quick), 100)}"
     figure.suptitle(title)
-    drawn = io.BytesIO()
-    figure.savefig(drawn, dpi=120)
     with whole_file(output / f"{study.name}.png") as path:
-        # A palette, for a third of the bytes: the report holds all the pictures.
-        Image.open(drawn).convert("RGB").quantize(128).save(path, "png", optimize=True)
+        path.write_bytes(to_png(figure, dpi=120, colors=128))
     table = study.summary(frame).to_string(index=False, na_rep="")
     print(f"\n{title}\n{table}\n", flush=True)
 

@@ -55,4 +55,4 @@ class Study:
 
 
 def _short(value):
-    return ", ".join(map(str, value)) if isinstance(value, list) else value
+    return ", ".join(map(str, value)) if isinstance(value, list | dict) else value

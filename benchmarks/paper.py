@@ -23,6 +23,14 @@ READINGS = {
         "scaling": "standard",
         "epochs": 100,
     },
+    "closest": {
+        "hidden_layer_sizes": (2, 20, 20),
+        "optimizer": "adam",
+        "batch_size": 50,
+        "dropout_rate": 0.1,
+        "scaling": "standard",
+        "epochs": 200,
+    },
 }
 
 TABLE1 = pd.DataFrame(

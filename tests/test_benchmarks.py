@@ -1,6 +1,7 @@
 """Each study on a tiny setting, and the command line."""
 
 import errno
+import json
 import os
 import re
 import signal
@@ -12,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from html.parser import HTMLParser
 from importlib import import_module
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -20,25 +22,47 @@ import pytest
 from distributed import Client, LocalCluster
 from joblib.externals.loky import reusable_executor
 from matplotlib import image
+from sklearn import config_context
 
 from benchmarks import _run, paper, report
 from benchmarks.__main__ import main
 from benchmarks._ending import INTERRUPTED
-from benchmarks._repetitions import interval
+from benchmarks._repetitions import interval, prediction_interval, with_places
 from benchmarks._run import run
 from benchmarks.measurements import calibration, scaling, soak, speed
-from benchmarks.studies import STUDIES, table1_augmentation, table2_grid_search
+from benchmarks.studies import (
+    STUDIES,
+    figure3_sample_size,
+    noise_regularization,
+    readings_screening,
+    table1_augmentation,
+    table2_grid_search,
+)
 from sklearn_toydnn import _training
 
+READINGS = {name: {**of, "epochs": 6} for name, of in paper.READINGS.items()}
+PLAIN = {"plain": READINGS["plain"]}
 TINY = {
+    "readings_screening": {
+        "grid": {
+            "hidden_layer_sizes": [(20, 20), (2, 20, 20)],
+            "optimizer": ["adam"],
+            "batch_size": [32],
+            "dropout_rate": [0.2],
+            "scaling": ["standard"],
+        },
+        "seeds": 3,
+        "epochs": 10,
+    },
+    "readings": {"seeds": 3, "epochs": 10},
     "figure1_datasets": {"seeds": 2, "n_samples": 50},
-    "figure2_loss_curves": {"seeds": 2, "n_samples": 50, "epochs": 2},
-    "figure3_sample_size": {"seeds": 2, "sizes": [50, 75, 100], "epochs": 1},
-    "table1_augmentation": {"seeds": 2, "n_samples": 50, "epochs": 1},
+    "figure2_loss_curves": {"seeds": 2, "readings": READINGS, "n_samples": 50},
+    "figure3_sample_size": {"seeds": 2, "readings": READINGS, "sizes": [50, 75, 100]},
+    "table1_augmentation": {"seeds": 2, "readings": READINGS, "sizes": [50, 75]},
     "table2_grid_search": {
         "seeds": 2,
         "n_samples": 50,
-        "epochs": 1,
+        "epochs": 5,
         "folds": 2,
         "initializer": ["zeros", "glorot_uniform"],
         "optimizer": ["SGD"],
@@ -47,51 +71,63 @@ TINY = {
         "units": [5],
         "dropout_rate": [0.1, 0.3],
     },
-    "table2_leaders": {
-        "seeds": 3,
-        "leaders": 2,
-        "n_samples": 50,
-        "epochs": 1,
-        "folds": 2,
-    },
+    "table2_leaders": {"seeds": 3, "n_samples": 50, "epochs": 5},
     "noise_regularization": {
         "seeds": 2,
-        "stds": [0.0, 1.0],
+        "readings": PLAIN,
+        "stds": [0.0, 1.0, 2.0],
         "n_samples": 50,
-        "epochs": 2,
     },
-    "table3_initializers": {"seeds": 2, "n_samples": 50, "epochs": 1},
+    "table3_initializers": {"seeds": 2, "readings": READINGS, "n_samples": 50},
+    "fluctuations": {"seeds": 2, "readings": READINGS, "n_samples": 50},
 }
 # Rows of the tiny setting, and the columns that together name one of them.
+A_READING = [*readings_screening.SETTING, "epoch"]
 ROWS = {
+    "readings_screening": (
+        2 * 3 * (6 + 12),
+        [*A_READING, "table", "n_samples", "cell", "seed"],
+    ),
     "figure1_datasets": (2 * 3 * 50, ["function", "seed", "x0", "x1"]),
-    "figure2_loss_curves": (2 * 2 * 2, ["seed", "points", "epoch"]),
-    "figure3_sample_size": (2 * 2 * 3 * 3, ["equal", "seed", "function", "n_samples"]),
-    "table1_augmentation": (2 * 7, ["seed", "fraction", "std"]),
+    "figure2_loss_curves": (2 * 2 * 2 * 6, ["reading", "seed", "points", "epoch"]),
+    "figure3_sample_size": (
+        2 * 2 * 3 * 3 * (2 + 1),
+        ["reading", "equal", "seed", "function", "n_samples", "epoch"],
+    ),
+    "table1_augmentation": (
+        2 * 2 * 2 * 9 * 2,
+        ["reading", "seed", "n_samples", "fraction", "std", "epoch"],
+    ),
     "table2_grid_search": (
         2 * 3 * 2 * 2,
         ["seed", "function", "initializer", "dropout_rate"],
     ),
     "table2_leaders": (
-        3 * 3 * 2 * 2,
-        ["seed", "function", "initializer", "dropout_rate"],
+        3 * 3 * (2 * 2 + 1),
+        ["seed", "function", "initializer", "dropout_rate", "optimizer"],
     ),
     "table3_initializers": (
-        2 * (7 + 2 + 2 + 2),
-        ["seed", "function", "activation", "initializer"],
+        2 * 2 * (7 + 2 + 2 + 2) * 2,
+        ["reading", "seed", "function", "activation", "initializer", "epoch"],
     ),
-    "noise_regularization": (2 * 2 * 2, ["seed", "noise", "std"]),
+    "fluctuations": (
+        2 * 2 * 4 * 2,
+        ["reading", "seed", "activation", "initializer", "epoch"],
+    ),
+    "noise_regularization": (2 * 2 * 3 * 2, ["seed", "noise", "std", "epoch"]),
 }
-SCORED = ["min_val_loss", "max_val_accuracy", "test_accuracy"]
+SCORED = ["min_val_loss", "max_val_accuracy", "val_accuracy"]
 MEASURED = {
+    "readings_screening": ["min_val_loss", "max_val_accuracy"],
     "figure1_datasets": ["label"],
-    "figure2_loss_curves": ["loss", "accuracy", "test_accuracy"],
+    "figure2_loss_curves": ["loss", "accuracy"],
     "figure3_sample_size": SCORED,
     "table1_augmentation": SCORED,
-    "table2_grid_search": ["accuracy", "majority"],
-    "table2_leaders": ["accuracy", "majority"],
-    "noise_regularization": ["weight_norm", "gradient_norm", "test_accuracy"],
-    "table3_initializers": SCORED,
+    "table2_grid_search": ["accuracy", "accuracy_5", "majority"],
+    "table2_leaders": ["val_accuracy", "test_accuracy", "majority"],
+    "noise_regularization": [*noise_regularization.MEASURES],
+    "table3_initializers": [*SCORED, "majority"],
+    "fluctuations": [*SCORED, "majority"],
 }
 
 
@@ -111,7 +147,7 @@ def run_one(name, output, **how):
     return run([name], quick=True, output=output, **how)[name].frame
 
 
-@pytest.mark.parametrize("name", TINY)
+@pytest.mark.parametrize("name", ROWS)
 def test_each_study_leaves_its_csv_and_picture(name, tiny, tmp_path, capsys):
     frame = run_one(name, tmp_path)
     pd.testing.assert_frame_equal(frame, pd.read_csv(tmp_path / f"{name}.csv"))
@@ -149,7 +185,7 @@ def test_seeds_are_repetitions(tiny, tmp_path):
     again = run_one("table3_initializers", tmp_path, n_jobs=2, fresh=True)
     pd.testing.assert_frame_equal(frame, again)
     drawn = frame[frame["initializer"] != "zeros"]
-    by = ["function", "activation", "initializer", "seed"]
+    by = ["reading", "epoch", "function", "activation", "initializer", "seed"]
     by_seed = drawn.set_index(by)["min_val_loss"].unstack()
     assert (by_seed[0] != by_seed[1]).all()
 
@@ -171,9 +207,24 @@ def test_what_is_finished_is_not_done_again(tiny, tmp_path, monkeypatch):
         pd.testing.assert_frame_equal(frame, run_one("table1_augmentation", tmp_path))
         with pytest.raises(ValueError, match="failed in repetition 0: trained"):
             run_one("table1_augmentation", tmp_path, fresh=True)
-    changed = TINY["table1_augmentation"] | {"epochs": 2}
+    changed = TINY["table1_augmentation"] | {"sizes": [60]}
     change(monkeypatch, table1_augmentation, quick=changed)
     assert (run_one("table1_augmentation", tmp_path)["min_val_loss"] > 0).all()
+
+
+def test_the_time_of_earlier_runs_counts(some_work, tmp_path):
+    def seconds(**how):
+        names = ["table1_augmentation"]
+        return run(names, quick=True, output=tmp_path, **how)[names[0]].seconds
+
+    first = seconds()
+    both = seconds()
+    assert first < both < 2 * first  # the second found everything
+    kept = tmp_path / "memory" / _run.SECONDS
+    kept.write_text("{")  # as a full disk leaves it
+    assert seconds() < first
+    before = json.loads(kept.read_text())["table1_augmentation, quick"]
+    assert seconds(fresh=True) > before
 
 
 KILLED = """
@@ -181,8 +232,10 @@ import sys
 from pathlib import Path
 from dataclasses import replace
 from benchmarks._run import run
+from benchmarks import paper
 from benchmarks.studies import table1_augmentation
-quick = {"seeds": 6, "n_samples": 50, "epochs": 2}
+network = {**paper.READINGS["plain"], "epochs": 2}
+quick = {"seeds": 6, "readings": {"plain": network}, "sizes": [50]}
 table1_augmentation.STUDY = replace(table1_augmentation.STUDY, quick=quick)
 if __name__ == "__main__":
     run(["table1_augmentation"], quick=True, output=Path(sys.argv[1]), n_jobs=2)
@@ -247,7 +300,7 @@ def some_work(monkeypatch):
     change(
         monkeypatch,
         table1_augmentation,
-        quick={"seeds": 6, "n_samples": 50, "epochs": 2},
+        quick={"seeds": 6, "readings": PLAIN, "sizes": [50]},
     )
 
 
@@ -408,8 +461,10 @@ FULL_DISK = """
 import resource, sys
 from dataclasses import replace
 from benchmarks.__main__ import main
+from benchmarks import paper
 from benchmarks.studies import table1_augmentation
-quick = {"seeds": 2, "n_samples": 50, "epochs": 2}
+network = {**paper.READINGS["plain"], "epochs": 2}
+quick = {"seeds": 2, "readings": {"plain": network}, "sizes": [50]}
 table1_augmentation.STUDY = replace(table1_augmentation.STUDY, quick=quick)
 for limit in sys.argv[2:]:
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), -1))
@@ -525,37 +580,83 @@ def test_two_runs_on_one_folder_do_not_meet(tmp_path, survived):
 class Page(HTMLParser):
     def __init__(self, text):
         super().__init__()
-        self.images, self.headings, self.links, self._open = [], [], [], None
+        self.images, self.links, self.names, self._open = [], [], set(), [""]
+        self.said = {"h2": [], "h3": [], "th": [], "li": [], "blockquote": []}
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
         attrs = dict(attrs)
-        self._open = tag
+        if tag not in {"img", "meta", "br"}:
+            self._open.append(tag)
+        if tag in self.said:
+            self.said[tag].append("")
         if tag == "img":
             self.images.append(attrs)
+        self.names.add(attrs.get("id"))
         self.links += [attrs[name] for name in ("href", "src") if name in attrs]
 
+    def handle_endtag(self, tag):
+        assert self._open.pop() == tag
+
     def handle_data(self, data):
-        if self._open in {"h1", "h2"} and data.strip():
-            self.headings.append(data.strip())
+        for tag in self.said:
+            if tag in self._open:
+                self.said[tag][-1] += data
 
 
-def test_the_report_is_one_page_with_everything(tiny, tmp_path):
-    done = run(STUDIES, quick=True, output=tmp_path)
-    report.write(done, quick=True, output=tmp_path)
-    text = (tmp_path / "report.html").read_text()
-    page = Page(text)
-    assert page.headings[1] == "What of the paper holds"
-    assert set(page.headings[2:]) == {part.study.title for part in done.values()}
-    assert len(page.images) == len(STUDIES)
+@pytest.fixture(scope="module")
+def page_of_a_run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, settings in TINY.items():
+            change(patch, import_module(f"benchmarks.studies.{name}"), quick=settings)
+        done = run(STUDIES, quick=True, output=folder)
+        report.write(done, quick=True, output=folder)
+    return done, folder, Page((folder / "report.html").read_text())
+
+
+def test_the_report_is_one_page_with_everything(page_of_a_run):
+    done, folder, page = page_of_a_run
+    text = (folder / "report.html").read_text()
+    assert len(page.images) == 1 + done["claims"].frame["claim"].nunique() + len(
+        STUDIES
+    )
     assert all(len(image["alt"]) > 30 for image in page.images)
-    assert all(link.startswith("data:image/png;base64,") for link in page.links)
-    assert "quick run, not the study" in text
-    for row in done["claims"].frame.to_dict("records"):
-        assert row["claim"].replace("'", "&#39;") in text
-    published = paper.TABLE3["published_loss"].astype(str)
-    assert all(value in text for value in published)
+    for link in page.links:
+        if link.startswith("#"):
+            assert link[1:] in page.names
+        elif not link.startswith("data:image/png;base64,"):
+            assert link.endswith(".csv") and (folder / link).is_file()
+    for part in done.values():
+        assert part.study.title.replace("'", "&#39;") in text
+        assert f"{part.study.name}.csv" in page.links
+    published = [*paper.TABLE1["published_loss"], *paper.TABLE3["published_loss"]]
+    assert all(str(value) in text for value in published)
+    assert "This is the quick run" in text
     assert re.search(r"tensorflow \d+\.\d+", text) and "seeds 2" in text
+
+
+def test_the_report_tells_of_each_sentence_in_the_papers_order(page_of_a_run):
+    done, _, page = page_of_a_run
+    claims = done["claims"].frame
+    assert page.said["h3"] == claims["claim"].unique().tolist()
+    sections = claims["section"].unique().tolist()
+    assert page.said["h2"][1 : 1 + len(sections)] == sections
+    quotes = claims["quote"].unique()
+    assert page.said["blockquote"] == [quote for quote in quotes if quote]
+    findings, verdicts = page.said["li"][:5], page.said["li"][5:]
+    assert [" ".join(said.split()) for said in findings] == report.findings(done)
+    decided = claims[claims["decides"] & (claims["comparison"] == "")]
+    assert len(verdicts) == len(decided)
+    for said, row in zip(verdicts, decided.to_dict("records"), strict=True):
+        assert row["verdict"] in said and row["variant"] in said
+        assert f"{row['n_agree']} of {row['n_pairs']} seeds agree" in said
+
+
+def test_columns_of_the_report_are_words(page_of_a_run):
+    *_, page = page_of_a_run
+    assert len(page.said["th"]) > 100
+    assert not [name for name in page.said["th"] if "_" in name]
 
 
 # ---- the study
@@ -575,6 +676,76 @@ def test_table2_is_the_papers_grid():
         for units in task["grid"]["units"]
     ]
     assert len(structures) == len(set(structures)) == 400  # each compiled once
+
+
+def test_ties_are_broken_by_order():
+    """Of candidates that are equal a search takes the first that it lists."""
+    names = [*paper.TABLE2_GRID]
+    grid = pd.DataFrame(product(*paper.TABLE2_GRID.values()), columns=names)
+    rows = [grid.assign(function=f, initializer="zeros") for f in paper.MAKERS]
+    frame = pd.concat(rows).assign(seed=0, accuracy=0.5)
+    frame["accuracy"] += 0.1 * (frame["function"] == "f2") * (frame["units"] == 15)
+    table = table2_grid_search.ties(frame).set_index("function")
+    assert table["as_good"].tolist() == [2000, 400, 2000]
+    assert table["published_is"].all() and not table["published_first"].any()
+    assert table.loc["f1", "first_printed"] == "SGD, sigmoid, sigmoid, 5, 0.1"
+    by_name = table2_grid_search.ParameterGrid(paper.TABLE2_GRID)[0]
+    first = ", ".join(str(by_name[name]) for name in names)
+    assert table.loc["f1", "first_ParameterGrid"] == first
+    only = frame[(frame["dropout_rate"] == 0.3) | (frame["function"] != "f1")]
+    assert table2_grid_search.ties(only)["published_first"].tolist() == [
+        True,
+        False,
+        False,
+    ]
+
+
+def test_the_prediction_interval_holds_one_more_seed():
+    generator = np.random.default_rng(0)
+    inside = 0
+    for losses in np.exp(generator.normal(-2, 1, size=(2000, 11))):
+        low, high = prediction_interval(pd.Series(losses[:-1]), n_val=800)
+        inside += low < losses[-1] < high
+    assert inside / 2000 == pytest.approx(0.95, abs=0.015)
+
+
+@pytest.mark.parametrize(
+    "loss, accuracy, places",
+    [
+        (0.1, 0.95, ("within", "within")),
+        (0.9, 0.5, ("above", "below")),
+        (0.001, 0.9999, ("below", "above")),
+        (np.nan, np.nan, ("", "")),
+    ],
+)
+def test_where_the_published_value_lies_is_said(loss, accuracy, places):
+    factors = np.exp(np.random.default_rng(0).normal(0, 0.3, size=(2, 30)))
+    frame = pd.DataFrame(
+        {
+            "arm": 0,
+            "min_val_loss": 0.1 * factors[0],
+            "max_val_accuracy": 1 - 0.05 * factors[1],
+            "published_loss": loss,
+            "published_accuracy": accuracy,
+        }
+    )
+    table = with_places(pd.DataFrame({"arm": [0]}), frame, ["arm"], 800)
+    for name, place in zip(("loss", "accuracy"), places, strict=True):
+        assert table[f"published_{name} lies"][0].partition(" ")[0] == place
+
+
+def test_equal_steps_are_equal():
+    network = paper.READINGS["plain"]
+    with config_context(enable_metadata_routing=True):
+        nets = {
+            n: figure3_sample_size._nets(network, n, None)[("steps",)]
+            for n in (500, 16000)
+        }
+    steps = [
+        net[-1].epochs * figure3_sample_size._n_steps(n, network)
+        for n, net in nets.items()
+    ]
+    assert steps == pytest.approx([100 * 100] * 2, rel=0.01)
 
 
 def test_interval_is_students():

@@ -10,6 +10,7 @@ STUDIES = [
     "table2_grid_search",
     "table2_leaders",
     "table3_initializers",
+    "fluctuations",
     "noise_regularization",
     "claims",
 ]

@@ -5,62 +5,73 @@ The accuracy stands beside the loss; the curves are means over repetitions.
 
 import pandas as pd
 import seaborn as sns
-from sklearn.model_selection import cross_validate
-from sklearn.pipeline import make_pipeline
 
 from .. import paper
-from .._repetitions import draw, each_seed, interval, make_net, new_figure, summarize
+from .._repetitions import each_seed, interval, make_net, new_figure, repeat, summarize
 from .._study import Study
 
 
-def work(seeds, n_samples, epochs):
+def work(seeds, readings, n_samples):
     """Return how much there is to train: points times epochs."""
+    epochs = sum(network["epochs"] for network in readings.values())
     return seeds * n_samples * epochs
 
 
-def measure(n_samples, epochs, seed, memory):
+def measure(reading, network, n_samples, seed, memory):
     """Return one row per epoch for each of training and validation."""
-    data = draw(paper.MAKERS["f1"], n_samples, seed)
-    net = make_net(make_pipeline, epochs=epochs, random_state=seed, memory=memory)
-    result = cross_validate(
-        net,
-        data.X,
-        data.y,
-        cv=data.cv,
-        params={"X_val": data.X_val, "y_val": data.y_val},
-        return_estimator=True,
-    )
-    history = pd.DataFrame(result["estimator"][0][-1].history_)
-    history["epoch"] = range(1, epochs + 1)
-    training = history[["epoch", "loss", "accuracy"]].assign(points="training")
-    validation = history[["epoch", "val_loss", "val_accuracy"]].set_axis(
-        ["epoch", "loss", "accuracy"], axis=1
-    )
-    both = pd.concat([training, validation.assign(points="validation")])
-    return both.assign(seed=seed, test_accuracy=result["test_score"][0])
+    nets = {("f1",): make_net(network, memory=memory)}
+    rows = repeat(
+        nets, ["function"], paper.MAKERS["f1"], n_samples, seed, _curves
+    ).drop(columns="function")
+    validation = {"val_loss": "loss", "val_accuracy": "accuracy"}
+    training = rows.drop(columns=[*validation])
+    validation = rows.drop(columns=["loss", "accuracy"]).rename(columns=validation)
+    both = [training.assign(points="training"), validation.assign(points="validation")]
+    return pd.concat(both).assign(reading=reading)
+
+
+def _curves(pipeline, X, y):
+    """Return the history, and the last epoch's accuracy on untouched points."""
+    curves = {
+        f"{name}:{epoch}": value
+        for name, values in pipeline[-1].history_.items()
+        for epoch, value in enumerate(values, 1)
+    }
+    return {"test_accuracy": pipeline.score(X, y), **curves}
 
 
 def summary(frame):
     """Return loss and accuracy at some epochs."""
-    last = frame["epoch"].max()
-    shown = frame[frame["epoch"].isin({1, 10, last // 4, last // 2, last})]
-    return summarize(shown, ["points", "epoch"], ["loss", "accuracy"])
+    shown = frame[frame["epoch"].isin([1, 10, 25, 50, 100, 200, 400])]
+    return summarize(shown, ["reading", "points", "epoch"], ["loss", "accuracy"])
 
 
 def plot(frame):
     """Draw the mean curves with their intervals."""
-    figure, axes = new_figure(1, 2)
+    figure, axes = new_figure(1, 2, width=5.5)
     for ax, metric in zip(axes[0], ["loss", "accuracy"], strict=True):
-        sns.lineplot(frame, x="epoch", y=metric, hue="points", errorbar=interval, ax=ax)
+        sns.lineplot(
+            frame,
+            x="epoch",
+            y=metric,
+            hue="reading",
+            style="points",
+            errorbar=interval,
+            legend=ax is axes[0][0],
+            ax=ax,
+        )
     return figure
 
 
 STUDY = Study(
     __name__,
     title="Fig. 2: loss and accuracy against the epochs (f1)",
-    alt="Training and validation loss, and accuracy, against the epochs.",
-    full={"seeds": 30, "n_samples": 2000, "epochs": 100},
-    quick={"seeds": 5, "n_samples": 2000, "epochs": 100},
+    alt=(
+        "Training and validation loss, and accuracy, against the epochs, for each "
+        "reading."
+    ),
+    full={"seeds": 30, "readings": paper.READINGS, "n_samples": 2000},
+    quick={"seeds": 3, "readings": paper.READINGS, "n_samples": 2000},
     tasks=each_seed,
     measure=measure,
     work=work,

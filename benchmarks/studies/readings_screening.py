@@ -9,18 +9,21 @@ under each combination, the numbers of epochs read from one history. The half th
 scores best goes on to many seeds (`readings`), and the plain reading with it: so few
 seeds rule out nothing by themselves.
 
-The grid was written down before it was run. What it leaves out: dropout after every
-layer, noisy copies among the validation points, other learning rates.
+The grid, and how readings are ranked, was written down before it was run; that a half
+of it goes on, and what rules a reading out, after six seeds and before the others. What
+the grid leaves out: dropout after every layer, noisy copies among the validation
+points, other learning rates.
 """
 
 from itertools import product
 
 import numpy as np
 import pandas as pd
-from matplotlib.colors import to_hex
+from matplotlib.lines import Line2D
 from sklearn.model_selection import ParameterGrid
 
 from .. import _forecasts, paper
+from .._pairs import COLUMNS
 from .._repetitions import new_figure, repeat
 from .._study import Study
 from . import table1_augmentation, table3_initializers
@@ -88,7 +91,7 @@ def measure(setting, epochs, seed, memory):
         for n_samples in N_SAMPLES[table]
     ]
     rows = pd.concat(parts)[lambda rows: rows["epoch"] >= FIRST]
-    scores = [*_forecasts.MEASURES.values()]
+    scores = [*COLUMNS.values()]
     return (
         rows[["table", "n_samples", "cell", "epoch", "seed", *scores]]
         .round(6)
@@ -114,7 +117,7 @@ def to_setting(row):
 def rank(frame):
     """Return the readings, the likeliest first: by the sum of both tables' scores.
 
-    Those come last that are ruled out: of one of the tables, the published numbers score
+    Ruled out are those under which the published numbers of one of the tables score
     worse than is likely if they were one more seed's. Table III is scored for each
     number of points by which it may be read.
     """
@@ -127,7 +130,7 @@ def rank(frame):
     worst = both[["p_score I", "p_score III"]].min(axis=1)
     both.insert(len(by), "ruled_out", worst < LEVEL)
     both.insert(len(by), "score", both["score I"] + both["score III"])
-    return both.sort_values(["ruled_out", "score"], ignore_index=True)
+    return both.sort_values("score", ignore_index=True)
 
 
 def best_of_each(frame):
@@ -142,34 +145,26 @@ def summary(frame):
 
 def plot(frame):
     """Draw, a row a reading, where each published value lies among our seeds."""
-    best = best_of_each(frame)
-    figure, axes = new_figure(1, 2, width=7, height=1.5 + 0.22 * len(best), sharey=True)
-    marks = {"loss": "o", "accuracy": "D"}
-    for ax, table in zip(axes[0], N_SAMPLES, strict=True):
-        for place, reading in enumerate(best.to_dict("records")):
-            part = _rows_of(frame, reading, table)
-            where = np.split(_forecasts.quantiles(*_forecasts.vectors(part)), 2)
-            for (measure, mark), color, x in zip(
-                marks.items(), ("C0", "C1"), where, strict=True
-            ):
-                ax.plot(
-                    x,
-                    np.full(len(x), place),
-                    mark,
-                    color=to_hex(color),
-                    alpha=0.7,
-                    clip_on=False,
-                    label=measure if place == 0 else None,
-                )
+    best = best_of_each(frame).to_dict("records")
+    figure, axes = new_figure(2, 1, width=9, height=1 + 0.22 * len(best), sharex=True)
+    for (ax,), table in zip(axes, N_SAMPLES, strict=True):
+        for place, reading in enumerate(best):
+            vectors = _forecasts.vectors(_rows_of(frame, reading, table))
+            losses, accuracies = np.split(_forecasts.quantiles(*vectors), 2)
+            for x, mark, color in (losses, "o", "C0"), (accuracies, "D", "C1"):
+                y = np.full(len(x), place)
+                ax.plot(x, y, mark, color=color, alpha=0.7, clip_on=False)
         ax.axvspan(0.025, 0.975, color="gray", alpha=0.1, linewidth=0)
         ax.set(title=table, xlim=(0, 1))
-        ax.set_xlabel("share of our seeds below the published value")
         ax.grid(axis="y", alpha=0.3)
-    names = [name_of(reading) for reading in best.to_dict("records")]
-    axes[0][0].set_yticks(range(len(names)), names, fontsize=8)
-    axes[0][0].invert_yaxis()
-    handles, labels = axes[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2)
+        ax.set_yticks(range(len(best)), map(name_of, best), fontsize=8)
+        ax.invert_yaxis()
+    ax.set_xlabel("share of our seeds below the published value")
+    marks = [
+        Line2D([], [], linestyle="", marker=mark, color=color, label=name)
+        for name, mark, color in (("loss", "o", "C0"), ("error", "D", "C1"))
+    ]
+    figure.legend(handles=marks, loc="outside lower center", ncols=2)
     return figure
 
 

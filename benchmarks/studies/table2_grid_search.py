@@ -3,7 +3,9 @@
 As published: weights initialised to zeros, so that all units of a layer stay equal
 and the search ranks networks that can learn little or nothing; and the same grid
 again with a working initializer. The score is the last epoch's accuracy,
-cross-validated.
+cross-validated. Beside it stands that after 5, 10, 20 and 50 epochs on points apart,
+for zero weights stay at the share of the majority for the first ones, where hundreds of
+candidates are equal: what a search then calls the best is the first of them.
 """
 
 from itertools import product
@@ -11,14 +13,10 @@ from math import prod
 
 import pandas as pd
 import seaborn as sns
-from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-
-import sklearn_toydnn
+from sklearn.model_selection import GridSearchCV, ParameterGrid
 
 from .. import paper
-from .._repetitions import interval, new_figure
+from .._repetitions import interval, make_net, new_figure
 from .._study import Study
 
 FULL = {
@@ -30,6 +28,7 @@ FULL = {
     **paper.TABLE2_GRID,
 }
 PARAMETERS = list(paper.TABLE2_GRID)
+EPOCHS = [5, 10, 20, 50]
 STRUCTURE = ["optimizer", "activation", "output_activation"]
 
 
@@ -66,36 +65,48 @@ def measure(n_samples, epochs, folds, seed, grid, memory):
 
 def cross_validate_grid(function, grid, n_samples, epochs, folds, seed, memory):
     """Cross-validate every candidate of a grid on one repetition's data."""
-    X, y = paper.MAKERS[function](n_samples, random_state=seed)
-    net = make_pipeline(
-        StandardScaler(),
-        sklearn_toydnn.DNNClassifier(epochs=epochs, random_state=seed, memory=memory),
-    )
+    n_val = n_samples // 5
+    X, y = paper.MAKERS[function](n_samples + n_val, random_state=seed)
+    X, y, validation = X[n_val:], y[n_val:], {"X_val": X[:n_val], "y_val": y[:n_val]}
+    net = make_table2_net(epochs=epochs, random_state=seed, memory=memory)
     step = "dnnclassifier__"
     named = {step + name: values for name, values in grid.items() if name != "units"}
     layers = {f"{step}hidden_layer_sizes": [(n, n) for n in grid["units"]]}
-    results = (
-        GridSearchCV(net, named | layers, cv=folds, refit=False, error_score="raise")
-        .fit(X, y)
-        .cv_results_
+    search = GridSearchCV(
+        net, named | layers, cv=folds, scoring=_score, refit=False, error_score="raise"
     )
+    results = search.fit(X, y, **validation).cv_results_
     rows = pd.DataFrame(results["params"]).rename(
         columns=lambda name: name.removeprefix(step)
     )
     rows["units"] = rows.pop("hidden_layer_sizes").str[0]
+    scores = {
+        name.removeprefix("mean_test_"): values.round(6)
+        for name, values in results.items()
+        if name.startswith("mean_test_")
+    }
     share = y.mean()
     return (
         rows.rename(columns={"kernel_initializer": "initializer"})[
             ["initializer", *PARAMETERS]
         ]
-        .assign(
-            accuracy=results["mean_test_score"],
-            majority=max(share, 1 - share),
-            function=function,
-            seed=seed,
-        )
+        .assign(**scores, majority=max(share, 1 - share), function=function, seed=seed)
         .merge(paper.TABLE2.assign(initializer="zeros"), how="left")
     )
+
+
+def make_table2_net(epochs, **params):
+    """Return the plain network, which the grid varies."""
+    return make_net(paper.READINGS["plain"] | {"epochs": epochs}, **params)
+
+
+def _score(pipeline, X, y):
+    """Return the accuracy, and that on points apart after some epochs."""
+    accuracies = pipeline[-1].history_["val_accuracy"]
+    on_the_way = {
+        f"accuracy_{n}": accuracies[n - 1] for n in EPOCHS if n <= len(accuracies)
+    }
+    return {"accuracy": pipeline.score(X, y), **on_the_way}
 
 
 def best(frame):
@@ -120,6 +131,48 @@ def summary(frame):
         rows["initializer"] == "zeros"
     )
     return rows[["row", *by, *PARAMETERS, "accuracy", "majority", "published_accuracy"]]
+
+
+def ties(frame):
+    """Return who is first among the best with zero weights, by numbers of epochs.
+
+    How many candidates are as good as the best, whether the published one is, and which
+    of them a search would call the best: the first, in the order of `ParameterGrid`,
+    which sorts parameters by their names, or in the order in which they are printed.
+    """
+    zeros = frame[frame["initializer"] == "zeros"]
+    scores = [name for name in zeros if name.startswith("accuracy")]
+    orders = {
+        "ParameterGrid": [
+            tuple(one[name] for name in PARAMETERS)
+            for one in ParameterGrid(paper.TABLE2_GRID)
+        ],
+        "printed": [*product(*paper.TABLE2_GRID.values())],
+    }
+    rows = []
+    for score, (function, part) in product(scores, zeros.groupby("function")):
+        means = part.groupby(PARAMETERS)[score].mean()
+        tied = set(means.index[means >= means.max() - 1e-6])
+        theirs = paper.TABLE2.set_index("function").loc[function, PARAMETERS]
+        firsts = {
+            name: next(one for one in order if one in tied)
+            for name, order in orders.items()
+        }
+        rows.append(
+            {
+                "score": score,
+                "function": function,
+                "best": means.max(),
+                "as_good": len(tied),
+                "published_is": tuple(theirs) in tied,
+                **{
+                    f"first_{name}": ", ".join(map(str, first))
+                    for name, first in firsts.items()
+                },
+                "published_first": tuple(theirs) in firsts.values(),
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def plot(frame):

@@ -1,0 +1,69 @@
+"""What is compared for the sentences of the paper: errors and losses, pair by pair."""
+
+import numpy as np
+
+from ._judging import Asked, ratio
+
+TABLE = {"minimum loss and maximum accuracy": ["loss", "accuracy"]}
+ERROR = {"error": ["error"]}
+COLUMNS = {"loss": "min_val_loss", "accuracy": "max_val_accuracy"}
+WORTH_LEARNING = 0.005  # of accuracy, above the majority's share
+
+
+def costs(rows, measure):
+    """Return a loss or an error, or what else a column holds: less is better."""
+    if measure == "error":
+        accuracy = rows["test_accuracy"]
+        return 1 - (accuracy if accuracy.notna().all() else rows["val_accuracy"])
+    name = COLUMNS.get(measure, measure)
+    return 1 - rows[name] if name.endswith("accuracy") else rows[name]
+
+
+def versus(ours, theirs, measure, why_not=""):
+    """Return by what factor their error or loss is above ours, pair by pair."""
+    one, other = (
+        costs(rows.set_index("seed").sort_index(), measure) for rows in (ours, theirs)
+    )
+    if not (one.index.is_unique and one.index.equals(other.index)):
+        raise ValueError(f"unpaired repetitions: {[*one.index]} and {[*other.index]}")
+    published = [_published(rows, measure) for rows in (ours, theirs)]
+    return ratio(one, other, published, why_not)
+
+
+def _published(rows, measure):
+    if measure not in COLUMNS or f"published_{measure}" not in rows:
+        return np.nan
+    (value,) = rows[f"published_{measure}"].unique()
+    return 1 - value if measure == "accuracy" else value
+
+
+def pick(rows, **values):
+    """Return the rows that have these values."""
+    for name, value in values.items():
+        rows = rows[rows[name] == value]
+    return rows
+
+
+def ask(frame, effects, measures, decides=True, label="", **how):
+    """Yield the ways of asking: for each reading and number of epochs.
+
+    `effects` makes comparisons, by name, of the rows of an epoch and a measure. The
+    first of the sets of measures decides, after the last epoch.
+    """
+    for reading, rows in frame.groupby("reading", sort=False):
+        for epoch, at in rows.groupby("epoch"):
+            for n, (name, several) in enumerate(measures.items()):
+                found = {}
+                for one in several:
+                    for what, effect in effects(at, one).items():
+                        where = f" ({one})" if len(several) > 1 else ""
+                        found[what + where] = effect
+                last = epoch == rows["epoch"].max()
+                yield Asked(
+                    reading,
+                    name + label,
+                    epoch,
+                    found,
+                    decides=bool(decides and last and n == 0),
+                    **how,
+                )
