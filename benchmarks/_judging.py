@@ -175,7 +175,8 @@ def _test(asked, effects):
         "unit": "ratio" if effect.is_ratio else "difference",
         "smallest": asked.smallest,
         **dict(zip(_BESIDE, beside, strict=True)),
-        "published": effect.published,
+        # Of "not always", another comparison may be the paper's evidence.
+        "published": np.nan if asked.how == NOT_ALL else effect.published,
         "n_agree": _n_agree(usable, name, asked.how, margin),
         "n_pairs": test.n,
         "n_tested": sum(not effect.why_not for effect in effects.values()),

@@ -8,13 +8,21 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 from PIL import Image
 
-from ._judging import NONE
+from ._judging import ALL, NONE, NOT_ALL, SOME
 
-TICKS = [0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.6, 2.5, 5]
-TICKS_OF_WIDE = [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100]
+TICKS = {  # by how many times the last is the first
+    1.6: [0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.3],
+    20: [0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.6, 2.5, 5],
+    np.inf: [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100],
+}
 BAND = {"color": "gray", "alpha": 0.2, "linewidth": 0}
-SIDES = "against the sentence  \N{LEFTWARDS ARROW}   \N{RIGHTWARDS ARROW}  for it"
-WITHIN = "for the sentence where it is in the grey band"
+AGAINST = "against the sentence  \N{LEFTWARDS ARROW}   \N{RIGHTWARDS ARROW}  for it"
+SIDES = {
+    ALL: AGAINST,
+    SOME: AGAINST,
+    NOT_ALL: "for the sentence right of the grey band's left edge",
+    NONE: "for the sentence within the grey band",
+}
 MARKS = [("o", "#0072b2"), ("D", "#d55e00")]  # told apart without colours, too
 
 
@@ -45,14 +53,14 @@ def draw_sentence(rows):
     ax.axvline(neutral, color="black", linewidth=0.8)
     if is_ratio:
         least, most = ax.get_xlim()
-        ticks = TICKS if most / least < 20 else TICKS_OF_WIDE
+        ticks = next(ticks for width, ticks in TICKS.items() if most / least < width)
         shown = [tick for tick in ticks if least <= tick <= most]
         ax.set_xticks(shown, [f"{tick:g}" for tick in shown])
         ax.xaxis.set_minor_locator(NullLocator())
     ax.set_yticks(range(len(rows)), [row["variant"] for row in rows])
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.tick_params(labelsize=9)
-    ax.set_xlabel(WITHIN if rows[0]["how"] == NONE else SIDES, fontsize=8)
+    ax.set_xlabel(SIDES[rows[0]["how"]], fontsize=8)
     for side in ("top", "right", "left"):
         ax.spines[side].set_visible(False)
     return to_png(figure, dpi=150, colors=32)

@@ -6,10 +6,23 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from . import paper
-from ._judging import CANNOT, EQUAL, HOLDS, NOISE, NOT, NOT_SMALL, SMALL
+from ._judging import (
+    ALL,
+    CANNOT,
+    EQUAL,
+    HOLDS,
+    NOISE,
+    NONE,
+    NOT,
+    NOT_ALL,
+    NOT_SMALL,
+    SMALL,
+    SOME,
+)
 from ._pictures import draw_sentence, embed
 from ._repetitions import PUBLISHED
 from ._run import whole_file
@@ -61,7 +74,7 @@ def write(done, *, quick, output):
         },
         about_readings=done["readings_screening"].study.about[:1],
         changes=_changes(claims),
-        ties=_table(table2_grid_search.ties(done["table2_grid_search"].frame).round(4)),
+        ties=_ties(done["table2_grid_search"].frame),
         studies=[_study(part, quick, output) for part in done.values()],
         pictures={name: embed((output / f"{name}.png").read_bytes()) for name in done},
         alts={name: part.study.alt for name, part in done.items()},
@@ -75,55 +88,75 @@ def write(done, *, quick, output):
 
 def findings(done):
     """Return what the run says, in plain sentences, of the verdicts that it reached."""
-    rows = deciding(done["claims"].frame)
+    claims = done["claims"].frame
+    rows = deciding(claims)
     of_paper = rows[rows["quote"].notna() & (rows["quote"] != "")]
+    n = of_paper["claim"].nunique()
     is_first = of_paper["variant"].isin(FIRST_VARIANTS)
     places = _published(done)
     ranked = readings_screening.rank(done["readings"].frame)
     left = ranked[~ranked["ruled_out"]]
     deep = (left["hidden_layer_sizes"] == "2-20-20").sum()
-    found = {(row["claim"], row["variant"]): row for row in rows.to_dict("records")}
+    more, help_, hurt, best = (
+        _Said(claims, claim) for claim in (MORE, HELP, HURT, BEST)
+    )
+    return [
+        f"Of {n} sentences of the paper, read in the plainest way and with zero "
+        f"weights, {_counted(of_paper[is_first])}.",
+        "Read in the way closest to its numbers and with random weights, "
+        f"{_counted(of_paper[~is_first])}.",
+        f"Of its 24 numbers, {places['plain']['within']} lie in our 95 % prediction "
+        f"intervals under the plain reading, {places['closest']['within']} under the "
+        "closest, whose intervals are wide and which these numbers have chosen. Of "
+        f"{len(ranked)} readings that got many seeds {len(left)} are not ruled out, "
+        f"{deep} of them with a first layer of two units; which it was cannot be told.",
+        "More data make fewer errors: "
+        f"{more.verdict('plain')} under the plain reading (a factor of "
+        f"{more.factor('plain')} with each doubling, of the function that gains the "
+        f"least), {more.verdict('closest')} under the closest "
+        f"({more.factor('closest')}). Under the plain one, noisy copies can help: "
+        f"{help_.verdict('plain')}; they can hurt: {hurt.verdict('plain')}; they can "
+        f"raise the smallest loss: {hurt.verdict('plain', LOSS)} "
+        f"({hurt.factor('plain', LOSS)}); with few points they can help: "
+        f"{help_.verdict('plain', FEW)} ({help_.factor('plain', FEW)}).",
+        "The published candidates of the grid search are the best: "
+        f"{best.verdict('zero weights')} with zero weights, as published (a factor of "
+        f"{best.factor('zero weights')} in errors), {best.verdict('random weights')} "
+        f"with random ones ({best.factor('random weights')}).",
+    ]
 
-    def said(claim, variant):
-        verdict = found[claim, variant]["verdict"]
+
+class _Said:
+    """What was found of a sentence, after the last epoch."""
+
+    def __init__(self, claims, claim):
+        rows = claims[
+            (claims["claim"] == claim) & claims["comparison"].isin(["", np.nan])
+        ]
+        last = rows.groupby("variant")["epoch"].transform("max")
+        self._rows = rows[rows["epoch"] == last]
+
+    def _row(self, variant, measure):
+        rows = self._rows[self._rows["variant"] == variant]
+        if measure:
+            return rows[rows["measure"].str.startswith(measure)].iloc[0]
+        return rows[rows["decides"]].iloc[0]
+
+    def verdict(self, variant, measure=""):
+        """Return the verdict, as a verb."""
+        verdict = self._row(variant, measure)["verdict"]
         return COUNTED.get(verdict, (verdict,))[0]
 
-    def of_readings(claim):
-        plain, closest = (said(claim, reading) for reading in paper.READINGS)
-        if plain == closest:
-            return f"{plain} under both readings"
-        return f"{plain} under the plain reading and {closest} under the closest"
-
-    def by(claim, variant):
-        effect = found[claim, variant]["effect"]
+    def factor(self, variant, measure=""):
+        """Return the effect, as a factor of more than 1."""
+        effect = self._row(variant, measure)["effect"]
         return f"{max(effect, 1 / effect):.2f}"
-
-    return [
-        f"Of {of_paper['claim'].nunique()} sentences of the paper, read in the "
-        "plainest way and with zero weights, "
-        f"{_counted(of_paper[is_first])}; read in the way closest to its numbers and "
-        f"with random weights, {_counted(of_paper[~is_first])}.",
-        f"Of the paper's 24 numbers, {places['plain']['within']} lie where one more of "
-        "our seeds would under the plain reading, and "
-        f"{places['closest']['within']} under the closest; {len(left)} of "
-        f"{len(ranked)} readings are not ruled out, {deep} of them with a first layer "
-        "of two units, and which it was cannot be told.",
-        f"That more data make fewer errors {of_readings(MORE)}: by a factor of "
-        f"{by(MORE, 'plain')} and {by(MORE, 'closest')} with each doubling, of the "
-        "function that gains the least.",
-        f"That noisy copies can help {of_readings(HELP)}; that they can hurt "
-        f"{of_readings(HURT)}.",
-        "That the published candidates of the grid search are the best "
-        f"{said(BEST, 'zero weights')} with zero weights, as published, and "
-        f"{said(BEST, 'random weights')} with random ones: they make "
-        f"{by(BEST, 'zero weights')} and {by(BEST, 'random weights')} times the errors "
-        "of a rival.",
-    ]
 
 
 MORE = "More data: the network generalizes better on new data"
 HELP, HURT = "Noisy copies can help", "Noisy copies can hurt"
 BEST = "The published candidates are the best"
+LOSS, FEW = "minimum loss", "error, N ="
 
 
 COUNTED = {  # one, and many
@@ -179,23 +212,63 @@ def _sections(claims):
 
 def _sentence(rows):
     decided = deciding(rows).to_dict("records")
-    ways = rows[rows["comparison"].isna() | (rows["comparison"] == "")]
-    shown = ["variant", "measure", "epoch", "decided_by", "effect", "ci_low", "ci_high"]
-    shown += ["difference", "p_value", "p_small"]
-    turning = ways[ways["turns"].notna() & (ways["turns"] != "")]
-    turning = turning[turning["measure"].isin({row["measure"] for row in decided})]
+    is_whole = rows["comparison"].isin(["", np.nan])
+    turning = rows[rows["turns"].notna() & (rows["turns"] != "")]
+    measures = {row["measure"] for row in decided} | {"error"}
+    turning = turning[turning["measure"].isin(measures)].drop_duplicates(
+        ["variant", "measure", "comparison"]
+    )
+    shown = [
+        "effect",
+        "ci_low",
+        "ci_high",
+        "difference",
+        "p_value",
+        "p_small",
+        "verdict",
+    ]
+    ways = ["variant", "measure", "epoch", "decided_by", *shown]
+    parts = rows[rows["decides"] & ~is_whole]
     return {
         **{name: rows[name].iloc[0] for name in ("claim", "quote", "source")},
-        "rows": [
-            row | {"sign": SIGNS.get(row["verdict"], "\N{EN DASH}")} for row in decided
-        ],
+        "rows": [row | _in_words(row) for row in decided],
         "picture": embed(draw_sentence(decided)),
-        "turns": turning[["variant", "measure", "turns"]]
-        .drop_duplicates()
-        .to_dict("records"),
-        "ways": _table(ways[[*shown, "verdict"]].round(4)),
-        "n_ways": len(ways),
+        "turns": [
+            row
+            for row in turning.to_dict("records")
+            if row["comparison"] in ("", np.nan)
+        ],
+        "ways": _table(rows.loc[is_whole, ways].round(4)),
+        "n_ways": int(is_whole.sum()),
+        "parts": _table(parts[["comparison", "variant", *shown]].round(4)),
+        "n_parts": parts["comparison"].nunique(),
+        "turning_parts": _table(turning.loc[~is_whole, TURNS]),
+        "n_turning_parts": int((~is_whole[turning.index]).sum()),
     }
+
+
+TURNS = ["comparison", "variant", "measure", "turns"]
+AGREE = {
+    ALL: "all comparisons agree in {n_agree} of {n_pairs} seeds",
+    SOME: "{n_agree} of {n_pairs} seeds agree",
+    NOT_ALL: "no gain worth naming in {n_agree} of {n_pairs} seeds",
+    NONE: "no difference worth naming in {n_agree} of {n_pairs} seeds",
+}
+
+
+def _in_words(row):
+    """Return the sign of a verdict, how many seeds agree, and the p-value."""
+    is_small = row["verdict"] == EQUAL or (row["verdict"], row["how"]) == (HOLDS, NONE)
+    p_value = row["p_small" if is_small else "p_value"]
+    return {
+        "sign": SIGNS.get(row["verdict"], "\N{EN DASH}"),
+        "agree": AGREE[row["how"]].format(**row),
+        "p": "" if np.isnan(p_value) else _p(p_value),
+    }
+
+
+def _p(value):
+    return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
 
 
 def _changes(claims):
@@ -204,10 +277,20 @@ def _changes(claims):
     wide = rows[rows["variant"].isin(paper.READINGS)].pivot(
         index="claim", columns="variant", values="verdict"
     )[[*paper.READINGS]]
+    wide.columns.name = None
     return _table(wide[wide.nunique(axis=1) > 1].reset_index())
 
 
 # ---- tables
+
+
+def _ties(frame):
+    ties = table2_grid_search.ties(frame).round(4)
+    by_order = ties["published_first"].any()
+    answers = {True: "yes", False: "no"}
+    for name in ("published_is", "published_first"):
+        ties[name] = ties[name].map(answers)
+    return {"table": _table(ties), "by_order": by_order}
 
 
 def _study(part, quick, output):
@@ -235,6 +318,12 @@ WORDS = {
     "max_val_accuracy": "maximum validation accuracy",
     "test_accuracy": "test accuracy, last epoch",
     "std": "standard deviation of the noise",
+    "as_good": "candidates as good",
+    "published_is": "published among them",
+    "published_first": "published the first",
+    "first_ParameterGrid": "first in the order of ParameterGrid",
+    "first_printed": "first as printed",
+    "left_out": "score of seeds left out",
     "fraction": "share of copies",
     "n_samples": "number of samples",
     "ci_low": "interval from",

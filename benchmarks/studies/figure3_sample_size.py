@@ -154,7 +154,8 @@ def _fewer(at, measure):
         ours, theirs = (n_needed(by_function[name], level) for name in ("f3", rival))
         outside = (ours == theirs) & ~np.isin(ours, at["n_samples"].unique()[1:])
         why_not = NEVER if outside.mean() > 0.5 else ""
-        effects[f"{level:.0%}, {rival}"] = ratio(ours, theirs, why_not=why_not)
+        name = f"points for {level:.0%}, f3 against {rival}"
+        effects[name] = ratio(ours, theirs, why_not=why_not)
     return effects
 
 

@@ -59,7 +59,8 @@ def summary(frame):
     """Return the mean accuracy and its standard deviation over the network's seeds."""
     last = frame.dropna(subset="test_accuracy")
     by = last.groupby(["reading", "activation", "initializer"], sort=False)
-    return by["test_accuracy"].agg(["mean", "std", "min", "max"]).round(4).reset_index()
+    found = by["test_accuracy"].agg(["mean", "std", "min", "max"]).round(4)
+    return found.rename(columns={"std": "standard deviation"}).reset_index()
 
 
 def plot(frame):

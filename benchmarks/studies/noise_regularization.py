@@ -52,6 +52,12 @@ MEASURES = {
     "penalty": "Tikhonov penalty",
     "added_loss": "loss added by the noise",
 }
+NOISES = {"fresh": "fresh noise", "copies": "20 % of copies"}
+WORDS = MEASURES | {
+    "test_accuracy": "test points",
+    "perturbed": "weights off by 20 %",
+    "pruned": "5 % of weights lost",
+}
 FAULTS = {
     "perturbed": lambda generator, size: generator.normal(1, 0.2, size),
     "pruned": lambda generator, size: generator.random(size) >= 0.05,
@@ -226,7 +232,7 @@ def _with_noise(measures, noises=("fresh",), std=1.0):
 
     def effects(at, _):
         return {
-            f"{noise}, {MEASURES.get(name, name)}": versus(
+            f"{NOISES[noise]}, {WORDS[name]}": versus(
                 pick(at, noise=noise, std=std), pick(at, noise=noise, std=0.0), name
             )
             for noise, name in product(noises, measures)
@@ -238,7 +244,7 @@ def _with_noise(measures, noises=("fresh",), std=1.0):
 def _like_penalty(std):
     def effects(at, _):
         rows = pick(at, noise="fresh", std=std).sort_values("seed")
-        return {"": ratio(rows["penalty"], rows["added_loss"])}
+        return {f"noise {std:g}": ratio(rows["penalty"], rows["added_loss"])}
 
     return effects
 

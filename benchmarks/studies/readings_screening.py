@@ -145,27 +145,56 @@ def summary(frame):
 
 def plot(frame):
     """Draw, a row a reading, where each published value lies among our seeds."""
-    best = best_of_each(frame).to_dict("records")
-    figure, axes = new_figure(2, 1, width=9, height=1 + 0.22 * len(best), sharex=True)
+    shown = _shown(frame)
+    figure, axes = new_figure(2, 1, width=9, height=1 + 0.22 * len(shown), sharex=True)
     for (ax,), table in zip(axes, N_SAMPLES, strict=True):
-        for place, reading in enumerate(best):
+        for place, reading in enumerate(shown):
             vectors = _forecasts.vectors(_rows_of(frame, reading, table))
-            losses, accuracies = np.split(_forecasts.quantiles(*vectors), 2)
-            for x, mark, color in (losses, "o", "C0"), (accuracies, "D", "C1"):
+            losses, errors = np.split(_forecasts.quantiles(*vectors), 2)
+            for x, mark, color in (losses, "o", "C0"), (errors, "D", "C1"):
                 y = np.full(len(x), place)
                 ax.plot(x, y, mark, color=color, alpha=0.7, clip_on=False)
         ax.axvspan(0.025, 0.975, color="gray", alpha=0.1, linewidth=0)
         ax.set(title=table, xlim=(0, 1))
         ax.grid(axis="y", alpha=0.3)
-        ax.set_yticks(range(len(best)), map(name_of, best), fontsize=8)
+        names = [_label(reading, table) for reading in shown]
+        ax.set_yticks(range(len(shown)), names, fontsize=9)
         ax.invert_yaxis()
-    ax.set_xlabel("share of our seeds below the published value")
+    ax.set_xlabel("share of our seeds below the published value (grey: 95 %)")
     marks = [
         Line2D([], [], linestyle="", marker=mark, color=color, label=name)
         for name, mark, color in (("loss", "o", "C0"), ("error", "D", "C1"))
     ]
     figure.legend(handles=marks, loc="outside lower center", ncols=2)
     return figure
+
+
+def _shown(frame):
+    """Return the readings that are drawn: the likeliest of each setting, and plain.
+
+    Those that are ruled out come last.
+    """
+    ranked = rank(frame).sort_values("ruled_out", kind="stable")
+    best = ranked.drop_duplicates(SETTING)
+    plain = paper.READINGS["plain"]
+    is_plain = ranked["epoch"] == plain["epochs"]
+    for name, value in to_columns({name: plain[name] for name in SETTING}).items():
+        is_plain &= ranked[name] == value
+    both = pd.concat([best, ranked[is_plain].head(1)]).drop_duplicates()
+    return both.to_dict("records")
+
+
+def _label(reading, table):
+    """Return a reading's name, short, and whether it is one of the paper's two."""
+    network = {**to_setting(reading), "epochs": reading["epoch"]}
+    named = [name.upper() for name, of in paper.READINGS.items() if of == network]
+    of_points = f", N = {reading['n_samples']}" if table == "Table III" else ""
+    ruled = " (out)" if reading["ruled_out"] else ""
+    return (
+        f"{''.join(named)} {reading['hidden_layer_sizes']}: {reading['optimizer']}, "
+        f"{reading['batch_size']}, {reading['dropout_rate']}, {reading['scaling']}, "
+        f"{reading['epoch']} ep.{of_points}{ruled}"
+    ).strip()
 
 
 def _rows_of(frame, reading, table):

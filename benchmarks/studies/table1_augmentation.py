@@ -119,6 +119,7 @@ def _draw_published(noisy, name, ax):
 
 
 STDS, SHARES = [1.0, 2.0, 3.0], [0.1, 0.2]
+SIGMA = "\N{GREEK SMALL LETTER SIGMA}"
 
 
 def _copies(at, fraction, std):
@@ -130,7 +131,7 @@ def _noises(pairs):
 
     def effects(at, measure):
         return {
-            f"{share:.0%}: {one:g} better than {other:g}": versus(
+            f"{share:.0%} of copies: {SIGMA} = {one:g} better than {other:g}": versus(
                 _copies(at, share, one), _copies(at, share, other), measure
             )
             for share, (one, other) in product(SHARES, pairs)
@@ -144,7 +145,7 @@ def _shares(pairs):
 
     def effects(at, measure):
         return {
-            f"noise {std:g}: {one:.0%} better than {other:.0%}": (
+            f"{SIGMA} = {std:g}: {one:.0%} of copies better than {other:.0%}": (
                 versus(
                     _copies(at, one, std if one else 0.0),
                     _copies(at, other, std if other else 0.0),
@@ -160,7 +161,7 @@ def _shares(pairs):
 def _instead_of_exact(at, measure):
     """Compare noisy copies with as many exact ones."""
     return {
-        f"{share:.0%}, noise {std:g}": versus(
+        f"{share:.0%} of copies, {SIGMA} = {std:g}": versus(
             _copies(at, share, std), _copies(at, share, 0.0), measure
         )
         for share, std in product(SHARES, STDS)

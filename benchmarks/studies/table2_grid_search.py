@@ -29,6 +29,9 @@ FULL = {
 }
 PARAMETERS = list(paper.TABLE2_GRID)
 EPOCHS = [5, 10, 20, 50]
+SCORES = {"accuracy": "cross-validated, last epoch"} | {
+    f"accuracy_{n}": f"after {n} epochs, on points apart" for n in EPOCHS
+}
 STRUCTURE = ["optimizer", "activation", "output_activation"]
 
 
@@ -160,7 +163,7 @@ def ties(frame):
         }
         rows.append(
             {
-                "score": score,
+                "score": SCORES.get(score, score),
                 "function": function,
                 "best": means.max(),
                 "as_good": len(tied),

@@ -160,16 +160,21 @@ class Leaders:
         near = NO_RIVALS.get(parameter, ())
         return [other for other in others if other != value and other not in near]
 
-    def versus(self, epoch, function, ours, theirs):
-        """Compare two candidates, if either learns anything in the end."""
-        of_both = [self._met[function, *arm] for arm in (ours, theirs)]
-        learnt = any(
-            interval((rows["test_accuracy"] - rows["majority"]).dropna())[0]
-            > WORTH_LEARNING
-            for rows in of_both
+    def learns(self, function, arm):
+        """Return whether a candidate learns more than the majority's label."""
+        rows = self._met[function, *arm].dropna(subset="test_accuracy")
+        return interval(rows["test_accuracy"] - rows["majority"])[0] > WORTH_LEARNING
+
+    def versus(self, epoch, function, ours, theirs, chosen=True):
+        """Compare two candidates, if they were chosen by something, and either learns.
+
+        Where nothing is learnt the best is only the first of many.
+        """
+        learnt = any(self.learns(function, arm) for arm in (ours, theirs))
+        one, other = (
+            pick(self._met[function, *arm], epoch=epoch) for arm in (ours, theirs)
         )
-        one, other = (pick(rows, epoch=epoch) for rows in of_both)
-        return versus(one, other, "error", "" if learnt else NOTHING)
+        return versus(one, other, "error", "" if learnt and chosen else NOTHING)
 
     def ask(self, meetings, **how):
         """Return the ways of asking, for either weights and each number of epochs.
@@ -217,7 +222,7 @@ def claims(grid, leaders):
     def own(weights):
         own = tuple(OWN[name] for name in ARM)
         return {
-            f"{function}: the best better than the paper's own": (
+            f"{function}: better than the paper's own, with random weights": (
                 function,
                 ours.best(weights, function),
                 own,
@@ -240,9 +245,14 @@ def claims(grid, leaders):
 
     def of_others(weights):
         return {
-            f"{one}: its own best better than that of {other}": (one, *bests)
-            for one, other in permutations(ours.functions, 2)
-            if len({*(bests := [ours.best(weights, f) for f in (one, other)])}) == 2
+            f"{one}: its own best better than that of {other}": (
+                one,
+                *bests,
+                all(map(ours.learns, pair, bests)),
+            )
+            for pair in permutations(ours.functions, 2)
+            for one, other in [pair]
+            if len({*(bests := [ours.best(weights, f) for f in pair])}) == 2
         }
 
     yield Sentence(

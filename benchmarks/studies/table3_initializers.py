@@ -224,7 +224,7 @@ def claims(frame, fluctuations):
         **gain,
     )
     yield Sentence(
-        "Weights that are all equal learn nothing (relu hidden layers)",
+        "Ours: weights that are all equal learn nothing (relu hidden layers)",
         "",
         "ours, on Tables II and III",
         [*ask(last, _learning("relu"), ERROR, **gain), *sigmoid],
