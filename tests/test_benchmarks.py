@@ -783,7 +783,8 @@ def test_a_study_runs_alone(tmp_path):
         check=True,
         capture_output=True,
     )
-    assert len(list(tmp_path.iterdir())) == 2
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"figure1_datasets.csv", "figure1_datasets.png", "memory"}
 
 
 @pytest.mark.slow
