@@ -112,18 +112,17 @@ def judge(sections, alpha):
     families = [whose, rows["variant"], rows["comparison"] == ""]
     by_family = rows.groupby(families)
     for name in ("p_zero", "p_small", "p_none"):
-        found = by_family[name]
-        rows[f"rejects {name}"] = found.transform(lambda p: _holm(p, alpha)[1]) > 0
-        rows[f"corrected {name}"] = found.transform(lambda p: _holm(p, alpha)[0])
+        found = pd.concat(_holm(p_values, alpha) for _, p_values in by_family[name])
+        rows[f"rejects {name}"] = found["rejected"] > 0
+        rows[f"corrected {name}"] = found["corrected"]
+        rows[f"level {name}"] = found["level"]
     rows["p_value"] = rows["corrected p_zero"]
     rows["p_small"] = rows["corrected p_small"].where(
         rows["rejects p_zero"], rows["corrected p_none"]
     )
-    level = by_family["p_zero"].transform(lambda p: _holm(p, alpha)[2])
     rows["verdict"] = [_verdict(row) for row in rows.to_dict("records")]
     rows["detectable"] = [
-        _detectable(row, one / 2)
-        for row, one in zip(rows.to_dict("records"), level, strict=True)
+        _detectable(row, row["level p_zero"] / 2) for row in rows.to_dict("records")
     ]
     rows["turns"] = _turns(rows)
     numbers = rows[COLUMNS].select_dtypes(float).columns
@@ -270,11 +269,10 @@ def _detectable(row, level):
 
 def _holm(p_values, alpha):
     """Return corrected p-values, what is rejected, and levels, of those there are."""
-    tested = p_values.notna().to_numpy()
-    found = [np.full(len(p_values), fill) for fill in (np.nan, 0.0, np.nan)]
-    for whole, part in zip(found, holm(p_values[tested], alpha), strict=True):
-        whole[tested] = part
-    return found
+    tested = p_values.dropna()
+    names = ["corrected", "rejected", "level"]
+    found = dict(zip(names, holm(tested.to_numpy(), alpha), strict=True))
+    return pd.DataFrame(found, tested.index, dtype=float).reindex(p_values.index)
 
 
 def _verdict(row):

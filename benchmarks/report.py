@@ -27,7 +27,7 @@ from ._pictures import draw_sentence, embed
 from ._repetitions import PUBLISHED
 from ._run import whole_file
 from .studies import readings, readings_screening, table2_grid_search
-from .studies.claims import FIRST_VARIANTS, deciding
+from .studies.claims import FIRST_VARIANTS, deciding, is_whole
 
 TITLE = "A study on deep neural networks, run again"
 PACKAGES = ["sklearn-toydnn", "tensorflow", "keras", "scikit-learn", "numpy", "scipy"]
@@ -50,7 +50,11 @@ def write(done, *, quick, output):
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    claims = done["claims"].frame
+    claims, places = done["claims"].frame, published_places(done)
+    ranked = {
+        name: readings_screening.rank(done[name].frame)
+        for name in ("readings", "readings_screening")
+    }
     page = environment.get_template("report.html.jinja").render(
         title=TITLE,
         quick=quick,
@@ -62,16 +66,13 @@ def write(done, *, quick, output):
             *(f"{name} {version(name)}" for name in PACKAGES),
         ],
         cores=os.cpu_count(),
-        findings=findings(done),
+        findings=findings(claims, places, ranked["readings"]),
         sections=_sections(claims),
         how=done["claims"].study.about,
         readings=paper.READINGS,
-        published=_published(done),
-        chosen=_table(readings.cross_check(done["readings"].frame)),
-        ranked={
-            name: _table(readings_screening.rank(done[name].frame).round(3))
-            for name in ("readings", "readings_screening")
-        },
+        published=places,
+        chosen=_table(readings.cross_check(ranked["readings"])),
+        ranked={name: _table(frame.round(3)) for name, frame in ranked.items()},
         about_readings=done["readings_screening"].study.about[:1],
         changes=_changes(claims),
         ties=_ties(done["table2_grid_search"].frame),
@@ -86,15 +87,12 @@ def write(done, *, quick, output):
 # ---- what is found, in five sentences
 
 
-def findings(done):
+def findings(claims, places, ranked):
     """Return what the run says, in plain sentences, of the verdicts that it reached."""
-    claims = done["claims"].frame
     rows = deciding(claims)
     of_paper = rows[rows["quote"].notna() & (rows["quote"] != "")]
     n = of_paper["claim"].nunique()
     is_first = of_paper["variant"].isin(FIRST_VARIANTS)
-    places = _published(done)
-    ranked = readings_screening.rank(done["readings"].frame)
     left = ranked[~ranked["ruled_out"]]
     deep = (left["hidden_layer_sizes"] == "2-20-20").sum()
     more, help_, hurt, best = (
@@ -130,9 +128,7 @@ class _Said:
     """What was found of a sentence, after the last epoch."""
 
     def __init__(self, claims, claim):
-        rows = claims[
-            (claims["claim"] == claim) & claims["comparison"].isin(["", np.nan])
-        ]
+        rows = claims[(claims["claim"] == claim) & is_whole(claims)]
         last = rows.groupby("variant")["epoch"].transform("max")
         self._rows = rows[rows["epoch"] == last]
 
@@ -176,7 +172,7 @@ def _counted(rows):
     return ", ".join(f"{n} {COUNTED[name][n > 1]}" for name, n in counts.items())
 
 
-def _published(done):
+def published_places(done):
     """Return where the published values lie under each reading."""
     tables = {}
     for name in ("table1_augmentation", "table3_initializers"):
@@ -212,8 +208,8 @@ def _sections(claims):
 
 def _sentence(rows):
     decided = deciding(rows).to_dict("records")
-    is_whole = rows["comparison"].isin(["", np.nan])
-    turning = rows[rows["turns"].notna() & (rows["turns"] != "")]
+    whole = is_whole(rows)
+    turning = rows[rows["turns"].fillna("") != ""]
     measures = {row["measure"] for row in decided} | {"error"}
     turning = turning[turning["measure"].isin(measures)].drop_duplicates(
         ["variant", "measure", "comparison"]
@@ -228,22 +224,19 @@ def _sentence(rows):
         "verdict",
     ]
     ways = ["variant", "measure", "epoch", "decided_by", *shown]
-    parts = rows[rows["decides"] & ~is_whole]
+    parts = rows[rows["decides"] & ~whole]
+    turning_parts = turning[~whole[turning.index]]
     return {
         **{name: rows[name].iloc[0] for name in ("claim", "quote", "source")},
         "rows": [row | _in_words(row) for row in decided],
         "picture": embed(draw_sentence(decided)),
-        "turns": [
-            row
-            for row in turning.to_dict("records")
-            if row["comparison"] in ("", np.nan)
-        ],
-        "ways": _table(rows.loc[is_whole, ways].round(4)),
-        "n_ways": int(is_whole.sum()),
+        "turns": turning[whole[turning.index]].to_dict("records"),
+        "ways": _table(rows.loc[whole, ways].round(4)),
+        "n_ways": int(whole.sum()),
         "parts": _table(parts[["comparison", "variant", *shown]].round(4)),
         "n_parts": parts["comparison"].nunique(),
-        "turning_parts": _table(turning.loc[~is_whole, TURNS]),
-        "n_turning_parts": int((~is_whole[turning.index]).sum()),
+        "turning_parts": _table(turning_parts[TURNS]),
+        "n_turning_parts": len(turning_parts),
     }
 
 

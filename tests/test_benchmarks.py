@@ -646,7 +646,9 @@ def test_the_report_tells_of_each_sentence_in_the_papers_order(page_of_a_run):
     assert page.said["blockquote"] == [quote for quote in quotes if quote]
     n = claims["claim"].nunique()
     findings, contents, verdicts = np.split(page.said["li"], [5, 5 + n])
-    assert [" ".join(said.split()) for said in findings] == report.findings(done)
+    ranked = readings_screening.rank(done["readings"].frame)
+    expected = report.findings(claims, report.published_places(done), ranked)
+    assert [" ".join(said.split()) for said in findings] == expected
     assert contents.tolist() == claims["claim"].unique().tolist()
     decided = claims[claims["decides"] & (claims["comparison"] == "")]
     assert len(verdicts) == len(decided)

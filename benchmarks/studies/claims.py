@@ -61,9 +61,17 @@ def judge_all(*frames, alpha):
     )
 
 
+def is_whole(frame):
+    """Return which rows are about all comparisons together: they name none.
+
+    Read again from a file, an empty name is a missing one.
+    """
+    return frame["comparison"].fillna("") == ""
+
+
 def deciding(frame):
     """Return the rows that decide, one for each sentence and variant."""
-    return frame[frame["decides"] & frame["comparison"].isin(["", np.nan])]
+    return frame[frame["decides"] & is_whole(frame)]
 
 
 def summary(frame):

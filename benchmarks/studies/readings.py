@@ -8,8 +8,7 @@ tell: `p_score` is the share of them that do as badly, each left out and scored 
 had been published. Where none does, in either table, the reading is ruled out: a sharp
 one may score well, and yet not hold the numbers. `p_extreme` and `p_central` are about
 ranks alone: the share of the seeds that lie as far from the middle of the others, or as
-near to it. What one table chooses is tested on
-the other, both ways.
+near to it. What one table chooses is tested on the other, both ways.
 """
 
 import pandas as pd
@@ -22,7 +21,6 @@ from .readings_screening import (
     measure,
     name_of,
     plot,
-    rank,
     summary,
     to_setting,
     work_of,
@@ -47,13 +45,12 @@ def work(seeds, epochs):
     return work_of(17 * seeds, epochs)
 
 
-def cross_check(frame):
+def cross_check(ranked):
     """Return how the reading that one table chooses does on the other, both ways.
 
     Of 2,000 points in Table III, of whose accuracies all are multiples of 1/400.
     """
-    both = rank(frame)
-    both = both[both["n_samples"] == 2000]
+    both = ranked[ranked["n_samples"] == 2000]
     rows = []
     for chosen_by, tested_on in (("I", "III"), ("III", "I")):
         chosen = both.sort_values(f"score {chosen_by}", kind="stable").iloc[0]

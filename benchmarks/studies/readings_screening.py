@@ -23,7 +23,7 @@ from matplotlib.lines import Line2D
 from sklearn.model_selection import ParameterGrid
 
 from .. import _forecasts, paper
-from .._pairs import COLUMNS
+from .._pairs import COLUMNS, pick
 from .._repetitions import new_figure, repeat
 from .._study import Study
 from . import table1_augmentation, table3_initializers
@@ -90,13 +90,9 @@ def measure(setting, epochs, seed, memory):
         for table in nets
         for n_samples in N_SAMPLES[table]
     ]
-    rows = pd.concat(parts)[lambda rows: rows["epoch"] >= FIRST]
-    scores = [*COLUMNS.values()]
-    return (
-        rows[["table", "n_samples", "cell", "epoch", "seed", *scores]]
-        .round(6)
-        .assign(**to_columns(setting))[lambda rows: [*SETTING, *rows.columns[:7]]]
-    )
+    rows = pd.concat(parts).assign(**to_columns(setting))
+    columns = [*SETTING, "table", "n_samples", "cell", "epoch", "seed"]
+    return rows.loc[rows["epoch"] >= FIRST, [*columns, *COLUMNS.values()]]
 
 
 # ---- readings: a setting and a number of epochs
@@ -176,11 +172,10 @@ def _shown(frame):
     """
     ranked = rank(frame).sort_values("ruled_out", kind="stable")
     best = ranked.drop_duplicates(SETTING)
-    plain = paper.READINGS["plain"]
-    is_plain = ranked["epoch"] == plain["epochs"]
-    for name, value in to_columns({name: plain[name] for name in SETTING}).items():
-        is_plain &= ranked[name] == value
-    both = pd.concat([best, ranked[is_plain].head(1)]).drop_duplicates()
+    reading = to_columns(paper.READINGS["plain"])
+    setting = {name: reading[name] for name in SETTING}
+    plain = pick(ranked, epoch=reading["epochs"], **setting)
+    both = pd.concat([best, plain.head(1)]).drop_duplicates()
     return both.to_dict("records")
 
 
@@ -199,12 +194,8 @@ def _label(reading, table):
 
 def _rows_of(frame, reading, table):
     """Return a reading's rows of a table."""
-    same = frame["table"] == table
-    for name in [*SETTING, "epoch"]:
-        same &= frame[name] == reading[name]
-    if table == "Table III":
-        same &= frame["n_samples"] == reading["n_samples"]
-    return frame[same]
+    names = [*SETTING, "epoch", *["n_samples"] * (table == "Table III")]
+    return pick(frame, table=table, **{name: reading[name] for name in names})
 
 
 def name_of(reading):

@@ -42,13 +42,12 @@ def tasks(grid, seeds, n_samples, epochs):
     everywhere = ranked.groupby(["initializer", "function"]).head(1)
     for seed in range(seeds):
         for function, part in ranked.groupby("function"):
-            firsts = [
-                part.groupby(["initializer", name]).head(1) for name in PARAMETERS
-            ]
             published = part.merge(
                 paper.TABLE2[paper.TABLE2["function"] == function][PARAMETERS]
             )
-            chosen = pd.concat([*firsts, everywhere, published, pd.DataFrame([OWN])])
+            chosen = pd.concat(
+                [_firsts(part), everywhere, published, pd.DataFrame([OWN])]
+            )
             yield {
                 "function": function,
                 "arms": chosen[ARM].drop_duplicates().to_dict("records"),
@@ -56,6 +55,12 @@ def tasks(grid, seeds, n_samples, epochs):
                 "epochs": epochs,
                 "seed": seed,
             }
+
+
+def _firsts(ranked):
+    """Return the best candidate of each value of each parameter, for either weights."""
+    by_value = [ranked.groupby(["initializer", name]) for name in PARAMETERS]
+    return pd.concat([candidates.head(1) for candidates in by_value])
 
 
 def work(seeds, n_samples, epochs):
@@ -150,9 +155,8 @@ class Leaders:
 
     def firsts(self, weights, function):
         """Return the best candidate of each value of each parameter."""
-        ranked = self._ranked[weights, function]
-        bests = [ranked.groupby(name).head(1) for name in PARAMETERS]
-        return [*pd.concat(bests)[ARM].drop_duplicates().itertuples(False, None)]
+        firsts = _firsts(self._ranked[weights, function])
+        return [*firsts[ARM].drop_duplicates().itertuples(False, None)]
 
     def rivals(self, weights, function, parameter, value):
         """Return the other values, as far as they are rivals of this one."""
