@@ -245,7 +245,8 @@ def _write(study, frame, quick, output):
         frame.to_csv(path, index=False)
     sns.set_theme(style="ticks")
     figure = study.plot(frame)
-    title = f"{study.title}\n{textwrap.fill(study.describe(quick), 100)}"
+    width = min(100, int(7 * figure.get_figwidth()))  # in characters, as far as it goes
+    title = f"{study.title}\n{textwrap.fill(study.describe(quick), width)}"
     figure.suptitle(title)
     with whole_file(output / f"{study.name}.png") as path:
         path.write_bytes(to_png(figure, dpi=120, colors=128))
