@@ -28,7 +28,7 @@ from ._verdicts import Comparison, check_names
 
 LOOKS = (10, 20, 40, 80)  # the repetitions after which "auto" looks
 
-_LOOKED = (
+LOOKED = (
     "looks after 10, 20, 40, 80 repetitions, each at alpha / 4, until all is decided: "
     "effects come out a little too large"
 )
@@ -320,7 +320,7 @@ def compare(
 
     if n_repeats != "auto":
         return judge(score(range(n_repeats)))
-    how |= {"looks": len(LOOKS), "notes": (_LOOKED,)}
+    how |= {"looks": len(LOOKS), "notes": (LOOKED,)}
     return look(score, judge)
 
 

@@ -1,0 +1,166 @@
+"""What a page of the playground is about, and the address that holds it.
+
+An address is taken apart against the limits of a setting; what is out of them is said
+beside its field, and the default stands for it. Nothing in it is evaluated.
+"""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+from urllib.parse import parse_qsl, urlencode
+
+from ._setting import NAMES, Choice, Setting, limits, write
+
+VIEWS = {
+    "one": "One network",
+    "ten": "Ten",
+    "thirty": "Thirty",
+    "watch": "Watch it learn",
+    "versus": "A against B",
+}
+N_SEEDS = {"one": 1, "ten": 10, "thirty": 30, "watch": 1, "versus": 1}
+SMALLEST = Choice((0.002, 0.005, 0.01, 0.02, 0.05))
+_OTHER_LIMITS = {"view": Choice(tuple(VIEWS)), "smallest": SMALLEST}
+_KEPT = "A."  # before the names of what is kept as A
+_MAX_FIELDS = 100
+
+
+@dataclass(frozen=True)
+class Page:
+    """What is asked of the page: a setting, how it is looked at, what is kept as A."""
+
+    setting: Setting = field(default_factory=Setting)
+    view: str = "one"
+    kept: Setting | None = None
+    smallest: float = 0.01
+
+    def __post_init__(self):
+        if self.view == "versus" and self.kept is None:
+            object.__setattr__(self, "kept", self.setting)
+
+    def address(self):
+        """Return the query of the address that holds all this."""
+        pairs = [] if self.view == "one" else [("view", self.view)]
+        pairs += _written(self.setting, Setting(self.setting.data))
+        if self.kept:
+            pairs += [(_KEPT + name, text) for name, text in _written_all(self.kept)]
+        if self.smallest != Page.smallest:
+            pairs.append(("smallest", write(self.smallest)))
+        return urlencode(pairs, safe=",")
+
+
+def _written(setting, default):
+    pairs = [(name, getattr(setting, name)) for name in setting.differences(default)]
+    if setting.data != Setting.data:
+        pairs.insert(0, ("data", setting.data))
+    return [(name, write(value)) for name, value in pairs]
+
+
+def _written_all(setting):
+    """Return at least one name: A is there even where all is as by default."""
+    return _written(setting, Setting(setting.data)) or [("data", setting.data)]
+
+
+def read_address(query):
+    """Return the page of an address, and what is wrong with it, by field."""
+    wrong, given = {}, {}
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=_MAX_FIELDS)
+    except ValueError:
+        return Page(), {"": "The address has too many parameters."}
+    for name, text in pairs:
+        known = name.removeprefix(_KEPT) in NAMES or name in _OTHER_LIMITS
+        if name in given or not known:
+            problem = "is given twice" if name in given else "is no parameter here"
+            wrong[name if known else ""] = f"{name[:40]} {problem}"
+        given.setdefault(name, text)
+    others = {
+        name: value
+        for name, limit in _OTHER_LIMITS.items()
+        if (value := _read(name, limit, given, wrong)) is not None
+    }
+    setting = _read_setting(given, wrong, "")
+    kept = None
+    if any(name.startswith(_KEPT) for name in given):
+        kept = _read_setting(given, wrong, _KEPT)
+    return Page(setting, kept=kept, **others), wrong
+
+
+def _read_setting(given, wrong, prefix):
+    data = (
+        _read(prefix + "data", limits("data", Setting.data), given, wrong)
+        or Setting.data
+    )
+    values = {
+        name: _read(prefix + name, limits(name, data), given, wrong)
+        for name in NAMES
+        if name != "data"
+    }
+    return Setting(data, **{k: v for k, v in values.items() if v is not None})
+
+
+def _read(name, limit, given, wrong):
+    """Return a value, or None if there is none or a wrong one."""
+    if name not in given:
+        return None
+    try:
+        return limit.read(given[name])
+    except ValueError as error:
+        wrong[name] = f"{name} {error}: {given[name][:40]!r} is not"
+        return None
+
+
+# ---- questions to begin with
+
+
+class Question(NamedTuple):
+    """A page to begin with, and what is to be seen there."""
+
+    title: str
+    words: str
+    page: Page
+
+
+def _page(view, kept=None, **values):
+    setting = Setting(**values)
+    return Page(setting, view, kept and setting.changed(**kept))
+
+
+QUESTIONS = (
+    Question(
+        "Can zero weights learn?",
+        "With all weights zero only the bias of the output learns: one answer for all "
+        "points. Choose another initializer, or sigmoid.",
+        _page("one", kernel_initializer="zeros"),
+    ),
+    Question(
+        "When is a learning rate too high?",
+        "The loss jumps instead of falling, and every seed ends elsewhere. Drag the "
+        "learning rate down and watch the curves become smooth.",
+        _page("ten", learning_rate=0.3),
+    ),
+    Question(
+        "What does noise do to the boundary?",
+        "Points that have moved after they were labelled blur the boundary: the shade "
+        "pales there, and no network can be right about all. Drag noise to 0.",
+        _page("ten", noise=8.0),
+    ),
+    Question(
+        "Few points: which answer is luck?",
+        "With 60 points, thirty networks disagree about much of the plane. Add points "
+        "and watch the disagreement shrink to the boundary.",
+        _page("thirty", n_samples=60),
+    ),
+    Question(
+        "Does f2 need width?",
+        "A has 5 units in each layer and B 40: rings cut by two lines are too much for "
+        "a narrow network.",
+        _page(
+            "versus",
+            {"hidden_layer_sizes": (5, 5)},
+            data="sinusoidal",
+            n_samples=2000,
+            hidden_layer_sizes=(40, 40),
+            dropout_rate=0.0,
+        ),
+    ),
+)

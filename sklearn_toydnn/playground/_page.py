@@ -1,0 +1,305 @@
+"""The page: controls, pictures and words around a session."""
+
+from dataclasses import replace
+from functools import cache
+from html import escape
+from urllib.parse import urlencode
+
+import numpy as np
+import panel as pn
+import panel_material_ui as pmui
+from tornado.ioloop import IOLoop
+
+from ._address import QUESTIONS, SMALLEST, VIEWS, Page, read_address
+from ._controls import Controls
+from ._parts import Frame, Program, html, part
+from ._pictures import (
+    Curves,
+    Dots,
+    Plane,
+    disagreement,
+    shade,
+    shade_of_disagreement,
+)
+from ._recipe import write_program
+from ._session import Session
+from ._workers import Workers
+
+
+@cache
+def shared_workers():
+    """Return the workers of this process, which all visitors share."""
+    return Workers()
+
+
+class View:
+    """The page of one visitor."""
+
+    def __init__(self, workers, page, wrong, later, is_served):
+        self.session = Session(workers, page, self._paint, later)
+        self.frame = Frame(has_address=is_served, width=0, height=0)
+        self.frame.param.watch(lambda event: pn.state.onload(self._start), "is_drawn")
+        self._is_served = is_served
+        self._question = self._painted = None
+        self.controls = Controls(page.setting, self._ask_setting, self._expect_setting)
+        self._make_views(page)
+        self._make_pictures()
+        self._program = Program(sizing_mode="stretch_width")
+        self.layout = self._lay_out()
+        self.controls.show(page.setting, wrong)
+        self._paint_controls()
+        self._notice = "; ".join(
+            words for name, words in wrong.items() if name not in self.controls.names
+        )
+
+    def _start(self):
+        """Compute, now that there is somebody to see it: what comes earlier is lost."""
+        self.session.ask(self.session.page)
+
+    # ---- its parts
+
+    def _make_views(self, page):
+        self._questions = [
+            pmui.Button(label=one.title, variant="text", margin=(0, 4), size="small")
+            for one in QUESTIONS
+        ]
+        for button, question in zip(self._questions, QUESTIONS, strict=True):
+            button.on_click(lambda event, question=question: self._put(question))
+        names = {words: name for name, words in VIEWS.items()}
+        self._views = pmui.RadioButtonGroup(
+            label="What to look at",
+            options=names,
+            value=page.view,
+            size="small",
+            margin=(4, 10),
+            sx={"& button": {"textTransform": "none", "whiteSpace": "nowrap"}},
+        )
+        self._views.param.watch(self._ask_view, "value")
+        quiet = {"variant": "outlined", "size": "small", "margin": (4, 4)}
+        self._play = pmui.Button(label="Pause", **quiet)
+        self._step = pmui.Button(label="One epoch", **quiet)
+        self._keep = pmui.Button(label="Keep the present setting as A", **quiet)
+        self._smallest = pmui.Select(
+            label="smallest difference of interest",
+            options=list(SMALLEST.options),
+            value=page.smallest,
+            size="small",
+            width=230,
+        )
+        self._play.on_click(lambda event: self._toggle())
+        self._step.on_click(lambda event: self.session.step())
+        self._keep.on_click(lambda event: self._keep_present())
+        self._smallest.param.watch(self._ask_smallest, "value")
+
+    def _make_pictures(self):
+        self._plane, self._second = Plane("plane"), Plane("second")
+        self._loss, self._accuracy = Curves("loss"), Curves("accuracy")
+        self._dots = Dots(
+            "test_accuracy", "accuracy on 2,000 test points, a dot a seed"
+        )
+        self._differences = Dots(
+            "difference",
+            "accuracy of B less that of A, a dot a repetition",
+            has_zero=True,
+        )
+
+    def _lay_out(self):
+        title = html(
+            "<h1>Playground</h1><p>A small Keras network, trained again whenever you "
+            "change something: once, or with ten or thirty seeds, to see what is luck."
+            "</p>"
+        )
+        self._sentence, self._words = html(), html()
+        self._second_part = part("second", self._second.figure)
+        side = part(
+            "side",
+            *(self._loss.figure, self._accuracy.figure),
+            *(self._dots.figure, self._differences.figure),
+        )
+        buttons = self._play, self._step, self._keep, self._smallest
+        main = part(
+            "main",
+            part("views", pn.FlexBox(self._views, *buttons, align_items="end")),
+            part("words", self._words),
+            part("row", part("plane", self._plane.figure), self._second_part, side),
+        )
+        return part(
+            "page",
+            part("head", title, pn.FlexBox(*self._questions), self._sentence),
+            part("controls", self.controls.view),
+            main,
+            part("code", self._program, self.frame),
+        )
+
+    # ---- what is asked
+
+    def _ask(self, page):
+        self._notice = ""
+        self.frame.query = page.address()
+        self.session.ask(page)
+
+    def _ask_setting(self, setting):
+        self._question = None
+        self.controls.show(setting)
+        self._ask(replace(self.session.page, setting=setting))
+
+    def _expect_setting(self, setting):
+        self.session.expect(replace(self.session.page, setting=setting))
+
+    def _ask_view(self, event):
+        page = replace(self.session.page, view=event.new)
+        if page != self.session.page:
+            self._ask(page)
+
+    def _ask_smallest(self, event):
+        if event.new != self.session.page.smallest:
+            self._ask(replace(self.session.page, smallest=event.new))
+
+    def _keep_present(self):
+        page = replace(self.session.page, kept=self.session.page.setting, view="versus")
+        self._show_page(page)
+
+    def _put(self, question):
+        self._question = question
+        self._show_page(question.page)
+
+    def _show_page(self, page):
+        self.controls.show(page.setting)
+        self._ask(page)
+        self._views.value, self._smallest.value = page.view, page.smallest
+
+    def _toggle(self):
+        if self.session.is_playing:
+            self.session.pause()
+        else:
+            self.session.play()
+
+    # ---- what is shown
+
+    def _paint(self):
+        with pn.io.hold():
+            self._paint_controls()
+            self._paint_words()
+            state = self.session.shown
+            if state != self._painted:
+                self._painted = state
+                self._paint_pictures()
+        if not self._is_served:
+            pn.io.push_notebook(self.layout)
+
+    def _paint_controls(self):
+        session, view = self.session, self.session.page.view
+        self._play.visible = self._step.visible = view == "watch"
+        self._play.label = "Pause" if session.is_playing else "Play"
+        self._keep.visible = view in ("one", "ten", "thirty", "versus")
+        self._smallest.visible = view == "versus"
+        self._second_part.visible = view not in ("one", "watch")
+        self._dots.figure.visible = view != "versus"
+        self._differences.figure.visible = view == "versus"
+        self._sentence.object = (
+            f"<p>{self._question.words}</p>" if self._question else ""
+        )
+        self._program.text = write_program(session.page)
+        self.frame.is_stale = not session.is_current
+
+    def _paint_words(self):
+        session = self.session
+        words = [f'<p role="status">{escape(session.status)}</p>']
+        problems = [self._notice, session.problem]
+        problems += [fit.warning for fit in session.fits[:1]]
+        words += [
+            f'<p class="problem" role="alert">{escape(problem)}</p>'
+            for problem in problems
+            if problem
+        ]
+        if session.page.view == "versus":
+            words.append(_describe_verdict(session))
+        elif session.fits:
+            words.append(_describe_accuracy(session))
+        self._words.object = "".join(words)
+
+    def _paint_pictures(self):
+        session = self.session
+        fits, maker = session.fits, session.shown_setting.maker
+        probas = np.stack([fit.proba for fit in fits])
+        title = "What the network says" if len(fits) == 1 else f"Mean of {len(fits)}"
+        if session.page.view == "versus":
+            self._plane.show(
+                "B: what the network says", maker, shade(probas[0]), fits[0]
+            )
+            self._paint_versus(maker)
+        else:
+            self._plane.show(title, maker, shade(probas.mean(0)), fits[0])
+            share = shade_of_disagreement(disagreement(probas))
+            self._second.show("Where they disagree: the redder, the more", maker, share)
+            self._dots.show(session.accuracies, *session.mean_accuracy)
+        self._loss.show(fits, session.shown_setting.epochs)
+        self._accuracy.show(fits, session.shown_setting.epochs)
+
+    def _paint_versus(self, maker):
+        session = self.session
+        if session.fit_of_a is not None:
+            rgb = shade(session.fit_of_a.proba)
+            self._second.show("A: what the network says", maker, rgb, session.fit_of_a)
+        row, mean, interval = session.verdict, None, None
+        if row is not None:
+            mean = row["difference"]
+            interval = row["difference_ci_low"], row["difference_ci_high"]
+        self._differences.show(
+            session.differences, mean, interval, session.page.smallest
+        )
+
+
+def _describe_accuracy(session):
+    mean, interval = session.mean_accuracy
+    if interval is None:
+        return f"<p>Accuracy on 2,000 test points: <strong>{mean:.4f}</strong></p>"
+    low, high = interval
+    lowest, highest = session.accuracies.min(), session.accuracies.max()
+    return (
+        f"<p>Accuracy on test points: mean <strong>{mean:.4f}</strong>, 95 % interval "
+        f"{low:.4f} to {high:.4f}; single networks from {lowest:.4f} to {highest:.4f}."
+        "</p>"
+    )
+
+
+def _describe_verdict(session):
+    row = session.verdict
+    if session.problem:
+        return ""
+    if row is None:
+        return "<p>No verdict before the first look.</p>"
+    level = f"{100 * (1 - row['level']):.4g} %"
+    low, high = row["difference_ci_low"], row["difference_ci_high"]
+    return (
+        f'<p class="verdict">B is <strong>{row["verdict"]}</strong>: its accuracy less '
+        f"that of A is {row['difference']:+.4f}</p><p>Interval {low:+.4f} to "
+        f"{high:+.4f} ({level}, since there may be four looks), after "
+        f"{row['n_repeats']} repetitions.</p>"
+    )
+
+
+# ---- a page for each visitor
+
+
+def for_visitor():
+    """Return the page for the visitor whom the server is just answering."""
+    document = pn.state.curdoc
+    query = document.session_context.request.arguments
+    pairs = [(k, v.decode(errors="replace")) for k in query for v in query[k]]
+    page, wrong = read_address(urlencode(pairs))
+
+    def later(callback):
+        document.add_next_tick_callback(callback)
+
+    view = View(shared_workers(), page, wrong, later, is_served=True)
+    pn.state.on_session_destroyed(lambda context: view.session.leave())
+    return view.layout
+
+
+def in_notebook():
+    """Return the page for a notebook, whose event loop brings what workers say."""
+    pn.extension(inline=True)
+    later = IOLoop.current().add_callback
+    view = View(shared_workers(), Page(), {}, later, is_served=False)
+    return view.layout

@@ -1,0 +1,140 @@
+"""What the page is made of: its layout, and the two parts that are not widgets."""
+
+import panel as pn
+import param
+
+# On phones all parts are one column, in which the picture stays while controls scroll.
+_STYLES = {
+    "page": """
+        :host {display: grid; grid-template-columns: 290px minmax(0, 1fr); gap: 0 16px;
+          grid-template-areas: "head head" "controls main" "code code";
+          max-width: 1500px; margin: 0 auto; padding: 0 12px; align-items: start}
+        @media (max-width: 800px) {:host {display: flex; flex-direction: column;
+          padding: 0 4px; align-items: stretch}}
+        """,
+    "main": "@media (max-width: 800px) {:host {display: contents}}",
+    "row": """
+        :host {flex-flow: row wrap; align-items: flex-start; gap: 0 12px}
+        @media (max-width: 800px) {:host {display: contents}}
+        """,
+    "plane": """
+        :host {flex: 1 1 300px; max-width: min(540px, 60vh);
+          opacity: var(--opacity, 1);
+          transition: opacity 0.2s var(--delay, 0s)}
+        @media (max-width: 800px) {:host {order: 3; position: sticky; top: 0;
+          z-index: 5; flex: none; background: white; width: min(100%, 50vh);
+          align-self: center}}
+        """,
+    "second": """
+        :host {flex: 1 1 300px; max-width: min(540px, 60vh);
+          opacity: var(--opacity, 1);
+          transition: opacity 0.2s var(--delay, 0s)}
+        @media (max-width: 800px) {:host {order: 6; flex: none; max-width: none}}
+        """,
+    "side": """
+        :host {flex: 1 1 280px; opacity: var(--opacity, 1);
+          transition: opacity 0.2s var(--delay, 0s)}
+        @media (max-width: 800px) {:host {order: 7; flex: none}}
+        """,
+    "head": "@media (max-width: 800px) {:host {order: 1}}",
+    "views": "@media (max-width: 800px) {:host {order: 2}}",
+    "words": """
+        :host {min-height: 64px}
+        @media (max-width: 800px) {:host {order: 4; min-height: 0}}
+        """,
+    "controls": "@media (max-width: 800px) {:host {order: 5}}",
+    "code": "@media (max-width: 800px) {:host {order: 8}}",
+}
+_TEXT = """
+h1 {font-size: 1.5em; margin: 8px 0 0} h2 {font-size: 1em; margin: 4px 0}
+p {margin: 2px 0; font-size: 1.05em}
+.problem {color: #b00020} .verdict {font-size: 1.2em}
+"""
+
+
+def part(name, *inside):
+    """Return a part of the page, in its place."""
+    return pn.Column(
+        *inside,
+        stylesheets=[_STYLES[name]],
+        styles={"grid-area": name},
+        sizing_mode="stretch_width",
+        margin=0,
+    )
+
+
+def html(text=""):
+    """Return a pane of words."""
+    return pn.pane.HTML(
+        text, stylesheets=[_TEXT], sizing_mode="stretch_width", margin=(0, 10)
+    )
+
+
+class Frame(pn.custom.JSComponent):
+    """What is around the page: its address, and whether its pictures are out of date.
+
+    The address is exchanged in place, with no entry in the history. Pictures are greyed
+    by a variable of the style sheets: a class of theirs would have them made again.
+    """
+
+    query = param.String()
+    is_stale = param.Boolean()
+    has_address = param.Boolean()
+    is_drawn = param.Boolean()  # which the browser says
+    _esm = """
+    export function render({model, el}) {
+      let root = el;
+      while (root.getRootNode() instanceof ShadowRoot) root = root.getRootNode().host;
+      const grey = () => {
+        root.style.setProperty("--opacity", model.is_stale ? 0.4 : 1);
+        // Late, so that what takes no time does not flicker.
+        root.style.setProperty("--delay", model.is_stale ? "0.4s" : "0s");
+      };
+      const show = () => {
+        if (!model.has_address) return;
+        const query = model.query ? "?" + model.query : window.location.pathname;
+        window.history.replaceState(null, "", query);
+      };
+      model.on("query", show);
+      model.on("is_stale", grey);
+      model.is_drawn = true;
+    }
+    """
+
+
+class Program(pn.custom.JSComponent):
+    """A program to be read and copied."""
+
+    text = param.String()
+    _stylesheets = [
+        """
+        summary {cursor: pointer; font-size: 1.1em; padding: 8px 0}
+        pre {background: #f6f6f6; padding: 12px; overflow-x: auto; margin: 8px 0;
+             font-size: 13px; line-height: 1.4}
+        button {font: inherit; padding: 6px 14px; cursor: pointer}
+        """
+    ]
+    _esm = """
+    export function render({model}) {
+      const details = document.createElement("details");
+      details.innerHTML =
+        '<summary>Show the code</summary><button type="button">Copy</button>' +
+        '<pre tabindex="0" aria-label="Program"><code></code></pre>';
+      const code = details.querySelector("code");
+      const button = details.querySelector("button");
+      const show = () => {
+        code.textContent = model.text;
+        button.textContent = "Copy";
+      };
+      button.addEventListener("click", async () => {
+        await navigator.clipboard.writeText(model.text);
+        button.textContent = "Copied";
+      });
+      model.on("text", show);
+      show();
+      return details;
+    }
+    """
+
+
+# ---- the page

@@ -1,0 +1,243 @@
+"""The pictures of the playground: the plane, curves, a dot a seed.
+
+They are made once and their data exchanged, so that nothing flickers.
+"""
+
+import numpy as np
+from bokeh.models import BoxAnnotation, ColumnDataSource, Range1d, Span
+from bokeh.plotting import figure
+
+CLASSES = np.array([[68, 1, 84], [253, 231, 37], [33, 145, 140]])  # of viridis
+TRAINING, VALIDATION = "#1f77b4", "#d95f02"
+INK = "#222222"
+_NO_IMAGE = {"image": [np.zeros((1, 1), np.uint32)]}
+
+
+def class_colors(n_classes):
+    """Return the colours of labels: as in `plotting`, the ends of viridis first."""
+    return CLASSES[[0, 1] if n_classes == 2 else [0, 2, 1]]
+
+
+def _figure(name, **options):
+    """Return a figure without tools, so that a finger on it scrolls the page."""
+    options = {
+        "toolbar_location": None,
+        "tools": "",
+        "sizing_mode": "stretch_width",
+    } | (options)
+    fig = figure(name=name, **options)
+    fig.title.text_font_style, fig.title.text_font_size = "normal", "14px"
+    for axis in fig.axis:
+        axis.axis_label_text_font_style = "normal"
+        axis.axis_label_text_font_size = axis.major_label_text_font_size = "13px"
+    fig.grid.grid_line_alpha = 0.3
+    fig.outline_line_color = None
+    return fig
+
+
+class Plane:
+    """Points over what is said of the plane."""
+
+    def __init__(self, name):
+        self.figure = _figure(
+            name,
+            x_range=Range1d(-50, 50),
+            y_range=Range1d(-50, 50),
+            x_axis_label="x₀",
+            y_axis_label="x₁",
+            sizing_mode="scale_width",
+            width=400,
+            height=400,
+            min_border=5,
+            min_border_top=26,  # for a title that comes later
+        )
+        self.figure.grid.visible = False
+        self.image = ColumnDataSource(
+            {"x": [-50], "y": [-50], "dw": [100], "dh": [100], **_NO_IMAGE}
+        )
+        self.points = ColumnDataSource({"x": [], "y": [], "color": [], "alpha": []})
+        self.figure.image_rgba("image", "x", "y", "dw", "dh", source=self.image)
+        self.figure.scatter(
+            *("x", "y"),
+            source=self.points,
+            size=5,
+            fill_color="color",
+            fill_alpha="alpha",
+            line_color=INK,
+            line_width=0.6,
+            line_alpha="alpha",
+        )
+
+    def show(self, title, maker, rgb, fit=None):
+        """Show colours of shape (n, n, 3), from the lowest row up, and points."""
+        left, right, bottom, top = maker.extent
+        fig = self.figure
+        fig.title.text = title
+        fig.x_range.update(start=left, end=right)
+        fig.y_range.update(start=bottom, end=top)
+        rgba = np.dstack([rgb, np.full(rgb.shape[:2], 255)]).astype(np.uint8)
+        self.image.data = {
+            "x": [left],
+            "y": [bottom],
+            "dw": [right - left],
+            "dh": [top - bottom],
+            "image": [np.ascontiguousarray(rgba).view(np.uint32)[..., 0]],
+        }
+        self.points.data = _points(fit, maker.n_classes)
+
+
+def _points(fit, n_classes):
+    if fit is None:
+        return {"x": [], "y": [], "color": [], "alpha": []}
+    colors = class_colors(n_classes) @ [2**24, 2**16, 2**8] + 255  # opaque
+    return {
+        "x": fit.X[:, 0],
+        "y": fit.X[:, 1],
+        "color": colors.astype(np.uint32)[fit.y],
+        "alpha": np.where(np.arange(len(fit.y)) < fit.n_own, 1.0, 0.5),
+    }
+
+
+def shade(proba):
+    """Return the colour of the likeliest class, the paler the less likely it is."""
+    n_classes = proba.shape[-1]
+    sure = (proba.max(-1, keepdims=True) - 1 / n_classes) / (1 - 1 / n_classes)
+    weight = 0.08 + 0.57 * sure
+    return 255 - weight * (255 - class_colors(n_classes)[proba.argmax(-1)])
+
+
+def disagreement(probas):
+    """Return for each point the share of networks that are not of the majority."""
+    n_classes = probas.shape[-1]
+    votes = np.eye(n_classes)[probas.argmax(-1)].mean(0)
+    return 1 - votes.max(-1)
+
+
+def shade_of_disagreement(share):
+    """Return white where all agree, and the darker the more they are divided."""
+    return 255 - 2 * share[..., None] * (255 - np.array([178, 24, 43]))
+
+
+class Curves:
+    """A score against the epochs, in training and validation; of many, bands."""
+
+    def __init__(self, metric):
+        self.metric = metric
+        self.figure = _figure(
+            metric,
+            x_axis_label="epoch",
+            y_axis_label=metric,
+            height=190,
+            x_range=Range1d(0, 1),
+            y_range=Range1d(0, 1),
+        )
+        self.sources = {}
+        for name, color, dash, words in (
+            (metric, TRAINING, "solid", "training"),
+            (f"val_{metric}", VALIDATION, (6, 3), "validation"),
+        ):
+            source = ColumnDataSource({"epoch": [], "mean": [], "low": [], "high": []})
+            self.figure.varea(
+                *("epoch", "low", "high"), source=source, color=color, alpha=0.2
+            )
+            self.figure.line(
+                *("epoch", "mean"),
+                source=source,
+                color=color,
+                line_dash=dash,
+                line_width=2,
+                legend_label=words,
+            )
+            self.sources[name] = source
+        legend = self.figure.legend[0]
+        legend.update(
+            background_fill_alpha=0.6,
+            border_line_color=None,
+            location="top_right" if metric == "loss" else "bottom_right",
+            padding=2,
+            label_text_font_size="13px",
+        )
+
+    def show(self, fits, n_epochs):
+        """Show the histories of networks."""
+        bands = {
+            name: _band([fit.history[name] for fit in fits]) for name in self.sources
+        }
+        self.figure.x_range.end = max(2, n_epochs)
+        values = np.concatenate(
+            [[*band["low"], *band["high"]] for band in bands.values()]
+        )
+        values = values[np.isfinite(values)]
+        # In steps: a range that changes has all of its picture laid out again.
+        if len(values) and self.metric == "loss":
+            self.figure.y_range.end = np.ceil(values.max() * 10.5) / 10
+        elif len(values):
+            low = np.floor(min(0.5, values.min()) * 10 - 0.2) / 10
+            self.figure.y_range.update(start=low, end=1.02)
+        for name, source in self.sources.items():
+            source.data = bands[name]
+
+
+def _band(curves):
+    """Return mean, lowest and highest of curves, of which some may end earlier."""
+    n_epochs = max(map(len, curves), default=0)
+    table = np.full((len(curves), n_epochs), np.nan)
+    for row, curve in zip(table, curves, strict=True):
+        row[: len(curve)] = curve
+    table = np.ma.masked_invalid(table)
+    low, mean, high = (
+        np.ma.filled(f(axis=0), np.nan) for f in (table.min, table.mean, table.max)
+    )
+    epochs = np.arange(1, n_epochs + 1)
+    return {"epoch": epochs, "mean": mean, "low": low, "high": high}
+
+
+class Dots:
+    """Numbers as dots, a dot a seed, with their mean and its interval."""
+
+    def __init__(self, name, label, has_zero=False):
+        self.figure = _figure(
+            name,
+            x_axis_label=label,
+            height=140,
+            x_range=Range1d(0, 1),
+            y_range=Range1d(-1, 1),
+        )
+        self.figure.yaxis.visible = self.figure.ygrid.visible = False
+        self.band = BoxAnnotation(fill_color="#888888", fill_alpha=0.15, visible=False)
+        self.figure.add_layout(self.band)
+        if has_zero:
+            self.figure.add_layout(Span(location=0, dimension="height", line_color=INK))
+        self.dots = ColumnDataSource({"x": [], "y": []})
+        self.mean = ColumnDataSource({"x": [], "y": [], "low": [], "high": []})
+        self.figure.scatter(
+            *("x", "y"), source=self.dots, size=9, color=TRAINING, alpha=0.55
+        )
+        self.figure.segment(
+            *("low", "y", "high", "y"), source=self.mean, color=INK, line_width=3
+        )
+        self.figure.scatter(
+            *("x", "y"), source=self.mean, size=13, marker="diamond", color=INK
+        )
+
+    def show(self, values, mean=None, interval=None, smallest=None):
+        """Show numbers and, once they are known, their mean and its interval."""
+        places = (
+            np.arange(len(values)) * 0.618 % 1.0
+        )  # side by side, not one on another
+        self.dots.data = {"x": values, "y": 0.75 * places}
+        at = {"x": [], "y": [], "low": [], "high": []}
+        if interval is not None:
+            low, high = interval
+            at = {"x": [mean], "y": [-0.5], "low": [low], "high": [high]}
+        self.mean.data = at
+        shown = [*values, *at["low"], *at["high"], *([0, smallest] if smallest else [])]
+        if shown:
+            low, high = min(shown), max(shown)
+            step = max(0.01, np.round((high - low) / 10, 2))
+            self.figure.x_range.update(
+                start=np.floor(low / step - 0.2) * step,
+                end=np.ceil(high / step + 0.2) * step,
+            )
+        if smallest:
+            self.band.update(left=-smallest, right=smallest, visible=True)

@@ -1,0 +1,364 @@
+"""A setting as scikit-learn's objects and as the program that makes them.
+
+Both come from one list of calls: what is shown is what is computed.
+"""
+
+import re
+from functools import partial
+from importlib import import_module
+from typing import NamedTuple
+
+import numpy as np
+
+from ._address import N_SEEDS
+from ._setting import DATA, N_TEST, N_VAL, Setting
+
+WIDTH = 79
+SEED = "seed"  # the name of it in a program
+_DEFAULT = Setting()
+_ROUTING = "sklearn.set_config(enable_metadata_routing=True)"
+
+
+class Call(NamedTuple):
+    """A call of a class or function by its name."""
+
+    name: str
+    module: str
+    params: dict
+    is_seeded: bool = False
+
+    def make(self, seed=None):
+        """Call it."""
+        params = self.params
+        if self.is_seeded and seed is not None:
+            params = params | {"random_state": seed}
+        return getattr(import_module(self.module), self.name)(**params)
+
+    def write(self, seeded, indent, after=""):
+        """Return the call as it is written in a program, and what comes after it."""
+        arguments = [f"{name}={_write(value)}" for name, value in self.params.items()]
+        if self.is_seeded and seeded:
+            arguments.append(f"random_state={SEED}")
+        return write_call(self.name, arguments, indent, after)
+
+
+def _write(value):
+    return f'"{value}"' if isinstance(value, str) else repr(value)
+
+
+def write_call(name, arguments, indent=0, after=""):
+    """Return a call, broken into lines where it does not fit into one."""
+    line = f"{name}({', '.join(arguments)}){after}"
+    if len(line) + indent <= WIDTH and "\n" not in line:
+        return line
+    inner = indent + 4
+    body = "".join(f"\n{' ' * inner}{argument}," for argument in arguments)
+    return f"{name}({body}\n{' ' * indent}){after}"
+
+
+# ---- data
+
+
+def maker_call(setting):
+    """Return the call that draws data, of which the number and the seed are open."""
+    maker = setting.maker
+    params = dict(maker.params)
+    if setting.noise or maker.noise_name != "noise":
+        params[maker.noise_name] = setting.noise
+    if setting.flip_y and maker.own_flips:
+        params["flip_y"] = setting.flip_y
+    return Call(maker.function, maker.module, params)
+
+
+def make_maker(setting):
+    """Return a function of number and `random_state` that draws data."""
+    call = maker_call(setting)
+    maker = partial(getattr(import_module(call.module), call.name), **call.params)
+    if _flips(setting):
+        return partial(_flipped, maker, setting.flip_y, setting.maker.n_classes)
+    return maker
+
+
+def _flips(setting):
+    return setting.flip_y and not setting.maker.own_flips
+
+
+def _flipped(maker, share, n_classes, n_samples, random_state):
+    """Turn a share of the labels into the next one."""
+    X, y = maker(n_samples, random_state=random_state)
+    # Another generator than the maker's, whose numbers place the points.
+    flipped = np.random.default_rng(random_state).uniform(size=n_samples) < share
+    return X, np.where(flipped, (y + 1) % n_classes, y)
+
+
+def _write_flips(setting):
+    """Return the definition of `_flipped`, for a program."""
+    call = maker_call(setting)
+    arguments = ["n_samples", *_arguments(call), "random_state=random_state"]
+    return f"""\
+def make(n_samples, random_state):
+    X, y = {write_call(call.name, arguments, 4)}
+    generator = np.random.default_rng(random_state)
+    flipped = generator.uniform(size=n_samples) < {setting.flip_y}
+    return X, np.where(flipped, (y + 1) % {setting.maker.n_classes}, y)
+"""
+
+
+def _arguments(call):
+    return [f"{name}={value!r}" for name, value in call.params.items()]
+
+
+# ---- a network
+
+
+def steps(setting):
+    """Return the calls of the steps of a pipeline; the network is the last."""
+    found = []
+    if setting.augmentation == "copies":
+        params = {"fraction": setting.fraction, "std": setting.std}
+        found.append(Call("GaussianAugmenter", "sklearn_toydnn", params, True))
+    elif setting.augmentation == "jitter":
+        params = {"std": setting.std}
+        found.append(Call("GaussianNoise", "sklearn_toydnn", params, True))
+    found.append(Call("StandardScaler", "sklearn.preprocessing", {}))
+    return [*found, _network(setting)]
+
+
+def _network(setting):
+    names = [
+        *("hidden_layer_sizes", "activation", "output_activation", "dropout_rate"),
+        *("kernel_initializer", "optimizer", "batch_size", "epochs"),
+        *("early_stopping", "n_iter_no_change"),
+    ]
+    params = {
+        name: getattr(setting, name)
+        for name in names
+        if getattr(setting, name) != getattr(_DEFAULT, name)
+    }
+    if not setting.early_stopping:
+        params.pop("n_iter_no_change", None)
+    if setting.learning_rate != "auto":
+        params["optimizer__learning_rate"] = setting.learning_rate
+    return Call("DNNClassifier", "sklearn_toydnn", params, True)
+
+
+def make_steps(setting, seed=None):
+    """Return the steps; the network takes validation points."""
+    *before, net = [call.make(seed) for call in steps(setting)]
+    return [*before, net.set_fit_request(X_val=True, y_val=True)]
+
+
+def make_pipeline(setting, seed=None):
+    """Return the steps as a pipeline that scales validation points too."""
+    from imblearn.pipeline import make_pipeline
+
+    return make_pipeline(*make_steps(setting, seed), transform_input=["X_val"])
+
+
+def first(X, y, n):
+    """Return the first points."""
+    return X[:n], y[:n]
+
+
+def make_compared(setting, n_largest):
+    """Return a pipeline that trains on as many of the points as a setting has."""
+    from imblearn import FunctionSampler
+    from imblearn.pipeline import make_pipeline
+
+    all_steps = make_steps(setting)
+    if setting.n_samples < n_largest:
+        few = FunctionSampler(func=first, kw_args={"n": setting.n_samples})
+        all_steps.insert(0, few)
+    return make_pipeline(*all_steps, transform_input=["X_val"])
+
+
+def _write_pipeline(setting, seeded, indent, n_largest=None):
+    *before, net = steps(setting)
+    before = [call.write(seeded, indent + 4) for call in before]
+    net = net.write(seeded, indent + 4, ".set_fit_request(X_val=True, y_val=True)")
+    if n_largest and setting.n_samples < n_largest:
+        kw_args = f'kw_args={{"n": {setting.n_samples}}}'
+        before.insert(0, f"FunctionSampler(func=first, {kw_args})")
+    return write_call(
+        "make_pipeline", [*before, net, 'transform_input=["X_val"]'], indent
+    )
+
+
+# ---- programs
+
+
+def write_program(page):
+    """Return the program of a page: run, it prints what the page shows."""
+    if page.view == "versus":
+        program = _write_comparison(page)
+    elif page.view == "watch":
+        program = _write_watching(page.setting)
+    elif page.view == "one":
+        program = _write_fit(page.setting)
+    else:
+        program = _write_fits(page.setting, N_SEEDS[page.view])
+    if "np." not in program:
+        program = program.replace("import numpy as np\n", "")
+    return re.sub(r"\n{4,}", "\n\n\n", program)
+
+
+def _write_fit(setting):
+    names, body = _write_body(setting)
+    return f"""\
+{_write_head(setting, names)}
+{SEED} = {setting.random_state}
+{body}
+print(pipe.score(X_test, y_test))
+"""
+
+
+def _write_fits(setting, n_seeds):
+    names, body = _write_body(setting, 4)
+    first = setting.random_state
+    seeds = f"{first}, {first + n_seeds}" if first else n_seeds
+    return f"""\
+{_write_head(setting, names)}
+
+
+def accuracy({SEED}):
+    {body}
+    return pipe.score(X_test, y_test)
+
+
+scores = [accuracy({SEED}) for {SEED} in range({seeds})]
+print(scores)
+print(np.mean(scores))
+"""
+
+
+def _write_body(setting, indent=0):
+    """Return what is to be imported, and lines that draw, make and fit."""
+    pipeline = _write_pipeline(setting, True, indent)
+    lines = [
+        *_write_data(setting, indent),
+        f"pipe = {pipeline}",
+        "pipe.fit(X, y, X_val=X_val, y_val=y_val)",
+    ]
+    return _names(steps(setting)), f"\n{' ' * indent}".join(lines)
+
+
+def _write_watching(setting):
+    """Return training epoch by epoch."""
+    *augment, scaler, net = steps(setting)
+    lines = [f"{SEED} = {setting.random_state}", *_write_data(setting, 0)]
+    for call in augment:
+        made = call.write(True, 0)
+        if call.name == "GaussianAugmenter":
+            lines.append(f"X, y = {made}.fit_resample(X, y)")
+        else:
+            lines.append(f"X = {made}.fit_transform(X)")
+    lines += [f"scaler = {scaler.write(True, 0)}.fit(X)", f"net = {net.write(True, 0)}"]
+    names = _names(steps(setting))
+    body = "\n".join(lines)
+    return f"""\
+{_write_head(setting, names, routing=False)}
+{body}
+for epoch in range({setting.epochs}):
+    net.partial_fit(scaler.transform(X), y, classes=np.unique(y))
+    print(epoch + 1, net.score(scaler.transform(X_test), y_test))
+"""
+
+
+def _write_comparison(page):
+    a, b = page.kept, page.setting
+    n_largest = max(a.n_samples, b.n_samples)
+    names = _names([*steps(a), *steps(b)]) | {"compare": "sklearn_toydnn"}
+    definition = ""
+    if a.n_samples != b.n_samples:
+        names["FunctionSampler"] = "imblearn"
+        definition = "\n\ndef first(X, y, n):\n    return X[:n], y[:n]\n\n"
+    call = maker_call(b)
+    maker = call.name
+    if _flips(b):
+        maker = "make"
+    elif call.params:
+        names["partial"] = "functools"
+        maker = write_call("partial", [call.name, *_arguments(call)], 4)
+    arguments = [
+        '{"A": a, "B": b}',
+        maker,
+        *(f"{k}={_write(v)}" for k, v in compared_with(a, b).items()),
+        f"smallest={page.smallest}",
+    ]
+    return f"""\
+{_write_head(b, names)}
+{definition}
+a = {_write_pipeline(a, False, 0, n_largest)}
+b = {_write_pipeline(b, False, 0, n_largest)}
+found = {write_call("compare", arguments)}
+print(found)
+"""
+
+
+def _names(calls):
+    """Return names to import, with their modules."""
+    return {call.name: call.module for call in calls}
+
+
+def _write_head(setting, names, routing=True):
+    """Return imports, settings and the definition of the maker, if it needs one."""
+    names, modules = names | _names([maker_call(setting)]), {}
+    if routing:
+        samples = not names.keys().isdisjoint({"GaussianAugmenter", "FunctionSampler"})
+        names["make_pipeline"] = "imblearn.pipeline" if samples else "sklearn.pipeline"
+    for name, module in names.items():
+        modules.setdefault(module, []).append(name)
+    lines = ["import numpy as np", *(["import sklearn"] if routing else [])]
+    lines += [
+        f"from {module} import {', '.join(sorted(found))}"
+        for module, found in sorted(modules.items())
+    ]
+    lines += ["", _ROUTING] if routing else []
+    lines += ["", "", _write_flips(setting)] if _flips(setting) else []
+    end = "\n\n" if _flips(setting) else "" if routing else "\n"
+    return "\n".join(lines).rstrip() + end
+
+
+def _write_data(setting, indent):
+    """Return the lines that draw points and part them."""
+    call = maker_call(setting)
+    n_samples = f"{N_TEST + N_VAL} + {setting.n_samples}"
+    name, arguments = call.name, [n_samples, *_arguments(call)]
+    if _flips(setting):
+        name, arguments = "make", [n_samples]
+    drawn = write_call(name, [*arguments, f"random_state={SEED}"], indent)
+    places = [N_TEST, N_TEST + N_VAL]
+    return [
+        f"X, y = {drawn}",
+        f"X_test, X_val, X = np.split(X, {places})",
+        f"y_test, y_val, y = np.split(y, {places})",
+    ]
+
+
+# ---- A against B
+
+
+def compared_with(a, b):
+    """Return how two settings are compared: parameters of `compare`."""
+    return {
+        "train_size": max(a.n_samples, b.n_samples),
+        "test_size": N_TEST,
+        "val_size": N_VAL,
+        "n_repeats": "auto",
+        "baseline": "A",
+        "scoring": "accuracy",
+        "random_state": b.random_state,
+    }
+
+
+def why_not_compared(a, b):
+    """Return why the accuracies of two settings are of different questions, or None."""
+    if not {*DATA}.isdisjoint(a.differences(b)):
+        return (
+            "A and B have other data, noise or flipped labels: their accuracies answer "
+            "different questions, and no difference between them is a verdict on the "
+            "networks. Keep the present setting as A, then change something else."
+        )
+    if a == b:
+        return "B is the same as A: change something."
+    return None

@@ -1,0 +1,307 @@
+"""What one visitor of the playground is shown: asked for, computed, judged.
+
+No word of Panel here: the page tells a session what is asked, and paints what it finds
+in it when it is told of a change. All of it happens in one thread, that of the page, to
+which `later` brings what the workers say.
+"""
+
+import threading
+import time
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from .._ttest import PairedTTest
+from .._verdicts import Comparison
+from ..comparison import LOOKED, LOOKS
+from ._address import N_SEEDS
+from ._recipe import compared_with, why_not_compared
+from ._workers import Job, Task
+
+_FRAMES = 20  # a second, at most
+
+STARTING = "Starting: TensorFlow takes some seconds to be ready."
+COMPILING = "Compiling a structure that is new here; the picture is still the old one."
+
+
+class Session:
+    """What is asked for and what there is of it.
+
+    Attributes
+    ----------
+    page : Page
+        What is asked for.
+    fits : list of Fit
+        Trained networks, by seed; they are `shown_setting`'s.
+    fit_of_a : Fit or None
+        A network of what is kept as A.
+    scores : DataFrame or None, found : Comparison or None
+        Of A against B: what is measured, and the verdicts of the last look.
+    status, problem : str
+        What is being computed; what went wrong.
+    is_current, is_busy, is_playing : bool
+        Whether what is shown is what is asked for; whether that is being computed;
+        whether a network is being watched.
+    """
+
+    def __init__(self, workers, page, changed, later):
+        self._workers, self._changed, self._later = workers, changed, later
+        self.page, self.shown_setting = page, None
+        self.fits, self.fit_of_a = [], None
+        self.scores = self.found = None
+        self.status = self.problem = ""
+        self.is_current = self.is_busy = self.is_playing = False
+        self._job = self._shown_job = self._watched = None
+        self._start = 0.0
+
+    # ---- what is asked
+
+    def ask(self, page):
+        """Compute a page, and nothing else any more."""
+        play = self.is_playing or self._job is None or self.page.view != "watch"
+        self.page, self.problem = page, ""
+        self._job, self.is_current, self.is_playing = None, False, False
+        self.scores = self.found = self._watched = None
+        if page.view == "watch":
+            self._watch(play=play)
+        elif page.view == "versus":
+            self._compare()
+        else:
+            seeds = range(N_SEEDS[page.view])
+            self._submit([self._fit_task(page.setting, seed) for seed in seeds])
+        self._changed()
+
+    def expect(self, page):
+        """Show that what is shown is not what is asked for, before it is computed."""
+        self.page, self.is_current = page, False
+        self._changed()
+
+    def leave(self):
+        """Compute nothing more."""
+        self._job = None
+        self._workers.leave(self)
+
+    def _fit_task(self, setting, i):
+        programs = frozenset([setting.structure])
+        return Task("fit", (setting, setting.random_state + i), programs)
+
+    def _submit(self, tasks):
+        self._job = Job(tasks, self._tell)
+        self._job.page = self.page
+        self._start, self.is_busy = time.monotonic(), True
+        self.status = "Computing …" if self._workers.are_ready else STARTING
+        self._workers.submit(self, self._job)
+
+    def _tell(self, job, event, value):
+        self._later(partial(self._hear, job, event, value))
+
+    # ---- what comes of it
+
+    def _hear(self, job, event, value):
+        if job is not self._job:
+            if event == "done" and self._is_on_the_way(job):
+                self._show_fit(job, value[1])
+                self._changed()
+            return
+        if event == "begins":
+            if value:
+                self.status = COMPILING
+        elif event == "done":
+            self._take(*value)
+        else:
+            self.problem, self.is_busy, self.is_playing = value, False, False
+            self.status = ""
+        self._changed()
+
+    def _is_on_the_way(self, job):
+        """Return whether networks of a moment ago are better than those shown.
+
+        While a slider is dragged, they are what is seen to move.
+        """
+        views = {"one", "ten", "thirty"}
+        return {job.page.view, self.page.view} <= views and not self.is_current
+
+    def _take(self, place, value):
+        if self.page.view == "watch":
+            self._take_epoch(*value)
+        elif self.page.view == "versus":
+            self._take_compared(place, value)
+        else:
+            self._take_fit(value)
+
+    def _show_fit(self, job, fit):
+        if self._shown_job is not job:  # of the old ones, none stays
+            self._shown_job, self.fits = job, []
+            self.shown_setting = job.page.setting
+        self.is_current = job is self._job
+        self.fits = sorted([*self.fits, fit], key=lambda fit: fit.seed)
+
+    def _take_fit(self, fit):
+        self._show_fit(self._job, fit)
+        n = N_SEEDS[self.page.view]
+        self.is_busy = len(self.fits) < n
+        seconds = f"{time.monotonic() - self._start:.1f} s"
+        if self.is_busy:
+            self.status = f"{len(self.fits)} of {n} networks …"
+        else:
+            what = "One network" if n == 1 else f"{n} networks, each on fresh data,"
+            self.status = f"{what} trained in {seconds}."
+
+    @property
+    def shown(self):
+        """tuple: What is equal as long as the pictures are the same; None before."""
+        if not self.fits:
+            return None
+        view = self.page.view, self.page.smallest, bool(self.problem)
+        last, scored = id(self.fits[-1]), self._n_scored
+        return len(self.fits), last, id(self.fit_of_a), scored, id(self.found), *view
+
+    @property
+    def accuracies(self):
+        """ndarray: The accuracy on test points of each network."""
+        return np.array([fit.accuracy for fit in self.fits])
+
+    @property
+    def mean_accuracy(self):
+        """tuple: The mean accuracy, and its 95 % interval where there are several."""
+        if len(self.fits) < 2:
+            return self.accuracies.mean(), None
+        test = PairedTTest(self.accuracies)
+        return test.mean, test.interval(0.95)
+
+    # ---- watching
+
+    def play(self):
+        """Go on, from the start if it is at its end."""
+        if self._n_epochs >= self.page.setting.epochs:
+            self._watched = None
+        self._watch(play=True)
+        self._changed()
+
+    def pause(self):
+        """Go on no more."""
+        self.is_playing = self.is_busy = False
+        self.status = f"Epoch {self._n_epochs} of {self.page.setting.epochs}."
+        self._changed()
+
+    def step(self):
+        """Train for one epoch."""
+        if self._n_epochs >= self.page.setting.epochs:
+            self._watched = None
+        self._watch(play=False)
+        self._changed()
+
+    @property
+    def _n_epochs(self):
+        return len(self._watched.history["loss"]) if self._watched else 0
+
+    def _watch(self, play):
+        self.is_playing = play
+        self._submit([self._epoch_task()])
+
+    def _epoch_task(self):
+        setting = self.page.setting
+        programs = frozenset([("epoch", *setting.structure)])
+        arguments = setting, setting.random_state, self._watched
+        return Task("train_an_epoch", arguments, programs)
+
+    def _take_epoch(self, watched, fit):
+        self._watched, self.fits = watched, []
+        self._show_fit(self._job, fit)
+        n_epochs = self.page.setting.epochs
+        self.status = f"Epoch {self._n_epochs} of {n_epochs}."
+        if self._n_epochs >= n_epochs:
+            self.is_playing = False
+        self.is_busy = self.is_playing
+        if self.is_playing:
+            wait = max(0.0, 1 / _FRAMES - (time.monotonic() - self._start))
+            job = self._job
+            threading.Timer(wait, self._later, [partial(self._go_on, job)]).start()
+
+    def _go_on(self, job):
+        if self.is_playing and job is self._job:
+            self._start = time.monotonic()
+            self._workers.add(self, job, [self._epoch_task()])
+
+    # ---- A against B
+
+    def _compare(self):
+        a, b = self.page.kept, self.page.setting
+        self.problem = why_not_compared(a, b) or ""
+        tasks = [self._fit_task(b, 0), self._fit_task(a, 0)]
+        self._n_asked = 0
+        if not self.problem:
+            tasks += self._next_look()
+        self._submit(tasks)
+
+    def _next_look(self):
+        a, b = self.page.kept, self.page.setting
+        first, self._n_asked = (
+            self._n_asked,
+            next(n for n in LOOKS if n > self._n_asked),
+        )
+        programs = frozenset([a.structure, b.structure])
+        return [
+            Task("score", (a, b, repeat), programs)
+            for repeat in range(first, self._n_asked)
+        ]
+
+    def _take_compared(self, place, value):
+        if place == 0:
+            self._show_fit(self._job, value)
+        elif place == 1:
+            self.fit_of_a = value
+        else:
+            self.scores = pd.concat([self.scores, value], ignore_index=True)
+            self._look()
+        self._tell_looks()
+
+    def _look(self):
+        """Judge the scores if it is time to."""
+        if self._n_scored < self._n_asked:
+            return
+        page = self.page
+        how = compared_with(page.kept, page.setting)
+        self.found = Comparison(
+            self.scores.sort_values(["repeat", "estimator"], ignore_index=True),
+            baseline=how["baseline"],
+            smallest=page.smallest,
+            test_size=how["test_size"],
+            looks=len(LOOKS),
+            notes=(LOOKED,),
+        )
+        if not self.found.is_decided and self._n_asked < LOOKS[-1]:
+            self._workers.add(self, self._job, self._next_look())
+
+    @property
+    def _n_scored(self):
+        return 0 if self.scores is None else self.scores["repeat"].nunique()
+
+    def _tell_looks(self):
+        n, asked = self._n_scored, self._n_asked
+        self.is_busy = n < asked
+        if self.is_busy:
+            self.status = f"{n} repetitions; the next look is after {asked}."
+        elif self.found is not None:
+            self.status = f"{n} repetitions, after which all is said."
+            if not self.found.is_decided:
+                self.status = f"{n} repetitions, the most there are."
+        else:
+            self.status = ""
+
+    @property
+    def differences(self):
+        """array-like: B's accuracy less A's, repetition by repetition."""
+        if self.scores is None:
+            return []
+        wide = self.scores.pivot(index="repeat", columns="estimator", values="score")
+        return (wide["B"] - wide["A"]).to_numpy()
+
+    @property
+    def verdict(self):
+        """Series or None: The row of the last look that compares B with A."""
+        if self.found is None:
+            return None
+        summary = self.found.summary()
+        return summary[summary["estimator"] == "B"].iloc[0]

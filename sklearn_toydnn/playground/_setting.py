@@ -1,0 +1,252 @@
+"""A setting of the playground: data, augmentation and a network, and their limits."""
+
+from dataclasses import dataclass, fields, replace
+from numbers import Real
+from typing import Any, NamedTuple
+
+MAX_LAYERS = 4
+
+
+# ---- what a parameter may be
+
+
+class Choice(NamedTuple):
+    """One of these."""
+
+    options: tuple
+
+    def read(self, text):
+        """Return the option of this name, or raise ValueError."""
+        for option in self.options:
+            if write(option) == text:
+                return option
+        raise ValueError(f"is one of {', '.join(map(write, self.options))}")
+
+    def check(self, value):
+        """Raise ValueError if a value is none of them."""
+        self.read(write(value))
+
+
+class Number(NamedTuple):
+    """A number from `low` to `high`; a slider has steps."""
+
+    low: float
+    high: float
+    step: float
+
+    @property
+    def is_whole(self):
+        """bool: Whether it is an int."""
+        return isinstance(self.step, int)
+
+    def read(self, text):
+        """Return the number, or raise ValueError."""
+        try:
+            value = (int if self.is_whole else float)(text)
+        except ValueError:
+            raise ValueError(self._words) from None
+        self.check(value)
+        return value
+
+    def check(self, value):
+        """Raise ValueError if it is out of range."""
+        if not (isinstance(value, Real) and self.low <= value <= self.high):
+            raise ValueError(self._words)
+
+    @property
+    def _words(self):
+        kind = "whole number" if self.is_whole else "number"
+        return f"is a {kind} from {self.low} to {self.high}"
+
+
+class Layers(NamedTuple):
+    """The units of each hidden layer."""
+
+    units: Number
+
+    def read(self, text):
+        """Return the numbers of units, or raise ValueError."""
+        try:
+            sizes = tuple(map(self.units.read, text.split(",")))
+        except ValueError:
+            sizes = ()
+        self.check(sizes)
+        return sizes
+
+    def check(self, value):
+        """Raise ValueError if there are too many layers or units, or too few."""
+        low, high = self.units.low, self.units.high
+        if not 1 <= len(value) <= MAX_LAYERS or not all(
+            low <= units <= high for units in value
+        ):
+            raise ValueError(
+                f"is 1 to {MAX_LAYERS} numbers from {low} to {high}, as 20,20"
+            )
+
+
+def write(value):
+    """Return a value as it is written in an address."""
+    if isinstance(value, tuple):
+        return ",".join(map(write, value))
+    if isinstance(value, float):
+        return f"{value:.15g}"
+    return str(value)
+
+
+# ---- data
+
+
+class Maker(NamedTuple):
+    """A maker of data: what it is called, and the scale of what it makes."""
+
+    function: str
+    words: str
+    module: str = "sklearn_toydnn"
+    noise_name: str = "noise"
+    noise: float = 0.0
+    max_noise: float = 20.0
+    std: float = 2.0
+    unit: float = 0.5  # of noise: a slider's step
+    extent: tuple = (-50.0, 50.0, -50.0, 50.0)
+    params: dict = {}  # noqa: RUF012
+    n_classes: int = 2
+
+    @property
+    def own_flips(self):
+        """bool: Whether it flips labels itself."""
+        return self.module == "sklearn_toydnn"
+
+
+_SKLEARN = "sklearn.datasets"
+MAKERS = {
+    "triangle": Maker("make_triangle", "f1, triangle"),
+    "sinusoidal": Maker("make_sinusoidal", "f2, sinusoidal"),
+    "gaussian": Maker("make_gaussian", "f3, Gaussian"),
+    "moons": Maker(
+        *("make_moons", "moons", _SKLEARN),
+        *("noise", 0.2, 0.5, 0.05, 0.01, (-2.0, 3.0, -1.75, 2.25)),
+    ),
+    "circles": Maker(
+        *("make_circles", "circles", _SKLEARN),
+        *("noise", 0.1, 0.5, 0.05, 0.01, (-2.0, 2.0, -2.0, 2.0)),
+        params={"factor": 0.5},
+    ),
+    "blobs": Maker(
+        *("make_blobs", "three blobs", _SKLEARN),
+        *("cluster_std", 1.5, 4.0, 0.2, 0.1, (-10.0, 10.0, -10.0, 10.0)),
+        params={"centers": [(-4, -3), (4, -3), (0, 4)]},
+        n_classes=3,
+    ),
+}
+
+
+# ---- a setting
+
+
+_ACTIVATIONS = ("relu", "tanh", "sigmoid", "elu", "linear")
+_LIMITS = {
+    "data": Choice(tuple(MAKERS)),
+    "n_samples": Number(20, 2000, 10),
+    "flip_y": Number(0.0, 0.5, 0.01),
+    "random_state": Number(0, 999_990, 30),
+    "augmentation": Choice(("none", "copies", "jitter")),
+    "fraction": Number(0.0, 1.0, 0.05),
+    "hidden_layer_sizes": Layers(Number(1, 50, 1)),
+    "activation": Choice(_ACTIVATIONS),
+    "output_activation": Choice(("auto", *_ACTIVATIONS)),
+    "dropout_rate": Number(0.0, 0.9, 0.05),
+    "kernel_initializer": Choice(
+        (
+            *("glorot_uniform", "he_normal", "orthogonal"),
+            *("random_uniform", "random_normal", "truncated_normal"),
+            *("zeros", "ones"),
+        )
+    ),
+    "optimizer": Choice(("adam", "nadam", "rmsprop", "adagrad", "sgd")),
+    "learning_rate": Choice(
+        ("auto", 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+    ),
+    "batch_size": Choice((8, 16, 32, 64, 128)),
+    "epochs": Number(1, 300, 1),
+    "early_stopping": Choice((False, True)),
+    "n_iter_no_change": Number(1, 50, 1),
+}
+DATA = ("data", "noise", "flip_y")  # what two settings must share to be compared
+N_VAL, N_TEST = 500, 2000
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Data, augmentation and a network; the defaults are `DNNClassifier`'s.
+
+    A `noise` or `std` of None is the maker's own.
+    """
+
+    data: str = "triangle"
+    n_samples: int = 500
+    noise: float = None
+    flip_y: float = 0.0
+    random_state: int = 0
+    augmentation: str = "none"
+    fraction: float = 0.1
+    std: float = None
+    hidden_layer_sizes: tuple = (20, 20)
+    activation: str = "relu"
+    output_activation: str = "auto"
+    dropout_rate: float = 0.2
+    kernel_initializer: str = "glorot_uniform"
+    optimizer: str = "adam"
+    learning_rate: Any = "auto"  # Keras' own
+    batch_size: int = 32
+    epochs: int = 100
+    early_stopping: bool = False
+    n_iter_no_change: int = 10
+
+    def __post_init__(self):
+        _LIMITS["data"].check(self.data)
+        for name in ("noise", "std"):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, getattr(self.maker, name))
+        for name in NAMES:
+            try:
+                limits(name, self.data).check(getattr(self, name))
+            except ValueError as error:
+                raise ValueError(f"{name} {error}") from None
+
+    @property
+    def maker(self):
+        """Maker: What draws the data."""
+        return MAKERS[self.data]
+
+    def changed(self, **values):
+        """Return a setting with other values; of other data noise has another scale."""
+        if values.get("data", self.data) != self.data:
+            values = {"noise": None, "std": None} | values
+        return replace(self, **values)
+
+    @property
+    def structure(self):
+        """tuple: What is equal where a compiled program is the same."""
+        n_rows = self.n_samples
+        if self.augmentation == "copies":
+            n_rows += round(self.fraction * n_rows)
+        n_batch = min(self.batch_size, 1 << (n_rows - 1).bit_length())
+        return (
+            *(self.hidden_layer_sizes, self.maker.n_classes, n_batch, self.optimizer),
+            *(self.activation, self.output_activation),
+        )
+
+    def differences(self, other):
+        """Return the names of what is not equal in another setting."""
+        return [name for name in NAMES if getattr(self, name) != getattr(other, name)]
+
+
+NAMES = [one.name for one in fields(Setting)]
+
+
+def limits(name, data):
+    """Return what a parameter may be, for these data."""
+    maker = MAKERS[data]
+    if name in ("noise", "std"):
+        return Number(0.0, maker.max_noise, maker.unit)
+    return _LIMITS[name]

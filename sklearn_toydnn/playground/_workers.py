@@ -1,0 +1,327 @@
+"""Worker processes that compute for all visitors, and are replaced as they grow.
+
+Compiled programs never give their memory back; a process does. What a visitor asks for
+is a job, a list of tasks; a newer job of the same visitor ends the older one. Visitors
+take turns, task by task.
+"""
+
+import os
+import signal
+import threading
+import time
+from collections import OrderedDict
+from contextlib import suppress
+from multiprocessing import get_context
+from queue import SimpleQueue
+from typing import NamedTuple
+
+from ._setting import Setting
+
+MAX_SECONDS = 10.0  # of computing, for a job
+MAX_GROWTH = 300 * 2**20  # of a process: some twenty programs
+IDLE_GROWTH = 16 * 2**20  # of one that nobody needs at the moment
+IDLE_SECONDS = 5.0
+_LET_FINISH = 0.3  # seconds in which a task of an older job may still end
+_PATIENCE = 4.0  # seconds in which a fit hears that it is to stop
+
+
+class Task(NamedTuple):
+    """A function of `_tasks`, its arguments, and which compiled programs it needs."""
+
+    function: str
+    arguments: tuple
+    programs: frozenset
+
+
+class Job:
+    """What a visitor asks for: tasks, and whom to tell what comes of them.
+
+    `tell` is called in threads of the workers, as ``tell(job, event, value)`` with one
+    of the events "begins" (value: whether a program is to be compiled), "done" (what
+    the task returned, with its place among the tasks), "failed" and "spent" (words).
+    """
+
+    def __init__(self, tasks, tell):
+        self._waiting = list(enumerate(tasks))
+        self._n_tasks = len(self._waiting)
+        self.tell, self.spent = tell, 0.0
+
+    def add(self, tasks):
+        """Ask for more, in the same time."""
+        self._waiting += enumerate(tasks, self._n_tasks)
+        self._n_tasks += len(tasks)
+
+    @property
+    def next_task(self):
+        """tuple: Place and task, or None."""
+        return self._waiting[0] if self._waiting else None
+
+    def take(self):
+        """Return the next task, no longer waiting."""
+        return self._waiting.pop(0)
+
+    def end(self):
+        """Drop what waits."""
+        self._waiting.clear()
+
+
+class Workers:
+    """Processes, each with a thread that hands it tasks."""
+
+    def __init__(self, n_workers=None):
+        self._n_workers = n_workers or max(1, min(4, os.cpu_count() or 1))
+        self._changed = threading.Condition()
+        self._jobs = OrderedDict()  # by visitor, whose turn is next first
+        self._idle, self._learning = set(), set()
+        self._closed = False
+        self.processes = {}
+        self._threads = [
+            threading.Thread(target=self._serve, args=(i,), daemon=True)
+            for i in range(self._n_workers)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def are_ready(self):
+        """bool: Whether a process can compute."""
+        return any(process.is_ready for process in self.processes.values())
+
+    def submit(self, visitor, job):
+        """Compute for a visitor, and nothing else any more."""
+        with self._changed:
+            older = self._jobs.get(visitor)
+            if older is not None and older is not job:
+                older.end()
+            self._jobs[visitor] = job
+            self._changed.notify_all()
+
+    def add(self, visitor, job, tasks):
+        """Compute more for a job, unless there is a newer one."""
+        with self._changed:
+            if self._jobs.get(visitor) is job:
+                job.add(tasks)
+                self._changed.notify_all()
+
+    def leave(self, visitor):
+        """Compute nothing more for a visitor."""
+        with self._changed:
+            job = self._jobs.pop(visitor, None)
+            if job:
+                job.end()
+
+    def close(self):
+        """End all processes."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    # ---- a thread of each process
+
+    def _serve(self, i):
+        process, spare = Process(), None
+        self.processes[i] = process
+        while not self._closed:
+            if spare is not None and spare.is_ready:
+                process.end()
+                process, spare = spare, None
+                self.processes[i] = process
+            work = self._wait_for_work(process)
+            limit = MAX_GROWTH if work or self._jobs else IDLE_GROWTH
+            if work:
+                self._compute(process, *work)
+            if not process.is_alive:
+                process.end()
+                process = self.processes[i] = spare or Process()
+                spare = None
+            elif spare is None and process.growth > limit:
+                spare = Process()
+        for one in filter(None, (process, spare)):
+            one.end()
+
+    def _wait_for_work(self, process):
+        """Return visitor, job, place and task; None after a while without any."""
+        end = time.monotonic() + IDLE_SECONDS
+        with self._changed:
+            while not self._closed:
+                work = self._choose(process)
+                if work or not process.is_alive:
+                    return work
+                self._idle.add(process)
+                left = min(end - time.monotonic(), 0.2 if not process.is_ready else 9)
+                if left <= 0:
+                    break
+                self._changed.wait(left)
+        return None
+
+    def _choose(self, process):
+        """Take a task for a process: the visitor's whose turn it is.
+
+        One that needs a program is left to a process that has it and is idle, or that
+        is just compiling it.
+        """
+        if not process.is_ready:
+            return None
+        for visitor, job in self._jobs.items():
+            if not job.next_task:
+                continue
+            needed = job.next_task[1].programs
+            missing = needed - process.programs
+            if missing and (
+                missing & self._learning
+                or any(needed <= idle.programs for idle in self._idle - {process})
+            ):
+                continue
+            self._idle.discard(process)
+            self._jobs.move_to_end(visitor)
+            self._learning |= missing
+            return visitor, job, *job.take()
+        return None
+
+    def _compute(self, process, visitor, job, place, task):
+        """Have a process compute a task, as long as it is wanted and there is time."""
+        job.tell(job, "begins", not task.programs <= process.programs)
+        start = time.monotonic()
+        process.begin(task)
+        stopped = None
+        while not process.has_answered(0.05):
+            now = time.monotonic()
+            is_old = self._jobs.get(visitor) is not job
+            spent = job.spent + now - start > MAX_SECONDS
+            if stopped is None and (spent or (is_old and now - start > _LET_FINISH)):
+                process.stop()
+                stopped = now
+            elif stopped is not None and now - stopped > _PATIENCE:
+                process.kill()
+        event, value = process.answer(task)
+        job.spent += time.monotonic() - start
+        with self._changed:
+            self._learning -= task.programs
+            self._changed.notify_all()
+            if event != "done" or job.spent > MAX_SECONDS:
+                job.end()
+        if event == "done":
+            job.tell(job, event, (place, value))
+        elif event == "failed" or (event == "died" and stopped is None):
+            job.tell(job, "failed", value or _DIED)
+        if job.spent > MAX_SECONDS:
+            job.tell(job, "spent", _SPENT)
+
+
+_SPENT = (
+    f"Stopped after {MAX_SECONDS:.0f} seconds of computing, the most that a page may "
+    "ask for: fewer points or epochs, or larger batches, take less."
+)
+_DIED = "The computing process ended unexpectedly; there is a new one: try again."
+
+
+# ---- a process
+
+
+class Process:
+    """A process with a connection to it; it takes some seconds to become ready."""
+
+    def __init__(self):
+        context = get_context("spawn")
+        self._connection, other = context.Pipe()
+        self._process = context.Process(target=_work, args=(other,), daemon=True)
+        self._process.start()
+        other.close()
+        self.programs = {Setting().structure}  # by warming up
+        self.memory = self.growth = 0
+        self._is_ready = False
+
+    @property
+    def pid(self):
+        """int: Its number in the system."""
+        return self._process.pid
+
+    @property
+    def is_alive(self):
+        """bool: Whether it runs."""
+        return self._process.is_alive()
+
+    @property
+    def is_ready(self):
+        """bool: Whether it can compute."""
+        if not self._is_ready and self._connection.poll():
+            with suppress(EOFError, OSError):
+                self.memory = self._connection.recv()
+                self._is_ready = True
+        return self._is_ready
+
+    def begin(self, task):
+        """Hand over a task."""
+        with suppress(OSError):
+            self._connection.send(task)
+
+    def stop(self):
+        """Have it stop what it computes."""
+        with suppress(OSError):
+            self._connection.send(None)
+
+    def kill(self):
+        """End it at once."""
+        self._process.kill()
+        self._process.join()
+
+    def has_answered(self, seconds):
+        """Return whether there is an answer, or will never be one."""
+        return self._connection.poll(seconds) or not self._process.is_alive()
+
+    def answer(self, task):
+        """Return an event and its value."""
+        try:
+            event, value, memory = self._connection.recv()
+        except (EOFError, OSError):
+            self.kill()
+            return "died", None
+        self.programs |= task.programs
+        self.growth = memory - self.memory
+        return event, value
+
+    def end(self):
+        """End it."""
+        self._connection.close()
+        self._process.kill()
+        self._process.join()
+        self._process.close()
+
+
+def _work(connection):
+    """Do tasks as they come, until the connection ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # for the server, which ends this
+    waiting = SimpleQueue()
+    threading.Thread(target=_listen, args=(connection, waiting), daemon=True).start()
+    # Here, since it takes seconds.
+    from .._program_cache import resident_memory
+    from . import _tasks
+
+    _tasks.warm_up(Setting())
+    connection.send(resident_memory())
+    while True:
+        task = waiting.get()
+        try:
+            found = "done", getattr(_tasks, task.function)(*task.arguments)
+        except KeyboardInterrupt:
+            found = "stopped", None
+        except Exception as error:
+            found = "failed", f"{error}"
+        connection.send((*found, resident_memory()))
+
+
+def _listen(connection, waiting):
+    """Pass on tasks; stop the fits where there is none."""
+    while True:
+        try:
+            task = connection.recv()
+        except (EOFError, OSError):
+            os._exit(0)  # nobody is there any more
+        if task is not None:
+            waiting.put(task)
+        else:
+            from .._callbacks import stop_fits
+
+            stop_fits()
