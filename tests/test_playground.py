@@ -322,21 +322,18 @@ def test_what_cannot_be_compared_has_no_verdict(change, word):
 
 
 def test_playing_goes_on_to_the_last_epoch_and_pauses(monkeypatch):
-    monkeypatch.setattr(
-        "sklearn_toydnn.playground._session.threading.Timer",
-        lambda wait, later, arguments: type(
-            "", (), {"start": lambda self: later(*arguments)}
-        )(),
-    )
-    page = Page(QUICK, "watch")
-    session, heard = started(page)
+    def at_once(session, seconds, call):
+        session._later(call)
+
+    monkeypatch.setattr(Session, "_soon", at_once)
+    session, heard = started(Page(QUICK, "watch"))
     assert session.status == "Epoch 3 of 3." and not session.is_playing
     assert len(session.fits[0].history["val_loss"]) == 3
+    waiting = []
+    session._later = waiting.append
     session.is_playing = True
     session.pause()
     assert not session.is_playing
-    waiting = []
-    session._later = waiting.append
     with config_context(enable_metadata_routing=True):
         session.step()  # at the end: from the start
         while waiting:

@@ -49,7 +49,14 @@ def _widget(label, limit):
     values = list(limit.options)
     if label == "learning_rate":  # something to drag
         return pmui.DiscreteSlider(options=values, margin=(3, 10), **options)
-    return pmui.Select(options=values, margin=(8, 10, 3, 10), **options)
+    return select(label, values)
+
+
+def select(label, options, **params):
+    """Return a list to choose from: Panel's own, which is opened by keyboard too."""
+    words = _WORDS.get(label)
+    params = {"sizing_mode": "stretch_width", "description": words} | params
+    return pn.widgets.Select(label=label, options=options, **params)
 
 
 class _Scalar:

@@ -11,7 +11,7 @@ import panel_material_ui as pmui
 from tornado.ioloop import IOLoop
 
 from ._address import QUESTIONS, SMALLEST, VIEWS, Page, read_address
-from ._controls import Controls
+from ._controls import Controls, select
 from ._parts import Frame, Program, html, part
 from ._pictures import (
     Curves,
@@ -79,11 +79,11 @@ class View:
         self._play = pmui.Button(label="Pause", **quiet)
         self._step = pmui.Button(label="One epoch", **quiet)
         self._keep = pmui.Button(label="Keep the present setting as A", **quiet)
-        self._smallest = pmui.Select(
-            label="smallest difference of interest",
-            options=list(SMALLEST.options),
+        self._smallest = select(
+            "smallest difference of interest",
+            list(SMALLEST.options),
             value=page.smallest,
-            size="small",
+            sizing_mode=None,
             width=230,
         )
         self._play.on_click(lambda event: self._toggle())

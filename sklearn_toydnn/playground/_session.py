@@ -20,6 +20,7 @@ from ._recipe import compared_with, why_not_compared
 from ._workers import Job, Task
 
 _FRAMES = 20  # a second, at most
+_PATIENCE = 0.4  # seconds after which it is said that something is being computed
 
 STARTING = "Starting: TensorFlow takes some seconds to be ready."
 COMPILING = "Compiling a structure that is new here; the picture is still the old one."
@@ -90,8 +91,19 @@ class Session:
         self._job = Job(tasks, self._tell)
         self._job.page = self.page
         self._start, self.is_busy = time.monotonic(), True
-        self.status = "Computing …" if self._workers.are_ready else STARTING
+        self._soon(_PATIENCE, partial(self._say_what_is_done, self._job, self.status))
         self._workers.submit(self, self._job)
+
+    def _soon(self, seconds, call):
+        timer = threading.Timer(seconds, self._later, [call])
+        timer.daemon = True
+        timer.start()
+
+    def _say_what_is_done(self, job, status):
+        """Say it where it takes time: words that come and go would flicker."""
+        if job is self._job and self.is_busy and self.status == status:
+            self.status = "Computing …" if self._workers.are_ready else STARTING
+            self._changed()
 
     def _tell(self, job, event, value):
         self._later(partial(self._hear, job, event, value))
@@ -216,8 +228,7 @@ class Session:
         self.is_busy = self.is_playing
         if self.is_playing:
             wait = max(0.0, 1 / _FRAMES - (time.monotonic() - self._start))
-            job = self._job
-            threading.Timer(wait, self._later, [partial(self._go_on, job)]).start()
+            self._soon(wait, partial(self._go_on, self._job))
 
     def _go_on(self, job):
         if self.is_playing and job is self._job:

@@ -1,0 +1,270 @@
+"""The playground in a real browser."""
+
+import re
+import subprocess
+import sys
+from urllib.parse import urlsplit
+
+import pytest
+from browser import MISSING, Page, browsing, serving
+from selenium.webdriver import ActionChains, Keys
+from tornado.httpclient import HTTPClientError, HTTPRequest
+from tornado.ioloop import IOLoop
+from tornado.websocket import websocket_connect
+
+pytestmark = pytest.mark.skipif(
+    MISSING is not None, reason=f"there is no {MISSING}, with which to look at the page"
+)
+
+
+@pytest.fixture(scope="module")
+def address():
+    with serving() as (address, _):
+        yield address
+
+
+@pytest.fixture(scope="module")
+def driver():
+    with browsing() as driver:
+        yield driver
+
+
+@pytest.fixture
+def page(driver, address):
+    return Page(driver, address)
+
+
+# ---- it opens
+
+
+def test_it_opens_with_nothing_from_elsewhere(page):
+    page.open()
+    assert page.driver.title == "sklearn-toydnn playground"
+    assert float(page.accuracy()) > 0.9
+    hosts = {urlsplit(url).netloc for url in page.requests() if url.startswith("http")}
+    assert hosts == {urlsplit(page.address).netloc}
+    errors = [e for e in page.driver.get_log("browser") if e["level"] == "SEVERE"]
+    assert errors == []
+
+
+def test_it_serves_this_machine_alone(address):
+    port = urlsplit(address).port
+    with open("/proc/net/tcp") as table:
+        places = [line.split()[1] for line in table if line.split()[3] == "0A"]
+    assert [place for place in places if place.endswith(f":{port:04X}")] == [
+        f"0100007F:{port:04X}"
+    ]
+
+
+@pytest.mark.parametrize("origin, may", [("http://evil.example", False), (None, True)])
+def test_no_page_from_elsewhere_may_talk_to_it(address, origin, may):
+    url = address.replace("http", "ws") + "ws"
+    request = HTTPRequest(url, headers={"Origin": origin or address.rstrip("/")})
+
+    async def connect():
+        (await websocket_connect(request, subprotocols=["bokeh"])).close()
+
+    if may:  # there is no token with which to go on, but the origin is not refused
+        IOLoop().run_sync(connect)
+    else:
+        with pytest.raises(HTTPClientError, match="403"):
+            IOLoop().run_sync(connect)
+
+
+def test_every_control_has_a_name_and_is_reached_by_keyboard(page):
+    page.open("?augmentation=copies&early_stopping=True")
+    tree = page.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    roles = {"slider", "combobox", "checkbox", "button", "spinbutton", "textbox"}
+    controls = [n for n in tree if n.get("role", {}).get("value") in roles]
+    names = [node.get("name", {}).get("value", "") for node in controls]
+    assert len(names) > 25 and all(names), names
+    for node in controls:
+        states = {one["name"]: one["value"] for one in node.get("properties", [])}
+        hidden = states.get("disabled", {}).get("value")
+        assert states.get("focusable", {}).get("value") or hidden, node
+
+
+# ---- what each control does
+
+SLIDERS = [
+    *("n_samples", "noise", "flip_y", "fraction", "std", "dropout_rate"),
+    *("learning_rate", "epochs", "n_iter_no_change"),
+]
+CHOICES = {
+    "activation": "tanh",
+    "output_activation": "sigmoid",
+    "kernel_initializer": "orthogonal",
+    "optimizer": "sgd",
+}
+
+
+def test_each_control_changes_the_setting(page):
+    page.open("?n_samples=60&epochs=3&augmentation=copies&early_stopping=True")
+    for name in SLIDERS:
+        page.press(name)
+        page.wait_for_query(f"{name}=")
+    page.press("layers")
+    page.wait_for_query("hidden_layer_sizes=20,20,20")
+    page.press("units of layer 3", Keys.ARROW_LEFT)
+    page.wait_for_query("hidden_layer_sizes=20,20,19")
+    for name, option in CHOICES.items():
+        page.choose(name, option)
+        page.wait_for_query(f"{name}={option}")
+        page.wait_for_program(f'{name}="{option}"')
+    page.choose("batch_size", "16")
+    page.wait_for_program("batch_size=16")
+    page.choose("augmentation", "jitter")
+    page.wait_for_program("GaussianNoise(")
+    page.choose("data", "blobs")
+    page.wait_for_program("make_blobs(")
+    page.click("early_stopping")
+    page.wait(lambda: "early_stopping" not in page.query(), 20)
+    page.click("Fresh data")
+    page.wait_for_query("random_state=30")
+    page.wait_for_status("One network trained in")
+
+
+def test_the_link_restores_the_page(page):
+    page.open("?n_samples=60&epochs=3")
+    page.press("noise")
+    page.choose("data", "circles")
+    page.wait_for_query("data=circles")
+    page.click("Ten")
+    page.wait_for_status("10 networks, each on fresh data, trained")
+    link, program, accuracy = page.query(), page.program(), page.accuracy()
+    page.open(link)
+    page.wait_for_status("10 networks, each on fresh data, trained")
+    assert page.program() == program and page.accuracy() == accuracy
+    assert page.query() == link
+
+
+def test_going_back_leaves_the_page(page):
+    page.driver.get("about:blank")
+    page.open("?n_samples=60&epochs=3")
+    for _ in range(3):
+        page.press("noise")
+    page.wait_for_query("noise=1.5")
+    page.driver.back()
+    assert page.driver.current_url == "about:blank"
+
+
+@pytest.mark.parametrize("query", ["?data=moons&n_samples=300", "?view=ten&epochs=20"])
+def test_the_shown_code_gives_the_accuracy(page, query):
+    page.open(query)
+    page.wait_for_status("trained in")
+    code = page.program()
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    printed = float(done.stdout.split()[-1])
+    assert f"{printed:.4f}" == page.accuracy()
+    if "ten" not in query:
+        assert float(page.accuracy()) == printed  # of 2,000 points: four digits
+
+
+def test_the_code_is_shown_and_copied(page):
+    page.open()
+    page.driver.execute_cdp_cmd(
+        "Browser.grantPermissions",
+        {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]},
+    )
+    page.run("deep('summary')[0].click()")
+    page.click("Copy")
+    page.wait(lambda: page.find("Copied"), 10)
+    copied = page.driver.execute_async_script(
+        "navigator.clipboard.readText().then(arguments[0])"
+    )
+    assert copied == page.program() and "DNNClassifier(" in copied
+
+
+# ---- how it is shown
+
+
+def test_watching_plays_pauses_and_steps(page):
+    def epoch():
+        return int(re.search(r"Epoch (\d+) of", page.words())[1])
+
+    page.open("?view=watch&epochs=300&n_samples=60")
+    page.wait(lambda: epoch() > 3)
+    page.click("Pause")
+    page.wait(lambda: page.find("Play"))
+    now = epoch()
+    page.click("One epoch")
+    page.wait(lambda: epoch() == now + 1)
+    page.click("Play")
+    page.wait(lambda: epoch() > now + 3)
+
+
+def test_a_dragged_slider_greys_the_picture_and_trains_at_rest(page):
+    page.open("?n_samples=60&epochs=3")
+    slider = page.find("units of layer 1")
+    thumb = page.run("return arguments[0].parentElement", slider)
+    before = page.program()
+    drag = ActionChains(page.driver).click_and_hold(thumb).move_by_offset(-40, 0)
+    drag.perform()
+    page.wait(lambda: page.opacity() < 0.5, 20)
+    assert page.program() != before  # of what is asked for
+    assert "trained" in page.words()
+    page.run(
+        "window.said = []; new MutationObserver(() => window.said.push("
+        "  deep('[role=status]').map(e => e.textContent).join()))"
+        ".observe(deep('[role=status]')[0].parentNode,"
+        "  {childList: true, subtree: true, characterData: true})"
+    )
+    ActionChains(page.driver).release().perform()
+    page.wait(lambda: page.opacity() == 1)
+    assert any("Compiling" in words for words in page.run("return window.said"))
+
+
+def test_a_against_b_says_its_verdict_after_a_look(page):
+    page.open("?n_samples=60&epochs=3&dropout_rate=0.9")
+    page.click("Keep the present setting as A")
+    page.wait_for_status("B is the same as A")
+    page.press("dropout_rate", Keys.HOME)
+    page.wait_for_status("B is better")
+    assert "since there may be four looks" in page.words()
+    assert "compare(" in page.program()
+    assert "A.dropout_rate=0.9" in page.query()
+
+
+def test_a_question_is_put(page):
+    page.open()
+    page.click("Can zero weights learn?")
+    page.wait_for_status("only the bias of the output learns")
+    page.wait(lambda: page.accuracy() != "0.9815")
+    assert page.query() == "?kernel_initializer=zeros"
+    assert 'kernel_initializer="zeros"' in page.program()
+
+
+def test_bad_addresses_open_the_page_with_a_word(page):
+    page.open("?n_samples=1e9&noise=<script>alert(1)</script>&what=1")
+    words = page.words()
+    assert "n_samples is a whole number from 20 to 2000: '1e9' is not" in words
+    assert "noise is a number from 0.0 to 20.0" in words
+    assert "what is no parameter here" in words
+    page.press("n_samples")
+    page.wait(lambda: "n_samples is a whole" not in page.words(), 20)
+
+
+def test_it_fits_a_phone(page):
+    size = {"width": 400, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        page.open("?view=ten&epochs=20")
+        assert page.run("return document.documentElement.scrollWidth") <= 400
+        page.run("arguments[0].scrollIntoView({block: 'end'})", page.find("epochs"))
+        top = page.run("return deep('canvas')[0].getBoundingClientRect().top")
+        assert 0 <= top < 400  # the picture stays while the controls scroll
+    finally:
+        page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_two_visitors_have_their_own(page):
+    page.open("?n_samples=60&epochs=3")
+    first = page.driver.current_window_handle
+    page.driver.switch_to.new_window("tab")
+    page.open("?n_samples=60&epochs=3&data=blobs")
+    second = page.accuracy()
+    page.driver.close()
+    page.driver.switch_to.window(first)
+    assert "data" not in page.query() and page.accuracy() != second
