@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -16,6 +17,9 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = Path(sklearn_toydnn.__file__).parent
 DESIGN = (ROOT / "docs" / "design.rst").read_text()
 TREES = {path.stem: ast.parse(path.read_text()) for path in PACKAGE.glob("*.py")}
+PLAYGROUND = {
+    path.stem: ast.parse(path.read_text()) for path in PACKAGE.glob("playground/*.py")
+}
 N_ROWS = 173  # of no other array
 
 
@@ -43,11 +47,17 @@ def test_each_module_is_on_the_map():
     assert sorted(listed) == sorted(set(TREES) - {"__init__"})
 
 
-def test_imports_go_round_no_circle():
+def test_each_module_of_the_playground_is_on_its_map():
+    listed = re.findall(r"^``(\w+)\.py``", section("The playground"), re.M)
+    assert sorted(listed) == sorted(set(PLAYGROUND) - {"__init__"})
+
+
+@pytest.mark.parametrize("trees", [TREES, PLAYGROUND], ids=["package", "playground"])
+def test_imports_go_round_no_circle(trees):
     within = {
         name: {module.lstrip(".") or imported for module, imported in imports(tree)
-               if module.startswith(".")}
-        for name, tree in TREES.items()
+               if re.match(r"\.(?!\.)", module)}
+        for name, tree in trees.items()
     }  # fmt: skip
     assert list(TopologicalSorter(within).static_order())
 
@@ -64,7 +74,7 @@ def test_one_module_knows_of_scikeras():
 def test_the_private_names_of_others_are_listed():
     """Names with an underscore that are used, but are nobody's here."""
     own, used = set(), set()
-    for tree in TREES.values():
+    for tree in [*TREES.values(), *PLAYGROUND.values()]:
         for node in ast.walk(tree):
             match node:
                 case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
@@ -82,10 +92,26 @@ def test_the_private_names_of_others_are_listed():
     private = {name for name in used - own if re.fullmatch(r"_[a-z]\w+|src", name)}
     # Modules, attributes that were saved once, and what TensorFlow's graphs hold.
     private -= {*TREES, "_optimizer_text", "_learning_rate"}
-    private -= {"_class", "_gradient_op_type"}
+    private -= {"_class", "_gradient_op_type", "_exit"}  # the last: of os, public
     listed = set(re.findall(r"^``(\w+)``", section("Private names of others"), re.M))
     private |= {"_get_param_names", "_check_X_y"}  # theirs, defined here again
     assert private == listed, private ^ listed
+
+
+def test_few_modules_know_of_panel():
+    knowing = {
+        name
+        for name, tree in (TREES | PLAYGROUND).items()
+        if any(re.match("panel|bokeh", module) for module, _ in imports(tree))
+    }
+    assert knowing == {"_pictures", "_parts", "_controls", "_page", "_server"}
+
+
+def test_the_server_of_the_playground_does_without_tensorflow():
+    pytest.importorskip("panel", reason="the extra playground is not installed")
+    code = "import sys, sklearn_toydnn.playground._server\n"
+    code += "sys.exit('tensorflow' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 # ---- the way of the data

@@ -6,11 +6,12 @@ import sys
 from urllib.parse import urlsplit
 
 import pytest
-from browser import MISSING, Page, browsing, serving
 from selenium.webdriver import ActionChains, Keys
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.ioloop import IOLoop
 from tornado.websocket import websocket_connect
+
+from benchmarks.measurements.browser import MISSING, Page, browsing, serving
 
 pytestmark = pytest.mark.skipif(
     MISSING is not None, reason=f"there is no {MISSING}, with which to look at the page"

@@ -1,3 +1,3 @@
 """What this package costs, and whether it is right; run when named."""
 
-MEASUREMENTS = ["speed", "scaling", "soak", "calibration"]
+MEASUREMENTS = ["speed", "scaling", "soak", "calibration", "playground"]

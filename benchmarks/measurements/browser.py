@@ -73,6 +73,7 @@ class Page:
         self.driver, self.address = driver, address
 
     def run(self, script, *arguments):
+        """Run a script in the page."""
         return self.driver.execute_script(script, *arguments)
 
     def open(self, query=""):
@@ -91,12 +92,15 @@ class Page:
         return found
 
     def wait_for_status(self, pattern=r"trained in|Epoch \d+ of|repetitions,|same as"):
+        """Wait until the page says something like this."""
         return self.wait(lambda: re.search(pattern, self.words()))
 
     def wait_for_query(self, text):
+        """Wait until the address holds this."""
         self.wait(lambda: text in self.query(), 20)
 
     def wait_for_program(self, text):
+        """Wait until the shown program holds this."""
         self.wait(lambda: text in self.program(), 20)
 
     def words(self):
@@ -111,9 +115,11 @@ class Page:
         return re.search(r"test points: (?:mean )?([\d.]+)", self.words())[1]
 
     def program(self):
+        """Return the program that is shown."""
         return self.run('return deep("pre code")[0].textContent')
 
     def query(self):
+        """Return the query of the address."""
         return self.run("return window.location.search")
 
     # ---- what a person does
@@ -137,9 +143,11 @@ class Page:
         self.find(label).send_keys(*(keys or (Keys.ARROW_RIGHT,)))
 
     def click(self, label):
+        """Click on a control."""
         self.run("arguments[0].click()", self.find(label))
 
     def choose(self, label, option):
+        """Choose an option of a list."""
         Select(self.find(label)).select_by_visible_text(option)
 
     # ---- what is seen
@@ -163,6 +171,13 @@ class Page:
     def seen(self, name):
         """Return the milliseconds at which something was seen."""
         return self.run("return window[arguments[0]]", name)
+
+    def is_current(self):
+        """Return whether the pictures are those of what is asked for."""
+        return self.run(
+            "return document.querySelector('[style*=\"--opacity\"]').style"
+            "  .getPropertyValue('--opacity') == 1"
+        )
 
     def opacity(self):
         """Return how opaque the picture of the plane is."""
