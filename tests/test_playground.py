@@ -618,24 +618,24 @@ def test_a_process_that_dies_is_replaced(workers):
     visitor = Visitor(workers)
     visitor.ask(*(fit_task(LONG, seed) for seed in range(5)))
     visitor.hear(2, "begins")
-    pids = [process.pid for process in workers.processes.values()]
+    pids = [process.pid for process in workers.processes]
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
     with pytest.raises(AssertionError, match="ended unexpectedly"):
         visitor.hear(5)
     visitor.ask(fit_task())
     assert visitor.hear(1)
-    assert not {p.pid for p in workers.processes.values()} & {*pids}
+    assert not {p.pid for p in workers.processes} & {*pids}
 
 
 def test_a_process_that_has_grown_is_replaced_meanwhile(workers, monkeypatch):
     visitor = Visitor(workers)
     visitor.ask(fit_task())
     visitor.hear(1)
-    before = {process.pid for process in workers.processes.values()}
+    before = {process.pid for process in workers.processes}
     monkeypatch.setattr(_workers, "MAX_GROWTH", -1)
     end = time.monotonic() + 120
-    while {p.pid for p in workers.processes.values()} & before:
+    while {p.pid for p in workers.processes} & before:
         visitor.ask(fit_task(), fit_task())
         visitor.hear(2)  # it is never without an answer
         assert time.monotonic() < end

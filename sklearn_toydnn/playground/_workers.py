@@ -5,6 +5,7 @@ is a job, a list of tasks; a newer job of the same visitor ends the older one. V
 take turns, task by task.
 """
 
+import logging
 import os
 import signal
 import threading
@@ -69,15 +70,15 @@ class Workers:
     """Processes, each with a thread that hands it tasks."""
 
     def __init__(self, n_workers=None):
-        self._n_workers = n_workers or max(1, min(4, os.cpu_count() or 1))
+        n_workers = n_workers or min(4, os.cpu_count() or 1)
         self._changed = threading.Condition()
         self._jobs = OrderedDict()  # by visitor, whose turn is next first
         self._idle, self._learning = set(), set()
         self._closed = False
-        self.processes = {}
+        self.processes = [Process() for _ in range(n_workers)]
         self._threads = [
             threading.Thread(target=self._serve, args=(i,), daemon=True)
-            for i in range(self._n_workers)
+            for i in range(n_workers)
         ]
         for thread in self._threads:
             thread.start()
@@ -85,7 +86,7 @@ class Workers:
     @property
     def are_ready(self):
         """bool: Whether a process can compute."""
-        return any(process.is_ready for process in self.processes.values())
+        return any(process.is_ready for process in self.processes)
 
     def submit(self, visitor, job):
         """Compute for a visitor, and nothing else any more."""
@@ -121,25 +122,28 @@ class Workers:
     # ---- a thread of each process
 
     def _serve(self, i):
-        process, spare = Process(), None
-        self.processes[i] = process
+        process, spare = self.processes[i], None
         while not self._closed:
-            if spare is not None and spare.is_ready:
-                process.end()
-                process, spare = spare, None
-                self.processes[i] = process
+            if spare is not None and spare.has_become_ready():
+                process, spare = self._exchange(i, process, spare), None
             work = self._wait_for_work(process)
             limit = MAX_GROWTH if work or self._jobs else IDLE_GROWTH
             if work:
                 self._compute(process, *work)
             if not process.is_alive:
-                process.end()
-                process = self.processes[i] = spare or Process()
-                spare = None
+                process, spare = self._exchange(i, process, spare or Process()), None
             elif spare is None and process.growth > limit:
                 spare = Process()
         for one in filter(None, (process, spare)):
             one.end()
+
+    def _exchange(self, i, process, other):
+        with self._changed:  # nothing is left to it any more
+            self._idle.discard(process)
+            self.processes[i] = other
+            self._changed.notify_all()
+        process.end()
+        return other
 
     def _wait_for_work(self, process):
         """Return visitor, job, place and task; None after a while without any."""
@@ -162,7 +166,7 @@ class Workers:
         One that needs a program is left to a process that has it and is idle, or that
         is just compiling it.
         """
-        if not process.is_ready:
+        if not process.has_become_ready():
             return None
         for visitor, job in self._jobs.items():
             if not job.next_task:
@@ -182,7 +186,7 @@ class Workers:
 
     def _compute(self, process, visitor, job, place, task):
         """Have a process compute a task, as long as it is wanted and there is time."""
-        job.tell(job, "begins", not task.programs <= process.programs)
+        _tell(job, "begins", not task.programs <= process.programs)
         start = time.monotonic()
         process.begin(task)
         stopped = None
@@ -196,18 +200,26 @@ class Workers:
             elif stopped is not None and now - stopped > _PATIENCE:
                 process.kill()
         event, value = process.answer(task)
-        job.spent += time.monotonic() - start
         with self._changed:
+            job.spent += time.monotonic() - start
             self._learning -= task.programs
             self._changed.notify_all()
             if event != "done" or job.spent > MAX_SECONDS:
                 job.end()
         if event == "done":
-            job.tell(job, event, (place, value))
+            _tell(job, event, (place, value))
         elif event == "failed" or (event == "died" and stopped is None):
-            job.tell(job, "failed", value or _DIED)
+            _tell(job, "failed", value or _DIED)
         if job.spent > MAX_SECONDS:
-            job.tell(job, "spent", _SPENT)
+            _tell(job, "spent", _SPENT)
+
+
+def _tell(job, event, value):
+    """Tell a visitor, who may have left: no reason for a thread to end."""
+    try:
+        job.tell(job, event, value)
+    except Exception:
+        logging.getLogger(__name__).exception("A visitor could not be told.")
 
 
 _SPENT = (
@@ -231,7 +243,7 @@ class Process:
         other.close()
         self.programs = {Setting().structure}  # by warming up
         self.memory = self.growth = 0
-        self._is_ready = False
+        self.is_ready = False
 
     @property
     def pid(self):
@@ -243,14 +255,13 @@ class Process:
         """bool: Whether it runs."""
         return self._process.is_alive()
 
-    @property
-    def is_ready(self):
-        """bool: Whether it can compute."""
-        if not self._is_ready and self._connection.poll():
+    def has_become_ready(self):
+        """Return whether it can compute; asked by the one thread that serves it."""
+        if not self.is_ready and self._connection.poll():
             with suppress(EOFError, OSError):
                 self.memory = self._connection.recv()
-                self._is_ready = True
-        return self._is_ready
+                self.is_ready = True
+        return self.is_ready
 
     def begin(self, task):
         """Hand over a task."""
