@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import replace
 from queue import Empty, Queue
 from unittest.mock import patch
 
@@ -29,7 +28,6 @@ from sklearn_toydnn.playground._address import (
     QUESTIONS,
     VIEWS,
     Page,
-    Question,
     read_address,
 )
 from sklearn_toydnn.playground._pictures import disagreement, shade
@@ -37,6 +35,7 @@ from sklearn_toydnn.playground._session import COMPILING, Session
 from sklearn_toydnn.playground._setting import (
     MAKERS,
     NAMES,
+    OWN_RATES,
     Choice,
     Layers,
     Setting,
@@ -73,6 +72,7 @@ PAGES = st.builds(
     st.sampled_from([*VIEWS]),
     st.none() | settings(),
     st.sampled_from([0.002, 0.05]),
+    st.integers(0, len(QUESTIONS)),
 )
 
 
@@ -220,6 +220,14 @@ def test_an_epoch_after_the_other_ends_at_the_fit():
         assert accuracy_shown(Page(QUICK, "watch")) == fit.accuracy
 
 
+def test_keras_own_learning_rates_are_known():
+    import keras
+
+    for name, rate in OWN_RATES.items():
+        own = keras.optimizers.get(name).learning_rate.numpy()
+        assert own == pytest.approx(rate)
+
+
 def test_a_program_is_as_short_as_it_can_be():
     program = _recipe.write_program(Page())
     assert "make_triangle(2500 + 500, random_state=seed)" in program
@@ -317,7 +325,7 @@ def test_verdicts_are_those_of_looks_only():
 )
 def test_what_cannot_be_compared_has_no_verdict(change, word):
     session, _ = started(Page(QUICK.changed(**change), "versus", QUICK))
-    assert word in session.problem and session.verdict is None
+    assert word in session.remark and session.verdict is None
     assert session.fits and session.fit_of_a is not None
 
 
@@ -331,9 +339,7 @@ def test_playing_goes_on_to_the_last_epoch_and_pauses(monkeypatch):
     assert len(session.fits[0].history["val_loss"]) == 3
     waiting = []
     session._later = waiting.append
-    session.is_playing = True
     session.pause()
-    assert not session.is_playing
     with config_context(enable_metadata_routing=True):
         session.step()  # at the end: from the start
         while waiting:
@@ -345,6 +351,7 @@ def test_only_the_newest_is_current_and_the_one_before_may_be_shown():
     session, _ = started(Page(QUICK))
     old, newer = Job([], None), Job([], None)
     old.page = newer.page = Page(QUICK)
+    old.start = newer.start = time.monotonic()
     session._job, session.is_current = newer, False
     fit = session.fits[0]
     session._hear(old, "done", (0, fit))
@@ -419,27 +426,25 @@ def test_structure_waits_for_the_slider_to_rest(view):
     view = view("n_samples=60&epochs=3")
     change(view, "units of layer 1", 7)
     assert view.frame.is_stale
-    assert view.session.shown_setting.hidden_layer_sizes == (20, 20)
+    assert view.session.shown_page.setting.hidden_layer_sizes == (20, 20)
     slider = widget(view, "units of layer 1")
     with config_context(enable_metadata_routing=True), param.edit_constant(slider):
         slider.value_throttled = 7
     view.settle()
-    assert view.session.shown_setting.hidden_layer_sizes == (7, 20)
+    assert view.session.shown_page.setting.hidden_layer_sizes == (7, 20)
     assert not view.frame.is_stale
 
 
-def test_a_question_is_put_and_its_sentence_said(view):
+def test_a_question_is_put_and_its_sentence_stays(view):
     view = view()
-    quick = replace(
-        QUESTIONS[0].page, setting=QUICK.changed(kernel_initializer="zeros")
-    )
     with config_context(enable_metadata_routing=True):
-        view._put(Question("?", "What is seen.", quick))
+        view._show_page(QUESTIONS[0].page)
     view.settle()
     assert widget(view, "kernel_initializer").value == "zeros"
-    assert "What is seen." in view._sentence.object
+    assert QUESTIONS[0].words in view._sentence.object
     change(view, "epochs", 4)
-    assert view._sentence.object == ""
+    assert QUESTIONS[0].words in view._sentence.object
+    assert view.frame.query.endswith("question=1")
 
 
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.title)
@@ -453,7 +458,7 @@ def test_what_is_kept_is_a_and_the_verdict_is_said(view):
     with config_context(enable_metadata_routing=True):
         view._keep_present()
     view.settle()
-    assert view._views.value == "versus" and "the same as A" in view._words.object
+    assert view._views.value == "versus" and "the same as A" in view._status.object
     change(view, "dropout_rate", 0.9)
     assert view.session.page.kept == QUICK
     assert "B is <strong>worse" in view._words.object
@@ -471,7 +476,7 @@ def test_a_word_stands_beside_what_is_wrong(view):
     view = view("n_samples=5&epochs=3&what=1")
     alerts = {n: a.object for n, a in view.controls._alerts.items() if a.visible}
     assert [*alerts] == ["n_samples"] and "from 20 to 2000" in alerts["n_samples"]
-    assert "what is no parameter" in view._words.object
+    assert "what&#x27; is no parameter" in view._status.object
     assert view.session.fits
 
 
@@ -498,12 +503,12 @@ def test_a_network_that_diverges_is_told_of(view):
     view = view(
         "n_samples=60&epochs=20&optimizer=sgd&learning_rate=10&activation=linear"
     )
-    assert "Training diverged" in view._words.object
+    assert "Training diverged" in view._status.object
     assert np.isfinite(view._loss.figure.y_range.end)
 
 
 def test_play_and_pause(view):
-    view = view("view=watch&n_samples=60&epochs=3")
+    view = view("view=watch&n_samples=60&epochs=300")
     assert view._play.visible and view._play.label == "Pause"
     view._toggle()
     assert view._play.label == "Play" and not view.session.is_playing

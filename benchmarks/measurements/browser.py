@@ -112,7 +112,7 @@ class Page:
 
     def accuracy(self):
         """Return the accuracy that is shown, as it is written."""
-        return re.search(r"test points: (?:mean )?([\d.]+)", self.words())[1]
+        return re.search(r"test points[^:]*: ([\d.]+)", self.words())[1]
 
     def program(self):
         """Return the program that is shown."""

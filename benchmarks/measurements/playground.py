@@ -77,7 +77,7 @@ def _measure_one_visitor(page):
     found = {key: np.median([*_key_to_paint(page)]), let_go: _let_go_to_paint(page)}
     for name in drags:
         found[name] = _drag(page, name.split()[4])
-    page.click("Ten")
+    page.click("10 networks")
     page.wait_for_status("10 networks, each on fresh data, trained")
     found[ten] = _ten_to_paint(page)
     page.open(SETTING + "&view=watch&epochs=300")

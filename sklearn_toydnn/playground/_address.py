@@ -8,18 +8,23 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
-from ._setting import NAMES, Choice, Setting, limits, write
+from ._setting import NAMES, Choice, Number, Setting, limits, write
 
 VIEWS = {
     "one": "One network",
-    "ten": "Ten",
-    "thirty": "Thirty",
+    "ten": "10 networks",
+    "thirty": "30 networks",
     "watch": "Watch it learn",
     "versus": "A against B",
 }
 N_SEEDS = {"one": 1, "ten": 10, "thirty": 30, "watch": 1, "versus": 1}
 SMALLEST = Choice((0.002, 0.005, 0.01, 0.02, 0.05))
-_OTHER_LIMITS = {"view": Choice(tuple(VIEWS)), "smallest": SMALLEST}
+N_QUESTIONS = 5
+_OTHER_LIMITS = {
+    "view": Choice(tuple(VIEWS)),
+    "smallest": SMALLEST,
+    "question": Number(0, N_QUESTIONS, 1),
+}
 _KEPT = "A."  # before the names of what is kept as A
 _MAX_FIELDS = 100
 
@@ -32,10 +37,13 @@ class Page:
     view: str = "one"
     kept: Setting | None = None
     smallest: float = 0.01
+    question: int = 0  # from 1 on: what it began with
 
     def __post_init__(self):
-        if self.view == "versus" and self.kept is None:
-            object.__setattr__(self, "kept", self.setting)
+        kept = self.kept or (self.setting if self.view == "versus" else None)
+        if kept:  # fresh data are fresh for both
+            kept = kept.changed(random_state=self.setting.random_state)
+        object.__setattr__(self, "kept", kept)
 
     def address(self):
         """Return the query of the address that holds all this."""
@@ -43,8 +51,9 @@ class Page:
         pairs += _written(self.setting, Setting(self.setting.data))
         if self.kept:
             pairs += [(_KEPT + name, text) for name, text in _written_all(self.kept)]
-        if self.smallest != Page.smallest:
-            pairs.append(("smallest", write(self.smallest)))
+        for name in ("smallest", "question"):
+            if getattr(self, name) != getattr(Page, name):
+                pairs.append((name, write(getattr(self, name))))
         return urlencode(pairs, safe=",")
 
 
@@ -71,7 +80,7 @@ def read_address(query):
         known = name.removeprefix(_KEPT) in NAMES or name in _OTHER_LIMITS
         if name in given or not known:
             problem = "is given twice" if name in given else "is no parameter here"
-            wrong[name if known else ""] = f"{name[:40]} {problem}"
+            wrong[name if known else ""] = f"{name[:40]!r} {problem}"
         given.setdefault(name, text)
     others = {
         name: value
@@ -120,41 +129,42 @@ class Question(NamedTuple):
     page: Page
 
 
-def _page(view, kept=None, **values):
+def _page(number, view, kept=None, **values):
     setting = Setting(**values)
-    return Page(setting, view, kept and setting.changed(**kept))
+    return Page(setting, view, kept and setting.changed(**kept), question=number)
 
 
 QUESTIONS = (
     Question(
         "Can zero weights learn?",
         "With all weights zero only the bias of the output learns: one answer for all "
-        "points. Choose another initializer, or sigmoid.",
-        _page("one", kernel_initializer="zeros"),
+        "points. Choose another kernel_initializer, as glorot_uniform.",
+        _page(1, "one", kernel_initializer="zeros"),
     ),
     Question(
         "When is a learning rate too high?",
-        "The loss jumps instead of falling, and every seed ends elsewhere. Drag the "
-        "learning rate down and watch the curves become smooth.",
-        _page("ten", learning_rate=0.3),
+        "The loss soon falls no further, and ten networks end far apart: see the dots. "
+        "Drag learning_rate down, and watch them come together.",
+        _page(2, "ten", learning_rate=0.3),
     ),
     Question(
         "What does noise do to the boundary?",
         "Points that have moved after they were labelled blur the boundary: the shade "
         "pales there, and no network can be right about all. Drag noise to 0.",
-        _page("ten", noise=8.0),
+        _page(3, "ten", noise=8.0),
     ),
     Question(
         "Few points: which answer is luck?",
-        "With 60 points, thirty networks disagree about much of the plane. Add points "
-        "and watch the disagreement shrink to the boundary.",
-        _page("thirty", n_samples=60),
+        "Where it is red, thirty networks disagree, and what one of them says is luck. "
+        "Drag n_samples up, and watch the red shrink to the boundary.",
+        _page(4, "thirty", n_samples=60),
     ),
     Question(
         "Does f2 need width?",
         "A has 5 units in each layer and B 40: rings cut by two lines are too much for "
         "a narrow network.",
         _page(
+            5,
             "versus",
             {"hidden_layer_sizes": (5, 5)},
             data="sinusoidal",

@@ -6,7 +6,7 @@ import panel as pn
 import panel_material_ui as pmui
 
 from ._parts import html
-from ._setting import MAX_LAYERS, Number, limits
+from ._setting import MAKERS, MAX_LAYERS, OWN_RATES, Number, limits
 
 SECTIONS = {
     "Data": ("data", "n_samples", "noise", "flip_y"),
@@ -30,7 +30,7 @@ _WORDS = {
     "std": "Standard deviation of that noise",
     "layers": "Hidden layers",
     "dropout_rate": "Share of the last layer's units dropped in training",
-    "learning_rate": "optimizer__learning_rate; auto is Keras' own",
+    "learning_rate": "The optimizer's: optimizer__learning_rate",
     "n_iter_no_change": "Epochs without a better one after which training ends",
     "early_stopping": "Ends where validation accuracy no longer rises",
 }
@@ -43,13 +43,17 @@ def _widget(label, limit):
     if isinstance(limit, Number):
         kind = pmui.IntSlider if limit.is_whole else pmui.FloatSlider
         scale = {"start": limit.low, "end": limit.high, "step": limit.step}
-        return kind(**scale, margin=(3, 10), **options)
+        return kind(**scale, margin=(3, 10), tooltips=False, **options)
     if limit.options == (False, True):
         return pmui.Checkbox(margin=(3, 10), **options)
-    values = list(limit.options)
-    if label == "learning_rate":  # something to drag
-        return pmui.DiscreteSlider(options=values, margin=(3, 10), **options)
-    return select(label, values)
+    if label == "learning_rate":  # something to drag; "auto" is where Keras' own is
+        rates = [rate for rate in limit.options if rate != "auto"]
+        return pmui.DiscreteSlider(
+            options=rates, margin=(3, 10), tooltips=False, **options
+        )
+    if label == "data":
+        return select(label, {maker.words: name for name, maker in MAKERS.items()})
+    return select(label, list(limit.options))
 
 
 def select(label, options, **params):
@@ -161,6 +165,8 @@ class Controls:
         if self._is_shown:
             return
         found = {name: part.read() for name, part in self._parts.items()}
+        if found["learning_rate"] == OWN_RATES[self._setting.optimizer]:
+            found["learning_rate"] = "auto"
         if found["data"] != self._setting.data:
             del found["noise"], found["std"]
         tell(self._setting.changed(**found))
@@ -178,7 +184,10 @@ class Controls:
         self._setting, self._is_shown = setting, True
         try:
             for name, part in self._parts.items():
-                part.show(getattr(setting, name), limits(name, setting.data))
+                value = getattr(setting, name)
+                if name == "learning_rate" and value == "auto":
+                    value = OWN_RATES[setting.optimizer]
+                part.show(value, limits(name, setting.data))
         finally:
             self._is_shown = False
         augmented = setting.augmentation != "none"

@@ -10,9 +10,10 @@ import panel as pn
 import panel_material_ui as pmui
 from tornado.ioloop import IOLoop
 
+from . import _words as words
 from ._address import QUESTIONS, SMALLEST, VIEWS, Page, read_address
 from ._controls import Controls, select
-from ._parts import Frame, Program, html, part
+from ._parts import Frame, Program, html, outdated, part
 from ._pictures import (
     Curves,
     Dots,
@@ -40,7 +41,7 @@ class View:
         self.frame = Frame(has_address=is_served, width=0, height=0)
         self.frame.param.watch(lambda event: pn.state.onload(self._start), "is_drawn")
         self._is_served = is_served
-        self._question = self._painted = None
+        self._painted = None
         self.controls = Controls(page.setting, self._ask_setting, self._expect_setting)
         self._make_views(page)
         self._make_pictures()
@@ -49,7 +50,7 @@ class View:
         self.controls.show(page.setting, wrong)
         self._paint_controls()
         self._notice = "; ".join(
-            words for name, words in wrong.items() if name not in self.controls.names
+            text for name, text in wrong.items() if name not in self.controls.names
         )
 
     def _start(self):
@@ -60,19 +61,26 @@ class View:
 
     def _make_views(self, page):
         self._questions = [
-            pmui.Button(label=one.title, variant="text", margin=(0, 4), size="small")
+            pmui.Button(label=one.title, margin=(0, 4), size="small")
             for one in QUESTIONS
         ]
         for button, question in zip(self._questions, QUESTIONS, strict=True):
-            button.on_click(lambda event, question=question: self._put(question))
-        names = {words: name for name, words in VIEWS.items()}
+            button.on_click(lambda event, page=question.page: self._show_page(page))
+        names = {text: name for name, text in VIEWS.items()}
         self._views = pmui.RadioButtonGroup(
             label="What to look at",
             options=names,
             value=page.view,
             size="small",
             margin=(4, 10),
-            sx={"& button": {"textTransform": "none", "whiteSpace": "nowrap"}},
+            sx={
+                "&.MuiToggleButtonGroup-root": {"flexWrap": "wrap"},
+                "& button": {
+                    "textTransform": "none",
+                    "whiteSpace": "nowrap",
+                    "width": "auto",
+                },
+            },
         )
         self._views.param.watch(self._ask_view, "value")
         quiet = {"variant": "outlined", "size": "small", "margin": (4, 4)}
@@ -94,14 +102,8 @@ class View:
     def _make_pictures(self):
         self._plane, self._second = Plane("plane"), Plane("second")
         self._loss, self._accuracy = Curves("loss"), Curves("accuracy")
-        self._dots = Dots(
-            "test_accuracy", "accuracy on 2,000 test points, a dot a seed"
-        )
-        self._differences = Dots(
-            "difference",
-            "accuracy of B less that of A, a dot a repetition",
-            has_zero=True,
-        )
+        self._dots = Dots("test_accuracy", "test accuracy")
+        self._differences = Dots("difference", "test accuracy, B − A", has_zero=True)
 
     def _lay_out(self):
         title = html(
@@ -109,25 +111,37 @@ class View:
             "change something: once, or with ten or thirty seeds, to see what is luck."
             "</p>"
         )
-        self._sentence, self._words = html(), html()
-        self._second_part = part("second", self._second.figure)
-        side = part(
-            "side",
-            *(self._loss.figure, self._accuracy.figure),
-            *(self._dots.figure, self._differences.figure),
+        self._sentence, self._status = html(css=":host {min-height: 22px}"), html()
+        self._words = outdated(html())
+        self._captions = {name: html() for name in ("plane", "second", "dots")}
+        captions = self._captions
+        self._second_part = outdated(
+            part("second", self._second.figure, captions["second"])
         )
+        side = outdated(
+            part(
+                "side",
+                part("curve", self._loss.figure, html(words.KEY)),
+                part("curve", self._accuracy.figure),
+                part(
+                    "curve",
+                    *(self._dots.figure, self._differences.figure, captions["dots"]),
+                ),
+            )
+        )
+        plane = outdated(part("plane", self._plane.figure, captions["plane"]))
         buttons = self._play, self._step, self._keep, self._smallest
         main = part(
             "main",
             part("views", pn.FlexBox(self._views, *buttons, align_items="end")),
-            part("words", self._words),
-            part("row", part("plane", self._plane.figure), self._second_part, side),
+            part("words", self._status, self._words),
+            part("row", plane, self._second_part, side),
         )
         return part(
             "page",
             part("head", title, pn.FlexBox(*self._questions), self._sentence),
-            part("controls", self.controls.view),
             main,
+            part("controls", self.controls.view),
             part("code", self._program, self.frame),
         )
 
@@ -139,7 +153,6 @@ class View:
         self.session.ask(page)
 
     def _ask_setting(self, setting):
-        self._question = None
         self.controls.show(setting)
         self._ask(replace(self.session.page, setting=setting))
 
@@ -158,10 +171,6 @@ class View:
     def _keep_present(self):
         page = replace(self.session.page, kept=self.session.page.setting, view="versus")
         self._show_page(page)
-
-    def _put(self, question):
-        self._question = question
-        self._show_page(question.page)
 
     def _show_page(self, page):
         self.controls.show(page.setting)
@@ -191,92 +200,75 @@ class View:
         session, view = self.session, self.session.page.view
         self._play.visible = self._step.visible = view == "watch"
         self._play.label = "Pause" if session.is_playing else "Play"
-        self._keep.visible = view in ("one", "ten", "thirty", "versus")
+        self._keep.visible = view != "watch"
         self._smallest.visible = view == "versus"
         self._second_part.visible = view not in ("one", "watch")
-        self._dots.figure.visible = view != "versus"
+        self._dots.figure.visible = view in ("ten", "thirty")
         self._differences.figure.visible = view == "versus"
-        self._sentence.object = (
-            f"<p>{self._question.words}</p>" if self._question else ""
-        )
+        chosen = session.page.question
+        for number, button in enumerate(self._questions, 1):
+            button.variant = "outlined" if number == chosen else "text"
+        sentence = QUESTIONS[chosen - 1].words if chosen else ""
+        self._sentence.object = f"<p>{sentence}</p>"
         self._program.text = write_program(session.page)
         self.frame.is_stale = not session.is_current
 
     def _paint_words(self):
         session = self.session
-        words = [f'<p role="status">{escape(session.status)}</p>']
+        said = [("status", "status", session.status), ("status", "", session.remark)]
         problems = [self._notice, session.problem]
         problems += [fit.warning for fit in session.fits[:1]]
-        words += [
-            f'<p class="problem" role="alert">{escape(problem)}</p>'
-            for problem in problems
-            if problem
-        ]
+        said += [("alert", "problem", problem) for problem in problems]
+        self._status.object = "".join(
+            f'<p role="{role}" class="{kind}">{escape(text)}</p>'
+            for role, kind, text in said
+            if text
+        )
         if session.page.view == "versus":
-            words.append(_describe_verdict(session))
+            self._words.object = words.describe_verdict(session)
         elif session.fits:
-            words.append(_describe_accuracy(session))
-        self._words.object = "".join(words)
+            self._words.object = words.describe_accuracy(session)
 
     def _paint_pictures(self):
         session = self.session
-        fits, maker = session.fits, session.shown_setting.maker
-        probas = np.stack([fit.proba for fit in fits])
-        title = "What the network says" if len(fits) == 1 else f"Mean of {len(fits)}"
-        if session.page.view == "versus":
-            self._plane.show(
-                "B: what the network says", maker, shade(probas[0]), fits[0]
-            )
-            self._paint_versus(maker)
-        else:
-            self._plane.show(title, maker, shade(probas.mean(0)), fits[0])
+        page, fits = session.shown_page, session.fits
+        maker, probas = page.setting.maker, np.stack([fit.proba for fit in fits])
+        self._loss.show(fits, page.setting.epochs)
+        self._accuracy.show(fits, page.setting.epochs)
+        if page.view == "versus":
+            self._paint_versus()
+            return
+        title = f"Mean of {len(fits)}" if page.view in ("ten", "thirty") else ""
+        rgb = shade(probas.mean(0))
+        self._plane.show(title or "The network's answer", maker, rgb, fits[0])
+        self._caption("plane", words.OF_MEAN if title else words.OF_ONE)
+        if title:
             share = shade_of_disagreement(disagreement(probas))
-            self._second.show("Where they disagree: the redder, the more", maker, share)
+            self._second.show("Where they disagree", maker, share)
+            self._caption("second", words.OF_SHARE)
             self._dots.show(session.accuracies, *session.mean_accuracy)
-        self._loss.show(fits, session.shown_setting.epochs)
-        self._accuracy.show(fits, session.shown_setting.epochs)
+        self._caption("dots", words.OF_DOTS if title else "")
 
-    def _paint_versus(self, maker):
+    def _paint_versus(self):
         session = self.session
-        if session.fit_of_a is not None:
-            rgb = shade(session.fit_of_a.proba)
-            self._second.show("A: what the network says", maker, rgb, session.fit_of_a)
+        b, a = session.fits[0], session.fit_of_a
+        maker = session.shown_page.setting.maker
+        self._plane.show("B: the network's answer", maker, shade(b.proba), b)
+        self._caption("plane", f"{words.OF_ONE} The curves are B's.")
+        if a is not None:
+            maker = session.shown_page.kept.maker
+            self._second.show("A: the network's answer", maker, shade(a.proba), a)
+            self._caption("second", "")
         row, mean, interval = session.verdict, None, None
         if row is not None:
             mean = row["difference"]
             interval = row["difference_ci_low"], row["difference_ci_high"]
-        self._differences.show(
-            session.differences, mean, interval, session.page.smallest
-        )
+        smallest = session.page.smallest
+        self._differences.show(session.differences, mean, interval, smallest)
+        self._caption("dots", words.OF_DIFFERENCES)
 
-
-def _describe_accuracy(session):
-    mean, interval = session.mean_accuracy
-    if interval is None:
-        return f"<p>Accuracy on 2,000 test points: <strong>{mean:.4f}</strong></p>"
-    low, high = interval
-    lowest, highest = session.accuracies.min(), session.accuracies.max()
-    return (
-        f"<p>Accuracy on test points: mean <strong>{mean:.4f}</strong>, 95 % interval "
-        f"{low:.4f} to {high:.4f}; single networks from {lowest:.4f} to {highest:.4f}."
-        "</p>"
-    )
-
-
-def _describe_verdict(session):
-    row = session.verdict
-    if session.problem:
-        return ""
-    if row is None:
-        return "<p>No verdict before the first look.</p>"
-    level = f"{100 * (1 - row['level']):.4g} %"
-    low, high = row["difference_ci_low"], row["difference_ci_high"]
-    return (
-        f'<p class="verdict">B is <strong>{row["verdict"]}</strong>: its accuracy less '
-        f"that of A is {row['difference']:+.4f}</p><p>Interval {low:+.4f} to "
-        f"{high:+.4f} ({level}, since there may be four looks), after "
-        f"{row['n_repeats']} repetitions.</p>"
-    )
+    def _caption(self, name, text):
+        self._captions[name].object = f'<p class="caption">{text}</p>'
 
 
 # ---- a page for each visitor

@@ -8,47 +8,51 @@ _STYLES = {
     "page": """
         :host {display: grid; grid-template-columns: 290px minmax(0, 1fr); gap: 0 16px;
           grid-template-areas: "head head" "controls main" "code code";
-          max-width: 1500px; margin: 0 auto; padding: 0 12px; align-items: start}
+          max-width: 1900px; margin: 0 auto; padding: 0 12px; align-items: start}
         @media (max-width: 800px) {:host {display: flex; flex-direction: column;
           padding: 0 4px; align-items: stretch}}
         """,
-    "main": "@media (max-width: 800px) {:host {display: contents}}",
-    "row": """
-        :host {flex-flow: row wrap; align-items: flex-start; gap: 0 12px}
-        @media (max-width: 800px) {:host {display: contents}}
-        """,
-    "plane": """
-        :host {flex: 1 1 300px; max-width: min(540px, 60vh);
-          opacity: var(--opacity, 1);
-          transition: opacity 0.2s var(--delay, 0s)}
-        @media (max-width: 800px) {:host {order: 3; position: sticky; top: 0;
-          z-index: 5; flex: none; background: white; width: min(100%, 50vh);
-          align-self: center}}
-        """,
-    "second": """
-        :host {flex: 1 1 300px; max-width: min(540px, 60vh);
-          opacity: var(--opacity, 1);
-          transition: opacity 0.2s var(--delay, 0s)}
-        @media (max-width: 800px) {:host {order: 6; flex: none; max-width: none}}
-        """,
-    "side": """
-        :host {flex: 1 1 280px; opacity: var(--opacity, 1);
-          transition: opacity 0.2s var(--delay, 0s)}
-        @media (max-width: 800px) {:host {order: 7; flex: none}}
-        """,
     "head": "@media (max-width: 800px) {:host {order: 1}}",
+    "main": "@media (max-width: 800px) {:host {display: contents}}",
     "views": "@media (max-width: 800px) {:host {order: 2}}",
     "words": """
         :host {min-height: 64px}
         @media (max-width: 800px) {:host {order: 4; min-height: 0}}
         """,
-    "controls": "@media (max-width: 800px) {:host {order: 5}}",
+    "row": """
+        :host {flex-flow: row wrap; align-items: flex-start; gap: 0 12px}
+        @media (max-width: 800px) {:host {display: contents}}
+        """,
+    "plane": """
+        :host {flex: 1 1 380px; max-width: min(640px, 58vh)}
+        @media (max-width: 800px) {:host {order: 3; position: sticky; top: 0;
+          z-index: 5; flex: none; background: white; width: min(100%, 50vh);
+          align-self: center}}
+        """,
+    "second": """
+        :host {flex: 1 1 380px; max-width: min(640px, 58vh)}
+        @media (max-width: 800px) {:host {order: 5; flex: none; max-width: none}}
+        """,
+    "side": """
+        :host {flex: 1 1 280px; flex-flow: row wrap; gap: 0 12px}
+        @media (max-width: 800px) {:host {order: 7; flex: none}}
+        """,
+    "curve": ":host {flex: 1 1 270px}",
+    "controls": """
+        @media (min-width: 801px) {:host {position: sticky; top: 0; max-height: 98vh;
+          overflow-y: auto}}
+        @media (max-width: 800px) {:host {order: 6}}
+        """,
     "code": "@media (max-width: 800px) {:host {order: 8}}",
 }
+_OUTDATED = (
+    ":host {opacity: var(--opacity, 1); transition: opacity 0.2s var(--delay, 0s)}"
+)
 _TEXT = """
 h1 {font-size: 1.5em; margin: 8px 0 0} h2 {font-size: 1em; margin: 4px 0}
 p {margin: 2px 0; font-size: 1.05em}
 .problem {color: #b00020} .verdict {font-size: 1.2em}
+.caption {font-size: 0.95em; color: #555; margin: 0 0 6px}
 """
 
 
@@ -63,11 +67,17 @@ def part(name, *inside):
     )
 
 
-def html(text=""):
+def html(text="", css=""):
     """Return a pane of words."""
     return pn.pane.HTML(
-        text, stylesheets=[_TEXT], sizing_mode="stretch_width", margin=(0, 10)
+        text, stylesheets=[_TEXT, css], sizing_mode="stretch_width", margin=(0, 10)
     )
+
+
+def outdated(item):
+    """Return a part, or words, that are greyed while they are out of date."""
+    item.stylesheets = [*item.stylesheets, _OUTDATED]
+    return item
 
 
 class Frame(pn.custom.JSComponent):

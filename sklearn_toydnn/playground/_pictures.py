@@ -57,14 +57,12 @@ class Plane:
         )
         self.points = ColumnDataSource({"x": [], "y": [], "color": [], "alpha": []})
         self.figure.image_rgba("image", "x", "y", "dw", "dh", source=self.image)
-        self.figure.scatter(
+        self.dots = self.figure.scatter(
             *("x", "y"),
             source=self.points,
-            size=5,
             fill_color="color",
             fill_alpha="alpha",
             line_color=INK,
-            line_width=0.6,
             line_alpha="alpha",
         )
 
@@ -84,6 +82,9 @@ class Plane:
             "image": [np.ascontiguousarray(rgba).view(np.uint32)[..., 0]],
         }
         self.points.data = _points(fit, maker.n_classes)
+        # Many would hide what the network says.
+        many = len(self.points.data["x"]) > 600
+        self.dots.glyph.update(size=3 if many else 5, line_width=0 if many else 0.6)
 
 
 def _points(fit, n_classes):
@@ -132,9 +133,9 @@ class Curves:
             y_range=Range1d(0, 1),
         )
         self.sources = {}
-        for name, color, dash, words in (
-            (metric, TRAINING, "solid", "training"),
-            (f"val_{metric}", VALIDATION, (6, 3), "validation"),
+        for name, color, dash in (
+            (metric, TRAINING, "solid"),
+            (f"val_{metric}", VALIDATION, (6, 3)),
         ):
             source = ColumnDataSource({"epoch": [], "mean": [], "low": [], "high": []})
             self.figure.varea(
@@ -146,17 +147,8 @@ class Curves:
                 color=color,
                 line_dash=dash,
                 line_width=2,
-                legend_label=words,
             )
             self.sources[name] = source
-        legend = self.figure.legend[0]
-        legend.update(
-            background_fill_alpha=0.6,
-            border_line_color=None,
-            location="top_right" if metric == "loss" else "bottom_right",
-            padding=2,
-            label_text_font_size="13px",
-        )
 
     def show(self, fits, n_epochs):
         """Show the histories of networks."""
@@ -204,6 +196,7 @@ class Dots:
             y_range=Range1d(-1, 1),
         )
         self.figure.yaxis.visible = self.figure.ygrid.visible = False
+        self.figure.xaxis.ticker.desired_num_ticks = 4
         self.band = BoxAnnotation(fill_color="#888888", fill_alpha=0.15, visible=False)
         self.figure.add_layout(self.band)
         if has_zero:

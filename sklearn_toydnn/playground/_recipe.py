@@ -352,13 +352,12 @@ def compared_with(a, b):
 
 
 def why_not_compared(a, b):
-    """Return why the accuracies of two settings are of different questions, or None."""
-    if not {*DATA}.isdisjoint(a.differences(b)):
-        return (
-            "A and B have other data, noise or flipped labels: their accuracies answer "
-            "different questions, and no difference between them is a verdict on the "
-            "networks. Keep the present setting as A, then change something else."
-        )
+    """Return why the accuracies of two settings are of different questions, or ""."""
     if a == b:
-        return "B is the same as A: change something."
-    return None
+        return "B is still the same as A: change something."
+    if {*DATA}.isdisjoint(a.differences(b)):
+        return ""
+    return (
+        "A and B have other data, noise or flipped labels: their accuracies answer "
+        "different questions. Keep the present setting as A, then change another thing."
+    )

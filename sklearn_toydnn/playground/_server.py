@@ -9,6 +9,7 @@ _TEMPLATE = """
 {% extends base %}
 {% block postamble %}
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<style>#loader {background: rgba(255, 255, 255, 0.6) !important}</style>
 {% endblock %}
 {% block contents %}{{ embed(roots.playground) }}{% endblock %}
 """

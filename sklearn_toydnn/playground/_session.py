@@ -33,14 +33,14 @@ class Session:
     ----------
     page : Page
         What is asked for.
-    fits : list of Fit
-        Trained networks, by seed; they are `shown_setting`'s.
+    fits : list of Fit, shown_page : Page
+        Trained networks, by seed, and the page that they are of.
     fit_of_a : Fit or None
         A network of what is kept as A.
     scores : DataFrame or None, found : Comparison or None
         Of A against B: what is measured, and the verdicts of the last look.
-    status, problem : str
-        What is being computed; what went wrong.
+    status, remark, problem : str
+        What is being computed; what is to be known; what went wrong.
     is_current, is_busy, is_playing : bool
         Whether what is shown is what is asked for; whether that is being computed;
         whether a network is being watched.
@@ -48,24 +48,25 @@ class Session:
 
     def __init__(self, workers, page, changed, later):
         self._workers, self._changed, self._later = workers, changed, later
-        self.page, self.shown_setting = page, None
+        self.page, self.shown_page = page, None
         self.fits, self.fit_of_a = [], None
         self.scores = self.found = None
-        self.status = self.problem = ""
-        self.is_current = self.is_busy = self.is_playing = False
+        self.status = self.remark = self.problem = ""
+        self.is_current = self.is_busy = False
         self._job = self._shown_job = self._watched = None
-        self._start = 0.0
+        self._epochs_to_go = np.inf  # while a network is watched
 
     # ---- what is asked
 
     def ask(self, page):
         """Compute a page, and nothing else any more."""
-        play = self.is_playing or self._job is None or self.page.view != "watch"
-        self.page, self.problem = page, ""
-        self._job, self.is_current, self.is_playing = None, False, False
+        if page.view != self.page.view:
+            self._epochs_to_go = np.inf
+        self.page, self.remark, self.problem = page, "", ""
+        self._job, self.is_current = None, False
         self.scores = self.found = self._watched = None
         if page.view == "watch":
-            self._watch(play=play)
+            self._watch()
         elif page.view == "versus":
             self._compare()
         else:
@@ -89,8 +90,8 @@ class Session:
 
     def _submit(self, tasks):
         self._job = Job(tasks, self._tell)
-        self._job.page = self.page
-        self._start, self.is_busy = time.monotonic(), True
+        self._job.page, self._job.start = self.page, time.monotonic()
+        self.is_busy = True
         self._soon(_PATIENCE, partial(self._say_what_is_done, self._job, self.status))
         self._workers.submit(self, self._job)
 
@@ -122,8 +123,7 @@ class Session:
         elif event == "done":
             self._take(*value)
         else:
-            self.problem, self.is_busy, self.is_playing = value, False, False
-            self.status = ""
+            self.problem, self.is_busy, self._epochs_to_go = value, False, 0
         self._changed()
 
     def _is_on_the_way(self, job):
@@ -131,8 +131,12 @@ class Session:
 
         While a slider is dragged, they are what is seen to move.
         """
-        views = {"one", "ten", "thirty"}
-        return {job.page.view, self.page.view} <= views and not self.is_current
+        views, shown = {"one", "ten", "thirty"}, self._shown_job
+        return (
+            {job.page.view, self.page.view} <= views
+            and not self.is_current
+            and (shown is None or shown.start <= job.start)
+        )
 
     def _take(self, place, value):
         if self.page.view == "watch":
@@ -145,7 +149,7 @@ class Session:
     def _show_fit(self, job, fit):
         if self._shown_job is not job:  # of the old ones, none stays
             self._shown_job, self.fits = job, []
-            self.shown_setting = job.page.setting
+            self.shown_page = job.page
         self.is_current = job is self._job
         self.fits = sorted([*self.fits, fit], key=lambda fit: fit.seed)
 
@@ -153,7 +157,7 @@ class Session:
         self._show_fit(self._job, fit)
         n = N_SEEDS[self.page.view]
         self.is_busy = len(self.fits) < n
-        seconds = f"{time.monotonic() - self._start:.1f} s"
+        seconds = f"{time.monotonic() - self._job.start:.1f} s"
         if self.is_busy:
             self.status = f"{len(self.fits)} of {n} networks …"
         else:
@@ -165,9 +169,8 @@ class Session:
         """tuple: What is equal as long as the pictures are the same; None before."""
         if not self.fits:
             return None
-        view = self.page.view, self.page.smallest, bool(self.problem)
-        last, scored = id(self.fits[-1]), self._n_scored
-        return len(self.fits), last, id(self.fit_of_a), scored, id(self.found), *view
+        fits = len(self.fits), id(self.fits[-1]), id(self.fit_of_a)
+        return *fits, self._n_scored, id(self.found), self.page.smallest
 
     @property
     def accuracies(self):
@@ -177,72 +180,82 @@ class Session:
     @property
     def mean_accuracy(self):
         """tuple: The mean accuracy, and its 95 % interval where there are several."""
-        if len(self.fits) < 2:
+        if len(self.fits) < 5:  # of fewer it says little
             return self.accuracies.mean(), None
         test = PairedTTest(self.accuracies)
         return test.mean, test.interval(0.95)
 
     # ---- watching
 
+    @property
+    def is_playing(self):
+        """bool: Whether epoch follows epoch."""
+        return self.page.view == "watch" and self._epochs_to_go == np.inf
+
     def play(self):
         """Go on, from the start if it is at its end."""
-        if self._n_epochs >= self.page.setting.epochs:
-            self._watched = None
-        self._watch(play=True)
-        self._changed()
+        self._go_on_by(np.inf)
+
+    def step(self):
+        """Train for one epoch more."""
+        waiting = 0 if self.is_playing else self._epochs_to_go
+        self._go_on_by(waiting + 1)
 
     def pause(self):
         """Go on no more."""
-        self.is_playing = self.is_busy = False
-        self.status = f"Epoch {self._n_epochs} of {self.page.setting.epochs}."
+        self._epochs_to_go = 0
         self._changed()
 
-    def step(self):
-        """Train for one epoch."""
+    def _go_on_by(self, n_epochs):
+        self.problem, self._epochs_to_go = "", n_epochs
         if self._n_epochs >= self.page.setting.epochs:
             self._watched = None
-        self._watch(play=False)
+        if not self.is_busy:
+            self._watch()
         self._changed()
 
     @property
     def _n_epochs(self):
-        return len(self._watched.history["loss"]) if self._watched else 0
+        return len(self.fits[0].history["loss"]) if self._watched else 0
 
-    def _watch(self, play):
-        self.is_playing = play
-        self._submit([self._epoch_task()])
-
-    def _epoch_task(self):
+    def _watch(self):
+        """Ask for an epoch: a job of its own, since a person may watch for long."""
         setting = self.page.setting
+        if setting.early_stopping:
+            self.remark = "Early stopping ends a fit; watching goes on."
         programs = frozenset([("epoch", *setting.structure)])
         arguments = setting, setting.random_state, self._watched
-        return Task("train_an_epoch", arguments, programs)
+        self._submit([Task("train_an_epoch", arguments, programs)])
 
     def _take_epoch(self, watched, fit):
         self._watched, self.fits = watched, []
         self._show_fit(self._job, fit)
         n_epochs = self.page.setting.epochs
         self.status = f"Epoch {self._n_epochs} of {n_epochs}."
+        self._epochs_to_go -= 1
         if self._n_epochs >= n_epochs:
-            self.is_playing = False
-        self.is_busy = self.is_playing
-        if self.is_playing:
-            wait = max(0.0, 1 / _FRAMES - (time.monotonic() - self._start))
+            self._epochs_to_go = 0
+        self.is_busy = self._epochs_to_go > 0
+        if self.is_busy:
+            wait = max(0.0, 1 / _FRAMES - (time.monotonic() - self._job.start))
             self._soon(wait, partial(self._go_on, self._job))
 
     def _go_on(self, job):
-        if self.is_playing and job is self._job:
-            self._start = time.monotonic()
-            self._workers.add(self, job, [self._epoch_task()])
+        if job is not self._job:
+            return
+        if self._epochs_to_go > 0:
+            self._watch()
+        else:
+            self.is_busy = False
 
     # ---- A against B
 
     def _compare(self):
-        a, b = self.page.kept, self.page.setting
-        self.problem = why_not_compared(a, b) or ""
+        a, b, self.fit_of_a = self.page.kept, self.page.setting, None
+        self.remark = why_not_compared(a, b)
         tasks = [self._fit_task(b, 0), self._fit_task(a, 0)]
         self._n_asked = 0
-        if not self.problem:
+        if not self.remark:
             tasks += self._next_look()
         self._submit(tasks)
 
@@ -294,12 +307,12 @@ class Session:
         self.is_busy = n < asked
         if self.is_busy:
             self.status = f"{n} repetitions; the next look is after {asked}."
-        elif self.found is not None:
-            self.status = f"{n} repetitions, after which all is said."
-            if not self.found.is_decided:
-                self.status = f"{n} repetitions, the most there are."
-        else:
+        elif self.found is None:
             self.status = ""
+        elif self.found.is_decided:
+            self.status = f"Decided after {n} repetitions."
+        else:
+            self.status = f"Not decided after {n} repetitions, the most there are."
 
     @property
     def differences(self):

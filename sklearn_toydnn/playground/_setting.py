@@ -119,9 +119,9 @@ class Maker(NamedTuple):
 
 _SKLEARN = "sklearn.datasets"
 MAKERS = {
-    "triangle": Maker("make_triangle", "f1, triangle"),
-    "sinusoidal": Maker("make_sinusoidal", "f2, sinusoidal"),
-    "gaussian": Maker("make_gaussian", "f3, Gaussian"),
+    "triangle": Maker("make_triangle", "f1: triangle"),
+    "sinusoidal": Maker("make_sinusoidal", "f2: sinusoidal"),
+    "gaussian": Maker("make_gaussian", "f3: Gaussian"),
     "moons": Maker(
         *("make_moons", "moons", _SKLEARN),
         *("noise", 0.2, 0.5, 0.05, 0.01, (-2.0, 3.0, -1.75, 2.25)),
@@ -144,6 +144,8 @@ MAKERS = {
 
 
 _ACTIVATIONS = ("relu", "tanh", "sigmoid", "elu", "linear")
+# Keras' own, for which "auto" stands.
+OWN_RATES = {"adam": 1e-3, "nadam": 1e-3, "rmsprop": 1e-3, "adagrad": 1e-3, "sgd": 1e-2}
 _LIMITS = {
     "data": Choice(tuple(MAKERS)),
     "n_samples": Number(20, 2000, 10),
@@ -162,7 +164,7 @@ _LIMITS = {
             *("zeros", "ones"),
         )
     ),
-    "optimizer": Choice(("adam", "nadam", "rmsprop", "adagrad", "sgd")),
+    "optimizer": Choice(tuple(OWN_RATES)),
     "learning_rate": Choice(
         ("auto", 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
     ),

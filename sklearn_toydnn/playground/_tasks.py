@@ -3,6 +3,7 @@
 Each task takes settings and returns arrays and plain values.
 """
 
+import pickle
 import warnings
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -117,23 +118,19 @@ def _augmented(setting, seed, sample):
 # ---- a network that is watched
 
 
-class Watched(NamedTuple):
-    """Between two epochs: a scaler and a network, and its scores so far."""
-
-    scaler: Any
-    net: Any
-    history: dict
-
-
 def train_an_epoch(setting, seed, watched=None):
-    """Train for one epoch; return what goes on from there, and the network now."""
+    """Train for one epoch; return what goes on from there, and the network now.
+
+    What goes on is pickled, so that the server need not import TensorFlow to hold it.
+    """
     setting = setting.changed(early_stopping=False)  # of a fit, not of its epochs
     sample = draw(setting, seed)
     X, y = _augmented(setting, seed, sample)
     if watched is None:
         *_, scaler, net = make_steps(setting, seed)
-        watched = Watched(scaler.fit(X), net, {})
-    scaler, net, history = watched
+        scaler, history = scaler.fit(X), {}
+    else:
+        scaler, net, history = pickle.loads(watched)
     scaled = scaler.transform(X)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConvergenceWarning)
@@ -153,7 +150,7 @@ def train_an_epoch(setting, seed, watched=None):
         len(sample.X),
         " ".join(str(one.message) for one in caught) if net.diverged_ else "",
     )
-    return Watched(scaler, net, history), shown
+    return pickle.dumps((scaler, net, history)), shown
 
 
 # ---- A against B
