@@ -23,7 +23,7 @@ from sklearn_toydnn import DNNClassifier, compare
 
 pytest.importorskip("panel", reason="the extra playground is not installed")
 
-from sklearn_toydnn.playground import __main__, _page, _recipe, _tasks, _workers
+from sklearn_toydnn.playground import __main__, _page, _recipe, _tasks, _words, _workers
 from sklearn_toydnn.playground._address import (
     QUESTIONS,
     VIEWS,
@@ -31,7 +31,7 @@ from sklearn_toydnn.playground._address import (
     read_address,
 )
 from sklearn_toydnn.playground._pictures import disagreement, shade
-from sklearn_toydnn.playground._session import COMPILING, Session
+from sklearn_toydnn.playground._session import COMPILING, Session, _Asked
 from sklearn_toydnn.playground._setting import (
     MAKERS,
     NAMES,
@@ -155,7 +155,7 @@ PROGRAMS = [
     Page(QUICK.changed(early_stopping=True, learning_rate=0.01, activation="tanh")),
     Page(QUICK.changed(data="moons"), "ten"),
     Page(QUICK.changed(augmentation="copies"), "watch"),
-    Page(QUICK.changed(augmentation="jitter"), "watch"),
+    Page(QUICK.changed(augmentation="jitter", early_stopping=True), "watch"),
 ]
 COMPARED = [
     Page(QUICK, "versus", QUICK.changed(n_samples=30)),
@@ -326,6 +326,7 @@ def test_verdicts_are_those_of_looks_only():
 def test_what_cannot_be_compared_has_no_verdict(change, word):
     session, _ = started(Page(QUICK.changed(**change), "versus", QUICK))
     assert word in session.remark and session.verdict is None
+    assert "compare(" not in _recipe.write_program(session.page)
     assert session.fits and session.fit_of_a is not None
 
 
@@ -349,9 +350,7 @@ def test_playing_goes_on_to_the_last_epoch_and_pauses(monkeypatch):
 
 def test_only_the_newest_is_current_and_the_one_before_may_be_shown():
     session, _ = started(Page(QUICK))
-    old, newer = Job([], None), Job([], None)
-    old.page = newer.page = Page(QUICK)
-    old.start = newer.start = time.monotonic()
+    old, newer = (_Asked(Page(QUICK), [], None) for _ in "12")
     session._job, session.is_current = newer, False
     fit = session.fits[0]
     session._hear(old, "done", (0, fit))
@@ -362,6 +361,57 @@ def test_only_the_newest_is_current_and_the_one_before_may_be_shown():
     assert session.status == COMPILING
     session._hear(newer, "failed", "no")
     assert session.problem == "no" and not session.is_busy
+
+
+@pytest.mark.parametrize("view", ["ten", "versus", "watch"])
+def test_what_is_dragged_over_ends_what_was_computed(view):
+    """Else a look, or an epoch, would be of one setting and of the other."""
+    page = Page(QUICK, view, QUICK.changed(dropout_rate=0.5))
+    waiting = []
+    session = Session(AtOnce(), page, lambda: None, waiting.append)
+    with config_context(enable_metadata_routing=True):
+        session.ask(page)
+        other = QUICK.changed(hidden_layer_sizes=(1, 20))
+        session.expect(Page(other, view, page.kept))
+        n_tasks = len(session._workers.tasks)
+        while waiting:
+            waiting.pop(0)()
+    assert not session.is_current and len(session._workers.tasks) == n_tasks
+    assert session.scores is None and session.verdict is None
+
+
+def test_a_slider_dragged_there_and_back_asks_again():
+    session, _ = started(Page(QUICK))
+    waiting = []
+    session._later = waiting.append
+    with config_context(enable_metadata_routing=True):
+        session.expect(Page(QUICK.changed(hidden_layer_sizes=(1, 20))))
+        assert not session.is_current
+        session.expect(Page(QUICK))
+        while waiting:
+            waiting.pop(0)()
+    assert session.is_current
+
+
+def test_after_a_failure_nothing_is_busy():
+    session, _ = started(Page(QUICK, "ten"))
+    job = session._job
+    session._hear(job, "spent", "Stopped.")
+    session._hear(job, "done", (3, session.fits[3]))
+    assert session.problem == "Stopped." and not session.is_busy
+    assert session.status == ""
+
+
+def test_fresh_data_are_fresh_for_a_too():
+    page = Page(QUICK.changed(random_state=30), "versus", QUICK)
+    assert page.kept == page.setting
+
+
+def test_divergence_is_counted():
+    session, _ = started(Page(QUICK, "ten"))
+    session.fits[1].warning = "Training diverged."
+    assert _words.describe_divergence(session.fits) == "1 of 10 networks diverged."
+    assert _words.describe_divergence(session.fits[1:2]) == "Training diverged."
 
 
 def test_the_shade_is_white_where_nothing_is_known():
@@ -572,14 +622,18 @@ def test_tasks_come_back_with_their_places(workers):
         assert found[2].accuracy == _tasks.fit(QUICK, 2).accuracy
 
 
-def test_a_newer_setting_stops_an_older_one(workers):
+def test_a_newer_setting_stops_an_older_one(workers, monkeypatch):
+    stopped = []
+    monkeypatch.setattr(_workers, "MAX_SECONDS", 1000.0)
+    monkeypatch.setattr(_workers, "_LET_FINISH", 0.05)
+    monkeypatch.setattr(_workers.Process, "stop", lambda self: stopped.append(self))
     visitor = Visitor(workers)
-    visitor.ask(*(fit_task(LONG, seed) for seed in range(20)))
-    visitor.hear(1, "begins")
+    visitor.ask(*(fit_task(LONG, seed) for seed in range(50)))
+    visitor.hear(2)  # it is compiled, and at work
     old = visitor.job
     visitor.ask(fit_task(seed=7))
     ((place, fit),) = visitor.hear(1)
-    assert fit.seed == 7 and old.next_task is None
+    assert fit.seed == 7 and old.next_task is None and stopped
 
 
 def test_each_visitor_gets_their_own_in_turn(workers):
@@ -608,8 +662,21 @@ def test_computing_ends_at_its_limit(workers):
     visitor.ask(*(fit_task(LONG, seed) for seed in range(100)))
     (words,) = visitor.hear(1, "spent")
     assert "the most that a page may ask for" in words
+    assert visitor.job.next_task is None
+    # What two processes had begun may have been let finish.
+    assert 3.0 < visitor.job.spent < 3.0 + 2 * 10
     visitor.ask(fit_task())
     assert visitor.hear(1)
+
+
+def test_a_task_goes_where_its_program_is(workers):
+    setting = QUICK.changed(hidden_layer_sizes=(3, 14))
+    visitor = Visitor(workers)
+    for seed in range(6):
+        visitor.ask(fit_task(setting, seed))
+        visitor.hear(1)
+    having = [p for p in workers.processes if setting.structure in p.programs]
+    assert len(having) == 1
 
 
 def test_a_task_that_fails_says_why(workers):
@@ -647,6 +714,61 @@ def test_a_process_that_has_grown_is_replaced_meanwhile(workers, monkeypatch):
     workers.leave(visitor)
 
 
+def test_nothing_is_left_to_a_process_that_is_gone(workers, monkeypatch):
+    setting = QUICK.changed(hidden_layer_sizes=(4, 13))
+    visitor = Visitor(workers)
+    visitor.ask(fit_task(setting))
+    visitor.hear(1)
+    (having,) = [p for p in workers.processes if setting.structure in p.programs]
+    os.kill(having.pid, signal.SIGKILL)
+    while having in workers.processes:
+        time.sleep(0.1)
+    visitor.ask(fit_task(setting))
+    assert visitor.hear(1)
+
+
+def test_a_process_that_cannot_start_is_told_of(monkeypatch):
+    class Broken(_workers.Process):
+        def __init__(self):
+            super().__init__()
+            self._process.kill()
+
+    monkeypatch.setattr(_workers, "Process", Broken)
+    workers = Workers(1)
+    visitor = Visitor(workers)
+    try:
+        with pytest.raises(AssertionError, match="No process can be started"):
+            visitor.ask(fit_task())
+            visitor.hear(1)
+    finally:
+        workers.close()
+
+
+def test_the_server_does_without_tensorflow_when_a_network_is_watched():
+    """It would hold half a gigabyte for nothing."""
+    code = """if True:
+        import sys, threading
+        from sklearn_toydnn.playground._setting import Setting
+        from sklearn_toydnn.playground._workers import Job, Task, Workers
+
+        def tell(job, event, value):
+            if event == "done":
+                done.append(value)
+                heard.set()
+
+        if __name__ == "__main__":
+            heard, done, workers = threading.Event(), [], Workers(1)
+            task = Task("train_an_epoch", (Setting(), 0, None), frozenset(["epoch"]))
+            workers.submit("somebody", Job([task], tell))
+            assert heard.wait(120)
+            workers.close()
+            place, (watched, fit) = done[0]
+            assert isinstance(watched, bytes) and fit.accuracy > 0
+            sys.exit("tensorflow" in sys.modules)
+    """
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 # ---- the command
 
 
@@ -655,7 +777,7 @@ def test_a_port_in_use_is_said(capsys):
         taken.bind((__main__.HOST, 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(SystemExit, match=f"Port {port} is in use"):
+        with pytest.raises(SystemExit, match=f"Port {port}: Address already in use"):
             __main__.main(["--port", str(port)])
     with pytest.raises(SystemExit):
         __main__.main(["--port", "99999"])

@@ -58,7 +58,7 @@ def measure(repeats, structures):
         before = _memory_of(server.pid)
         waits = _visit(page, structures)
         driver.get("about:blank")
-        time.sleep(60)
+        time.sleep(120)
         grown = (_memory_of(server.pid) - before) / 1e6
     worst, memory = [name for name in REACH if "visitors" in name]
     rows += [(worst, 0, max(waits)), (memory, 0, grown)]

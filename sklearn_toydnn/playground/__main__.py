@@ -28,8 +28,9 @@ def main(arguments=None):
     )
     options = parser.parse_args(arguments)
     port = options.port or _free_port()
-    if not _is_free(port):
-        sys.exit(f"Port {port} is in use: choose another one with --port, or --port 0.")
+    why = _why_not(port)
+    if why:
+        sys.exit(f"Port {port}: {why}. Choose another one with --port, or --port 0.")
     try:
         from . import _server
     except ImportError as error:
@@ -53,14 +54,15 @@ def _free_port():
         return found.getsockname()[1]
 
 
-def _is_free(port):
+def _why_not(port):
+    """Return why a port cannot be had, or None."""
     with closing(socket.socket()) as tried:
         tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             tried.bind((HOST, port))
-        except OSError:
-            return False
-    return True
+        except OSError as error:
+            return error.strerror
+    return None
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from html import escape
 
 import panel as pn
 import panel_material_ui as pmui
+import param
 
 from ._parts import html
 from ._setting import MAKERS, MAX_LAYERS, OWN_RATES, Number, limits
@@ -101,6 +102,9 @@ class _Sizes:
         for i, widget in enumerate(self._units):
             widget.visible = i < len(sizes)
             widget.value = sizes[min(i, len(sizes) - 1)]
+        for widget in self.widgets:  # or to come to rest there were no change
+            with param.edit_constant(widget):
+                widget.value_throttled = widget.value
 
 
 class Controls:

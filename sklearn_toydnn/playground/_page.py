@@ -1,5 +1,6 @@
 """The page: controls, pictures and words around a session."""
 
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from html import escape
@@ -217,7 +218,8 @@ class View:
         session = self.session
         said = [("status", "status", session.status), ("status", "", session.remark)]
         problems = [self._notice, session.problem]
-        problems += [fit.warning for fit in session.fits[:1]]
+        fits = [*session.fits, *filter(None, [session.fit_of_a])]
+        problems.append(words.describe_divergence(fits))
         said += [("alert", "problem", problem) for problem in problems]
         self._status.object = "".join(
             f'<p role="{role}" class="{kind}">{escape(text)}</p>'
@@ -282,7 +284,8 @@ def for_visitor():
     page, wrong = read_address(urlencode(pairs))
 
     def later(callback):
-        document.add_next_tick_callback(callback)
+        with suppress(AttributeError):  # of a page that has just been closed
+            document.add_next_tick_callback(callback)
 
     view = View(shared_workers(), page, wrong, later, is_served=True)
     pn.state.on_session_destroyed(lambda context: view.session.leave())

@@ -145,6 +145,3 @@ class Program(pn.custom.JSComponent):
       return details;
     }
     """
-
-
-# ---- the page

@@ -34,22 +34,22 @@ class Call(NamedTuple):
             params = params | {"random_state": seed}
         return getattr(import_module(self.module), self.name)(**params)
 
-    def write(self, seeded, indent, after=""):
-        """Return the call as it is written in a program, and what comes after it."""
+    def write(self, seeded, indent, after="", before=""):
+        """Return the call as it is written in a program, in its line."""
         arguments = [f"{name}={_write(value)}" for name, value in self.params.items()]
         if self.is_seeded and seeded:
             arguments.append(f"random_state={SEED}")
-        return write_call(self.name, arguments, indent, after)
+        return before + write_call(self.name, arguments, indent, after, len(before))
 
 
 def _write(value):
     return f'"{value}"' if isinstance(value, str) else repr(value)
 
 
-def write_call(name, arguments, indent=0, after=""):
+def write_call(name, arguments, indent=0, after="", width_before=0):
     """Return a call, broken into lines where it does not fit into one."""
     line = f"{name}({', '.join(arguments)}){after}"
-    if len(line) + indent <= WIDTH and "\n" not in line:
+    if width_before + len(line) + indent <= WIDTH and "\n" not in line:
         return line
     inner = indent + 4
     body = "".join(f"\n{' ' * inner}{argument}," for argument in arguments)
@@ -189,11 +189,12 @@ def _write_pipeline(setting, seeded, indent, n_largest=None):
 
 def write_program(page):
     """Return the program of a page: run, it prints what the page shows."""
-    if page.view == "versus":
+    compares = page.view == "versus" and not why_not_compared(page.kept, page.setting)
+    if compares:
         program = _write_comparison(page)
     elif page.view == "watch":
         program = _write_watching(page.setting)
-    elif page.view == "one":
+    elif N_SEEDS[page.view] == 1:
         program = _write_fit(page.setting)
     else:
         program = _write_fits(page.setting, N_SEEDS[page.view])
@@ -244,15 +245,16 @@ def _write_body(setting, indent=0):
 
 def _write_watching(setting):
     """Return training epoch by epoch."""
+    setting = setting.changed(early_stopping=False)  # of a fit, not of its epochs
     *augment, scaler, net = steps(setting)
     lines = [f"{SEED} = {setting.random_state}", *_write_data(setting, 0)]
     for call in augment:
-        made = call.write(True, 0)
-        if call.name == "GaussianAugmenter":
-            lines.append(f"X, y = {made}.fit_resample(X, y)")
-        else:
-            lines.append(f"X = {made}.fit_transform(X)")
-    lines += [f"scaler = {scaler.write(True, 0)}.fit(X)", f"net = {net.write(True, 0)}"]
+        copies = call.name == "GaussianAugmenter"
+        before = "X, y = " if copies else "X = "
+        after = ".fit_resample(X, y)" if copies else ".fit_transform(X)"
+        lines.append(call.write(True, 0, after, before))
+    lines += [scaler.write(True, 0, ".fit(X)", "scaler = ")]
+    lines += [net.write(True, 0, before="net = ")]
     names = _names(steps(setting))
     body = "\n".join(lines)
     return f"""\

@@ -26,6 +26,14 @@ STARTING = "Starting: TensorFlow takes some seconds to be ready."
 COMPILING = "Compiling a structure that is new here; the picture is still the old one."
 
 
+class _Asked(Job):
+    """A page that is asked for, and when."""
+
+    def __init__(self, page, tasks, tell):
+        super().__init__(tasks, tell)
+        self.page, self.start = page, time.monotonic()
+
+
 class Session:
     """What is asked for and what there is of it.
 
@@ -55,6 +63,7 @@ class Session:
         self.is_current = self.is_busy = False
         self._job = self._shown_job = self._watched = None
         self._epochs_to_go = np.inf  # while a network is watched
+        self._asked_page, self._n_changes = None, 0
 
     # ---- what is asked
 
@@ -62,7 +71,8 @@ class Session:
         """Compute a page, and nothing else any more."""
         if page.view != self.page.view:
             self._epochs_to_go = np.inf
-        self.page, self.remark, self.problem = page, "", ""
+        self.page = self._asked_page = page
+        self.remark = self.problem = ""
         self._job, self.is_current = None, False
         self.scores = self.found = self._watched = None
         if page.view == "watch":
@@ -76,7 +86,11 @@ class Session:
 
     def expect(self, page):
         """Show that what is shown is not what is asked for, before it is computed."""
-        self.page, self.is_current = page, False
+        if page == self._asked_page:  # dragged there and back
+            self.ask(page)
+            return
+        self.leave()
+        self.page, self.is_current, self.is_busy = page, False, False
         self._changed()
 
     def leave(self):
@@ -88,10 +102,9 @@ class Session:
         programs = frozenset([setting.structure])
         return Task("fit", (setting, setting.random_state + i), programs)
 
-    def _submit(self, tasks):
-        self._job = Job(tasks, self._tell)
-        self._job.page, self._job.start = self.page, time.monotonic()
-        self.is_busy = True
+    def _submit(self, tasks, spent=0.0):
+        self._job = _Asked(self.page, tasks, self._tell)
+        self._job.spent, self.is_busy = spent, True
         self._soon(_PATIENCE, partial(self._say_what_is_done, self._job, self.status))
         self._workers.submit(self, self._job)
 
@@ -123,7 +136,8 @@ class Session:
         elif event == "done":
             self._take(*value)
         else:
-            self.problem, self.is_busy, self._epochs_to_go = value, False, 0
+            self.problem, self.status, self.is_busy = value, "", False
+            self._job, self._epochs_to_go = None, 0
         self._changed()
 
     def _is_on_the_way(self, job):
@@ -151,6 +165,7 @@ class Session:
             self._shown_job, self.fits = job, []
             self.shown_page = job.page
         self.is_current = job is self._job
+        self._n_changes += 1
         self.fits = sorted([*self.fits, fit], key=lambda fit: fit.seed)
 
     def _take_fit(self, fit):
@@ -167,10 +182,7 @@ class Session:
     @property
     def shown(self):
         """tuple: What is equal as long as the pictures are the same; None before."""
-        if not self.fits:
-            return None
-        fits = len(self.fits), id(self.fits[-1]), id(self.fit_of_a)
-        return *fits, self._n_scored, id(self.found), self.page.smallest
+        return (self._n_changes, self.page.smallest) if self.fits else None
 
     @property
     def accuracies(self):
@@ -190,7 +202,7 @@ class Session:
     @property
     def is_playing(self):
         """bool: Whether epoch follows epoch."""
-        return self.page.view == "watch" and self._epochs_to_go == np.inf
+        return self.page.view == "watch" and self.is_busy and self._epochs_to_go > 1
 
     def play(self):
         """Go on, from the start if it is at its end."""
@@ -198,8 +210,8 @@ class Session:
 
     def step(self):
         """Train for one epoch more."""
-        waiting = 0 if self.is_playing else self._epochs_to_go
-        self._go_on_by(waiting + 1)
+        waits = self.is_busy and np.isfinite(self._epochs_to_go)
+        self._go_on_by(self._epochs_to_go + 1 if waits else 1)
 
     def pause(self):
         """Go on no more."""
@@ -218,14 +230,14 @@ class Session:
     def _n_epochs(self):
         return len(self.fits[0].history["loss"]) if self._watched else 0
 
-    def _watch(self):
-        """Ask for an epoch: a job of its own, since a person may watch for long."""
+    def _watch(self, spent=0.0):
+        """Ask for an epoch, in the time that the ones before have left."""
         setting = self.page.setting
         if setting.early_stopping:
             self.remark = "Early stopping ends a fit; watching goes on."
         programs = frozenset([("epoch", *setting.structure)])
         arguments = setting, setting.random_state, self._watched
-        self._submit([Task("train_an_epoch", arguments, programs)])
+        self._submit([Task("train_an_epoch", arguments, programs)], spent)
 
     def _take_epoch(self, watched, fit):
         self._watched, self.fits = watched, []
@@ -233,9 +245,7 @@ class Session:
         n_epochs = self.page.setting.epochs
         self.status = f"Epoch {self._n_epochs} of {n_epochs}."
         self._epochs_to_go -= 1
-        if self._n_epochs >= n_epochs:
-            self._epochs_to_go = 0
-        self.is_busy = self._epochs_to_go > 0
+        self.is_busy = self._epochs_to_go > 0 and self._n_epochs < n_epochs
         if self.is_busy:
             wait = max(0.0, 1 / _FRAMES - (time.monotonic() - self._job.start))
             self._soon(wait, partial(self._go_on, self._job))
@@ -244,9 +254,10 @@ class Session:
         if job is not self._job:
             return
         if self._epochs_to_go > 0:
-            self._watch()
+            self._watch(spent=job.spent)
         else:
             self.is_busy = False
+            self._changed()
 
     # ---- A against B
 
@@ -261,10 +272,8 @@ class Session:
 
     def _next_look(self):
         a, b = self.page.kept, self.page.setting
-        first, self._n_asked = (
-            self._n_asked,
-            next(n for n in LOOKS if n > self._n_asked),
-        )
+        first = self._n_asked
+        self._n_asked = next(n for n in LOOKS if n > first)
         programs = frozenset([a.structure, b.structure])
         return [
             Task("score", (a, b, repeat), programs)
@@ -276,7 +285,9 @@ class Session:
             self._show_fit(self._job, value)
         elif place == 1:
             self.fit_of_a = value
+            self._n_changes += 1
         else:
+            self._n_changes += 1
             self.scores = pd.concat([self.scores, value], ignore_index=True)
             self._look()
         self._tell_looks()
@@ -285,7 +296,7 @@ class Session:
         """Judge the scores if it is time to."""
         if self._n_scored < self._n_asked:
             return
-        page = self.page
+        page = self._job.page
         how = compared_with(page.kept, page.setting)
         self.found = Comparison(
             self.scores.sort_values(["repeat", "estimator"], ignore_index=True),

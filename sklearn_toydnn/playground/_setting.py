@@ -1,7 +1,7 @@
 """A setting of the playground: data, augmentation and a network, and their limits."""
 
 from dataclasses import dataclass, fields, replace
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 MAX_LAYERS = 4
@@ -50,7 +50,8 @@ class Number(NamedTuple):
 
     def check(self, value):
         """Raise ValueError if it is out of range."""
-        if not (isinstance(value, Real) and self.low <= value <= self.high):
+        kind = Integral if self.is_whole else Real
+        if not (isinstance(value, kind) and self.low <= value <= self.high):
             raise ValueError(self._words)
 
     @property

@@ -5,7 +5,7 @@ Each task takes settings and returns arrays and plain values.
 
 import pickle
 import warnings
-from copy import deepcopy
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, NamedTuple
@@ -76,11 +76,6 @@ def grid(extent):
     return np.column_stack([x0.ravel(), x1.ravel()])
 
 
-def _ask_about_plane(setting, scaler, net):
-    proba = net.predict_proba(scaler.transform(grid(setting.maker.extent)))
-    return proba.reshape(N_GRID, N_GRID, -1).astype(np.float32)
-
-
 # ---- one network
 
 
@@ -88,18 +83,29 @@ def fit(setting, seed):
     """Train a network as the program that is shown does."""
     sample = draw(setting, seed)
     pipe = make_pipeline(setting, seed)
+    with _noting_divergence() as caught:
+        pipe.fit(sample.X, sample.y, X_val=sample.X_val, y_val=sample.y_val)
+    *_, scaler, net = [step for _, step in pipe.steps]
+    points = _augmented(setting, seed, sample)
+    return _show(setting, seed, sample, points, scaler, net, net.history_, caught)
+
+
+@contextmanager
+def _noting_divergence():
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConvergenceWarning)
-        pipe.fit(sample.X, sample.y, X_val=sample.X_val, y_val=sample.y_val)
-    X, y = _augmented(setting, seed, sample)
-    net = pipe[-1]
+        yield caught
+
+
+def _show(setting, seed, sample, points, scaler, net, history, caught):
+    """Return what there is to be seen of a network."""
+    plane = net.predict_proba(scaler.transform(grid(setting.maker.extent)))
     return Fit(
         seed,
-        _ask_about_plane(setting, pipe[-2], net),
-        net.history_,
-        float(pipe.score(sample.X_test, sample.y_test)),
-        X,
-        y,
+        plane.reshape(N_GRID, N_GRID, -1).astype(np.float32),
+        history,
+        float(net.score(scaler.transform(sample.X_test), sample.y_test)),
+        *points,
         len(sample.X),
         " ".join(str(one.message) for one in caught) if net.diverged_ else "",
     )
@@ -131,25 +137,14 @@ def train_an_epoch(setting, seed, watched=None):
         scaler, history = scaler.fit(X), {}
     else:
         scaler, net, history = pickle.loads(watched)
-    scaled = scaler.transform(X)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", ConvergenceWarning)
-        net.partial_fit(scaled, y, classes=np.unique(y))
+    with _noting_divergence() as caught:
+        net.partial_fit(scaler.transform(X), y, classes=np.unique(y))
     now = {name: values[-1] for name, values in net.history_.items()}
     proba = net.predict_proba(scaler.transform(sample.X_val))
     now["val_loss"] = log_loss(sample.y_val, proba, labels=net.classes_)
     now["val_accuracy"] = accuracy_score(sample.y_val, net.classes_[proba.argmax(1)])
     history = {name: [*history.get(name, []), value] for name, value in now.items()}
-    shown = Fit(
-        seed,
-        _ask_about_plane(setting, scaler, net),
-        history,
-        float(net.score(scaler.transform(sample.X_test), sample.y_test)),
-        X,
-        y,
-        len(sample.X),
-        " ".join(str(one.message) for one in caught) if net.diverged_ else "",
-    )
+    shown = _show(setting, seed, sample, (X, y), scaler, net, history, caught)
     return pickle.dumps((scaler, net, history)), shown
 
 
@@ -175,4 +170,4 @@ def score(a, b, repeat):
 def warm_up(setting):
     """Make the process ready: import, trace, compile for a setting."""
     sklearn.set_config(enable_metadata_routing=True)
-    fit(deepcopy(setting), 0)
+    fit(setting, 0)

@@ -42,14 +42,31 @@ def describe_verdict(session):
     if row is None:
         waiting = "" if session.remark else "<p>No verdict before the first look.</p>"
         return "".join([*apart, waiting])
+    verdict, mean = row["verdict"], row["difference"]
     low, high = row["difference_ci_low"], row["difference_ci_high"]
-    how = "higher" if row["difference"] > 0 else "lower"
+    if verdict == "undecided":
+        found = f"<strong>Undecided</strong>: a difference of {mean:+.4f} is measured"
+    elif verdict == "equivalent":
+        found = (
+            f"B is <strong>equivalent</strong> to A, to less than "
+            f"{session.page.smallest}: a difference of {mean:+.4f} is measured"
+        )
+    else:
+        how = "higher" if mean > 0 else "lower"
+        found = f"B is <strong>{verdict}</strong>: {how} by {abs(mean):.4f}"
+    interval = f"{100 * (1 - row['level']):.4g} % interval"
     return "".join(
         [
             *apart,
-            f'<p class="verdict">B is <strong>{row["verdict"]}</strong>: its accuracy '
-            f"is {how} by {abs(row['difference']):.4f}</p>",
-            f"<p>The difference lies between {low:+.4f} and {high:+.4f} "
-            f"({100 * (1 - row['level']):.4g} % interval: up to four looks).</p>",
+            f'<p class="verdict">{found}</p>',
+            f"<p>{interval} {low:+.4f} to {high:+.4f}: up to four looks.</p>",
         ]
     )
+
+
+def describe_divergence(fits):
+    """Return how many networks diverged, or what the one says of it."""
+    diverged = [fit.warning for fit in fits if fit.warning]
+    if len(fits) > 1 and diverged:
+        return f"{len(diverged)} of {len(fits)} networks diverged."
+    return "".join(diverged)

@@ -20,8 +20,8 @@ from ._setting import Setting
 
 MAX_SECONDS = 10.0  # of computing, for a job, all processes together
 MAX_GROWTH = 300 * 2**20  # of a process: some twenty programs
-IDLE_GROWTH = 16 * 2**20  # of one that nobody needs at the moment
-IDLE_SECONDS = 5.0
+IDLE_GROWTH = 16 * 2**20  # of one that nobody has needed for so many seconds
+IDLE_SECONDS = 60.0
 _LET_FINISH = 0.3  # seconds in which a task of an older job may still end
 _PATIENCE = 4.0  # seconds in which a fit hears that it is to stop
 
@@ -44,7 +44,7 @@ class Job:
 
     def __init__(self, tasks, tell):
         self._waiting = list(enumerate(tasks))
-        self._n_tasks = len(self._waiting)
+        self._n_tasks, self.n_running = len(self._waiting), 0
         self.tell, self.spent = tell, 0.0
 
     def add(self, tasks):
@@ -59,6 +59,7 @@ class Job:
 
     def take(self):
         """Return the next task, no longer waiting."""
+        self.n_running += 1
         return self._waiting.pop(0)
 
     def end(self):
@@ -73,7 +74,7 @@ class Workers:
         n_workers = n_workers or min(4, os.cpu_count() or 1)
         self._changed = threading.Condition()
         self._jobs = OrderedDict()  # by visitor, whose turn is next first
-        self._idle, self._learning = set(), set()
+        self._busy, self._learning = set(), set()
         self._closed = False
         self.processes = [Process() for _ in range(n_workers)]
         self._threads = [
@@ -100,7 +101,7 @@ class Workers:
     def add(self, visitor, job, tasks):
         """Compute more for a job, unless there is a newer one."""
         with self._changed:
-            if self._jobs.get(visitor) is job:
+            if self._jobs.setdefault(visitor, job) is job:
                 job.add(tasks)
                 self._changed.notify_all()
 
@@ -122,38 +123,53 @@ class Workers:
     # ---- a thread of each process
 
     def _serve(self, i):
-        process, spare = self.processes[i], None
+        process, spare, n_failed = self.processes[i], None, 0
         while not self._closed:
             if spare is not None and spare.has_become_ready():
                 process, spare = self._exchange(i, process, spare), None
-            work = self._wait_for_work(process)
-            limit = MAX_GROWTH if work or self._jobs else IDLE_GROWTH
+            work = self._wait_for_work(process, IDLE_SECONDS if spare is None else 1.0)
             if work:
                 self._compute(process, *work)
+            if spare is not None and not spare.is_alive:
+                spare = spare.end()
             if not process.is_alive:
+                n_failed = 0 if process.is_ready else n_failed + 1
+                if n_failed:
+                    self._give_up(2.0**n_failed)
                 process, spare = self._exchange(i, process, spare or Process()), None
-            elif spare is None and process.growth > limit:
+            elif spare is None and process.growth > (
+                MAX_GROWTH if work else IDLE_GROWTH
+            ):
                 spare = Process()
         for one in filter(None, (process, spare)):
             one.end()
 
+    def _give_up(self, seconds):
+        """Say that nothing can be computed, and wait before it is tried again."""
+        with self._changed:
+            jobs = [*self._jobs.values()]
+            self._jobs.clear()
+        for job in jobs:
+            _tell(job, "failed", _NO_START)
+        end = time.monotonic() + min(60.0, seconds)
+        while time.monotonic() < end and not self._closed:
+            time.sleep(0.1)
+
     def _exchange(self, i, process, other):
         with self._changed:  # nothing is left to it any more
-            self._idle.discard(process)
             self.processes[i] = other
             self._changed.notify_all()
         process.end()
         return other
 
-    def _wait_for_work(self, process):
+    def _wait_for_work(self, process, seconds):
         """Return visitor, job, place and task; None after a while without any."""
-        end = time.monotonic() + IDLE_SECONDS
+        end = time.monotonic() + seconds
         with self._changed:
             while not self._closed:
                 work = self._choose(process)
                 if work or not process.is_alive:
                     return work
-                self._idle.add(process)
                 left = min(end - time.monotonic(), 0.2 if not process.is_ready else 9)
                 if left <= 0:
                     break
@@ -163,7 +179,7 @@ class Workers:
     def _choose(self, process):
         """Take a task for a process: the visitor's whose turn it is.
 
-        One that needs a program is left to a process that has it and is idle, or that
+        One that needs a program is left to a process that has it and is free, or that
         is just compiling it.
         """
         if not process.has_become_ready():
@@ -175,42 +191,51 @@ class Workers:
             missing = needed - process.programs
             if missing and (
                 missing & self._learning
-                or any(needed <= idle.programs for idle in self._idle - {process})
+                or any(needed <= free.programs for free in self._free())
             ):
                 continue
-            self._idle.discard(process)
+            self._busy.add(process)
             self._jobs.move_to_end(visitor)
             self._learning |= missing
             return visitor, job, *job.take()
         return None
 
+    def _free(self):
+        return [process for process in self.processes if process not in self._busy]
+
     def _compute(self, process, visitor, job, place, task):
         """Have a process compute a task, as long as it is wanted and there is time."""
-        _tell(job, "begins", not task.programs <= process.programs)
-        start = time.monotonic()
+        missing = task.programs - process.programs
+        _tell(job, "begins", bool(missing))
+        start, stopped = time.monotonic(), None
         process.begin(task)
-        stopped = None
         while not process.has_answered(0.05):
-            now = time.monotonic()
-            is_old = self._jobs.get(visitor) is not job
-            spent = now - start > 2 * MAX_SECONDS  # whatever it does
-            if stopped is None and (spent or (is_old and now - start > _LET_FINISH)):
+            seconds = time.monotonic() - start
+            is_old = self._closed or self._jobs.get(visitor) is not job
+            # Of a task there is only the time that passes, compiling and others' too.
+            is_spent = job.spent > MAX_SECONDS or seconds > 2 * MAX_SECONDS
+            if stopped is None and (is_spent or (is_old and seconds > _LET_FINISH)):
                 process.stop()
-                stopped = now
-            elif stopped is not None and now - stopped > _PATIENCE:
+                stopped = seconds
+            elif stopped is not None and seconds - stopped > _PATIENCE:
                 process.kill()
         event, value, seconds = process.answer(task)
         with self._changed:
+            self._busy.discard(process)
+            self._learning -= missing
             job.spent += seconds
-            self._learning -= task.programs
-            self._changed.notify_all()
+            job.n_running -= 1
             if event != "done" or job.spent > MAX_SECONDS:
                 job.end()
+            is_over = not job.next_task and not job.n_running
+            if is_over and self._jobs.get(visitor) is job:
+                del self._jobs[visitor]
+            self._changed.notify_all()
         if event == "done":
             _tell(job, event, (place, value))
         elif event == "failed" or (event == "died" and stopped is None):
             _tell(job, "failed", value or _DIED)
-        if job.spent > MAX_SECONDS:
+        if job.spent > MAX_SECONDS or event == "stopped":
             _tell(job, "spent", _SPENT)
 
 
@@ -226,6 +251,7 @@ _SPENT = (
     f"Stopped after {MAX_SECONDS:.0f} seconds of computing, the most that a page may "
     "ask for: fewer points or epochs, or larger batches, take less."
 )
+_NO_START = "No process can be started that computes: the terminal says why."
 _DIED = "The computing process ended unexpectedly; there is a new one: try again."
 
 
@@ -313,16 +339,17 @@ def _work(connection):
     _tasks.warm_up(Setting())
     connection.send(resident_memory())
     while True:
-        task, before, start = waiting.get(), cache_info(), time.process_time()
+        task, compiling = waiting.get(), cache_info().seconds
+        start, busy = time.perf_counter(), time.process_time()
         try:
             found = "done", getattr(_tasks, task.function)(*task.arguments)
         except KeyboardInterrupt:
             found = "stopped", None
         except Exception as error:
             found = "failed", f"{error}"
-        # Nobody can be told to compile less: that does not count.
-        compiled = cache_info()[1:] != before[1:]
-        seconds = 0.0 if compiled else time.process_time() - start
+        # Compiling is not what is asked for, nor is waiting for others.
+        seconds = time.perf_counter() - start - (cache_info().seconds - compiling)
+        seconds = max(0.0, min(seconds, time.process_time() - busy))
         connection.send((*found, seconds, resident_memory()))
 
 
