@@ -29,7 +29,8 @@ from benchmarks.__main__ import main
 from benchmarks._ending import INTERRUPTED
 from benchmarks._repetitions import interval, prediction_interval, with_places
 from benchmarks._run import run
-from benchmarks.measurements import calibration, scaling, soak, speed
+from benchmarks.measurements import calibration, playground, scaling, soak, speed
+from benchmarks.measurements.browser import MISSING
 from benchmarks.studies import (
     STUDIES,
     figure3_sample_size,
@@ -806,6 +807,16 @@ def test_speed_measures_everything_it_names(tmp_path, monkeypatch):
     assert set(table.loc[marked["measure"], "holds"]) <= {"yes", "no"}
     assert table.loc["losses of all peers: largest difference", "holds"] == "yes"
     assert (tmp_path / "speed.png").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(MISSING is not None, reason=f"there is no {MISSING}")
+def test_the_playground_is_measured(tmp_path, monkeypatch):
+    quick = {"repeats": 1, "structures": 1, "rest": 1}
+    change(monkeypatch, playground, quick=quick)
+    frame = run_one("playground", tmp_path)
+    assert [*frame["measure"]] == [*playground.REACH]
+    assert np.isfinite(frame["value"]).all()
 
 
 def test_a_soak_tells_what_grows(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """The playground without a browser: addresses, programs, what is shown, workers."""
 
+import asyncio
 import json
 import os
 import signal
@@ -19,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import config_context
 
-from sklearn_toydnn import DNNClassifier, compare
+from sklearn_toydnn import DNNClassifier, compare, playground
 
 pytest.importorskip("panel", reason="the extra playground is not installed")
 
@@ -568,6 +569,18 @@ def test_play_and_pause(view):
     assert view._play.label == "Pause"
     view.session.leave()
     assert view.session._workers.left == [view.session]
+
+
+def test_a_notebook_gets_the_same(monkeypatch):
+    monkeypatch.setattr(_page, "shared_workers", AtOnce)
+    monkeypatch.setattr(_page.pn, "extension", lambda **how: None)
+
+    async def cell():
+        return playground.playground()
+
+    layout = asyncio.run(cell())
+    labels = {one.label for one in layout.select() if hasattr(one, "label")}
+    assert {"n_samples", "noise", "What to look at", "Fresh data"} <= labels
 
 
 # ---- workers

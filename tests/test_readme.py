@@ -14,7 +14,7 @@ import skops.io
 from skops.io.exceptions import UntrustedTypesFoundException
 
 from benchmarks import paper, report
-from benchmarks.measurements import MEASUREMENTS, calibration
+from benchmarks.measurements import MEASUREMENTS, calibration, speed
 from benchmarks.studies import STUDIES, readings_screening, table3_initializers
 from benchmarks.studies.claims import deciding
 from sklearn_toydnn import DNNClassifier, make_triangle
@@ -80,6 +80,16 @@ def test_the_example_of_loading_is_safe(tmp_path, monkeypatch):
     skops.io.dump(clf, "net.skops")
     with pytest.raises(UntrustedTypesFoundException, match="exec|Hostile"):
         exec(code, {})
+
+
+def test_the_playground_answers_as_soon_as_it_says():
+    table = speed.summary(pd.read_csv(RESULTS / "playground.csv"))
+    for row in table.to_dict("records"):
+        asked = {"<=": "at most", ">=": "at least"}[row["relation"]]
+        line = (
+            rf"{re.escape(row['measure'])} +{row['median']:g} +{asked} {row['reach']:g}"
+        )
+        assert re.search(rf"^{line}$", README, re.M), line
 
 
 def test_the_table_lists_the_studies():

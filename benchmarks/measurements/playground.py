@@ -5,7 +5,7 @@ From the key that moves a slider, or the finger that lets it go, to the second f
 after the browser has been handed a new picture of the plane; pictures a second are
 those that are painted meanwhile. Four visitors, each in a window, ask for a new
 structure at the same moment, again and again: the longest wait of one of them is what
-the page says. Memory is that of the server and all its processes, a minute after the
+the page says. Memory is that of the server and all its processes, two minutes after the
 visitors have left, less what it was before they came. The browser runs on the same
 machine, without a graphics card.
 """
@@ -38,12 +38,12 @@ SETTING = "?epochs=50"
 N_VISITORS = 4
 
 
-def tasks(repeats, structures):
+def tasks(**settings):
     """List the one part there is: all take turns in one browser."""
-    yield {"repeats": repeats, "structures": structures}
+    yield settings
 
 
-def measure(repeats, structures):
+def measure(repeats, structures, rest):
     """Return one row per measurement."""
     rows = []
     with serving() as (address, server), browsing() as driver:
@@ -58,7 +58,7 @@ def measure(repeats, structures):
         before = _memory_of(server.pid)
         waits = _visit(page, structures)
         driver.get("about:blank")
-        time.sleep(120)
+        time.sleep(rest)
         grown = (_memory_of(server.pid) - before) / 1e6
     worst, memory = [name for name in REACH if "visitors" in name]
     rows += [(worst, 0, max(waits)), (memory, 0, grown)]
@@ -178,18 +178,19 @@ def _wait_of(page, window, n_units):
 
 def _memory_of(pid):
     """Return the bytes of a process and of all that it has started."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    status = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    process = Path(f"/proc/{pid}")
+    status = (process / "smaps_rollup").read_text()
     own = 1024 * int(re.search(r"^Pss:\s+(\d+)", status, re.M)[1])
-    return own + sum(map(_memory_of, map(int, children)))
+    started = [path.read_text() for path in process.glob("task/*/children")]
+    return own + sum(map(_memory_of, " ".join(started).split()))
 
 
 STUDY = Study(
     __name__,
     title="The playground: how soon it answers",
     alt="Each measure over what it is to reach, a dot per turn.",
-    full={"repeats": 7, "structures": 30},
-    quick={"repeats": 1, "structures": 3},
+    full={"repeats": 7, "structures": 30, "rest": 120},
+    quick={"repeats": 1, "structures": 3, "rest": 10},
     tasks=tasks,
     measure=measure,
     summary=summary,

@@ -72,7 +72,7 @@ class Workers:
 
     def __init__(self, n_workers=None):
         n_workers = n_workers or min(4, os.cpu_count() or 1)
-        self._changed = threading.Condition()
+        self._changed, self._starting = threading.Condition(), threading.Semaphore()
         self._jobs = OrderedDict()  # by visitor, whose turn is next first
         self._busy, self._learning = set(), set()
         self._closed = False
@@ -127,22 +127,28 @@ class Workers:
         while not self._closed:
             if spare is not None and spare.has_become_ready():
                 process, spare = self._exchange(i, process, spare), None
+                self._starting.release()
             work = self._wait_for_work(process, IDLE_SECONDS if spare is None else 1.0)
             if work:
                 self._compute(process, *work)
             if spare is not None and not spare.is_alive:
                 spare = spare.end()
+                self._starting.release()
             if not process.is_alive:
                 n_failed = 0 if process.is_ready else n_failed + 1
                 if n_failed:
                     self._give_up(2.0**n_failed)
-                process, spare = self._exchange(i, process, spare or Process()), None
+                process = self._exchange(i, process, Process())
             elif spare is None and process.growth > (
                 MAX_GROWTH if work else IDLE_GROWTH
             ):
-                spare = Process()
+                spare = self._start_spare()
         for one in filter(None, (process, spare)):
             one.end()
+
+    def _start_spare(self):
+        """Start a process if no other one is starting: it takes a core for seconds."""
+        return Process() if self._starting.acquire(blocking=False) else None
 
     def _give_up(self, seconds):
         """Say that nothing can be computed, and wait before it is tried again."""
