@@ -641,12 +641,17 @@ def test_a_newer_setting_stops_an_older_one(workers, monkeypatch):
     monkeypatch.setattr(_workers, "_LET_FINISH", 0.05)
     monkeypatch.setattr(_workers.Process, "stop", lambda self: stopped.append(self))
     visitor = Visitor(workers)
-    visitor.ask(*(fit_task(LONG, seed) for seed in range(50)))
+    longer = LONG.changed(hidden_layer_sizes=(50, 50, 50, 50))
+    visitor.ask(*(fit_task(longer, seed) for seed in range(50)))
     visitor.hear(2)  # it is compiled, and at work
     old = visitor.job
     visitor.ask(fit_task(seed=7))
     ((place, fit),) = visitor.hear(1)
-    assert fit.seed == 7 and old.next_task is None and stopped
+    assert fit.seed == 7 and old.next_task is None
+    end = time.monotonic() + 10
+    while not stopped and time.monotonic() < end:
+        time.sleep(0.05)
+    assert stopped
 
 
 def test_each_visitor_gets_their_own_in_turn(workers):
