@@ -10,9 +10,12 @@ visitors have left, less what it was before they came. The browser runs on the s
 machine, without a graphics card.
 """
 
+import os
 import re
 import time
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
@@ -45,26 +48,33 @@ def tasks(**settings):
 
 def measure(repeats, structures, rest):
     """Return one row per measurement."""
-    rows = []
-    with serving() as (address, server), browsing() as driver:
+    rows, (*_, worst, memory) = [], REACH
+    with _serving() as (address, server), browsing() as driver:
         page = Page(driver, address)
         for repeat in range(repeats):
             found = _measure_one_visitor(page)
             rows += [(name, repeat, value) for name, value in found.items()]
-    with serving() as (address, server), browsing() as driver:
+    with _serving() as (address, server), browsing() as driver:
         page = Page(driver, address).open(SETTING)
         driver.get("about:blank")
         time.sleep(20)  # so that all processes are ready
         before = _memory_of(server.pid)
-        waits = _visit(page, structures)
+        rows.append((worst, 0, max(_visit(page, structures))))
         driver.get("about:blank")
         time.sleep(rest)
-        grown = (_memory_of(server.pid) - before) / 1e6
-    worst, memory = [name for name in REACH if "visitors" in name]
-    rows += [(worst, 0, max(waits)), (memory, 0, grown)]
+        rows.append((memory, 0, (_memory_of(server.pid) - before) / 1e6))
     frame = pd.DataFrame(rows, columns=["measure", "repeat", "value"])
     reach = [REACH[name] for name in frame["measure"]]
     return frame.join(pd.DataFrame(reach, columns=["relation", "reach"]))
+
+
+@contextmanager
+def _serving():
+    """Serve with no programs kept from before: new structures are to be new."""
+    with ExitStack() as stack:
+        folder = stack.enter_context(TemporaryDirectory())
+        own = os.environ | {"SKLEARN_TOYDNN_CACHE": folder}
+        yield stack.enter_context(serving(env=own))
 
 
 # ---- one visitor
