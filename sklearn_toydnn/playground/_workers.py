@@ -231,7 +231,10 @@ class Workers:
             self._learning -= missing
             job.spent += seconds
             job.n_running -= 1
-            if event != "done" or job.spent > MAX_SECONDS:
+            is_cut = event == "stopped" or (
+                job.spent > MAX_SECONDS and job.next_task is not None
+            )
+            if event != "done" or is_cut:
                 job.end()
             is_over = not job.next_task and not job.n_running
             if is_over and self._jobs.get(visitor) is job:
@@ -241,7 +244,7 @@ class Workers:
             _tell(job, event, (place, value))
         elif event == "failed" or (event == "died" and stopped is None):
             _tell(job, "failed", value or _DIED)
-        if job.spent > MAX_SECONDS or event == "stopped":
+        if is_cut:
             _tell(job, "spent", _SPENT)
 
 
