@@ -53,7 +53,9 @@ def describe_verdict(session):
         )
     else:
         how = "higher" if mean > 0 else "lower"
-        found = f"B is <strong>{verdict}</strong>: {how} by {abs(mean):.4f}"
+        found = (
+            f"B is <strong>{verdict}</strong>, its accuracy {how} by {abs(mean):.4f}"
+        )
     interval = f"{100 * (1 - row['level']):.4g} % interval"
     return "".join(
         [
