@@ -119,7 +119,7 @@ def test_each_control_changes_the_setting(page):
     page.choose("data", "three blobs")
     page.wait_for_program("make_blobs(")
     page.click("early_stopping")
-    page.wait(lambda: "early_stopping" not in page.query(), 20)
+    page.wait(lambda: "early_stopping" not in page.query())
     page.click("Fresh data")
     page.wait_for_query("random_state=30")
     page.wait_for_status("One network trained in")
@@ -171,7 +171,7 @@ def test_the_code_is_shown_and_copied(page):
     )
     page.run("deep('summary')[0].click()")
     page.click("Copy")
-    page.wait(lambda: page.find("Copied"), 10)
+    page.wait(lambda: page.find("Copied"))
     copied = page.driver.execute_async_script(
         "navigator.clipboard.readText().then(arguments[0])"
     )
@@ -203,7 +203,7 @@ def test_a_dragged_slider_greys_the_picture_and_trains_at_rest(page):
     before = page.program()
     drag = ActionChains(page.driver).click_and_hold(thumb).move_by_offset(-40, 0)
     drag.perform()
-    page.wait(lambda: page.opacity() < 0.5, 20)
+    page.wait(lambda: page.opacity() < 0.5)
     assert page.program() != before  # of what is asked for
     assert "trained" in page.words()
     page.run(
@@ -244,7 +244,7 @@ def test_bad_addresses_open_the_page_with_a_word(page):
     assert "noise is a number from 0.0 to 20.0" in words
     assert "'what' is no parameter here" in words
     page.press("n_samples")
-    page.wait(lambda: "n_samples is a whole" not in page.words(), 20)
+    page.wait(lambda: "n_samples is a whole" not in page.words())
 
 
 def test_it_fits_a_phone(page):

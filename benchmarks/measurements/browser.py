@@ -97,11 +97,11 @@ class Page:
 
     def wait_for_query(self, text):
         """Wait until the address holds this."""
-        self.wait(lambda: text in self.query(), 20)
+        self.wait(lambda: text in self.query())
 
     def wait_for_program(self, text):
         """Wait until the shown program holds this."""
-        self.wait(lambda: text in self.program(), 20)
+        self.wait(lambda: text in self.program())
 
     def words(self):
         """Return what the page says in words, alerts too."""
