@@ -17,6 +17,11 @@ from .datasets import _check_points
 _COLORS = plt.get_cmap("viridis")  # the paper's: purple is label 0, yellow label 1
 
 
+def _label_colors(n_labels):
+    """Return the colours of labels: red, green, blue and opacity, from 0 to 1."""
+    return _COLORS(np.linspace(0, 1, n_labels))
+
+
 def plot_dataset(X, y, *, ax=None):
     """Draw labelled points of the plane, as in the paper's Fig. 1.
 
@@ -60,7 +65,7 @@ def plot_dataset(X, y, *, ax=None):
         y="x1",
         hue="label",
         hue_order=labels,
-        palette=list(_COLORS(np.linspace(0, 1, len(labels)))),
+        palette=list(_label_colors(len(labels))),
         s=8,
         linewidth=0,
         ax=ax,

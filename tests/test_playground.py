@@ -312,8 +312,8 @@ def test_verdicts_are_those_of_looks_only():
     assert not any(told[:10]) and told[-1]
     with config_context(enable_metadata_routing=True):
         found = compare(
-            {"A": _recipe.make_compared(page.kept, 60),
-             "B": _recipe.make_compared(page.setting, 60)},
+            {"A": _recipe.make_pipeline(page.kept, n_largest=60),
+             "B": _recipe.make_pipeline(page.setting, n_largest=60)},
             _recipe.make_maker(page.setting),
             **_recipe.compared_with(page.kept, page.setting),
             smallest=page.smallest,

@@ -18,12 +18,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-import pandas as pd
 from selenium.webdriver import ActionChains, Keys
 
 from .._study import Study
 from .browser import Page, browsing, serving
-from .speed import plot, summary
+from .speed import plot, summary, with_marks
 
 REACH = {
     "slider moved by key to regions painted, ms": ("<=", 300),
@@ -63,9 +62,7 @@ def measure(repeats, structures, rest):
         driver.get("about:blank")
         time.sleep(rest)
         rows.append((memory, 0, (_memory_of(server.pid) - before) / 1e6))
-    frame = pd.DataFrame(rows, columns=["measure", "repeat", "value"])
-    reach = [REACH[name] for name in frame["measure"]]
-    return frame.join(pd.DataFrame(reach, columns=["relation", "reach"]))
+    return with_marks(rows, REACH)
 
 
 @contextmanager

@@ -87,8 +87,13 @@ def measure(part, **settings):
         cache = str(Path(folder, "programs"))
         with patch.dict(os.environ, SKLEARN_TOYDNN_CACHE=cache):
             found = _in_new_process(part, **settings)
+    return with_marks(found, REACH)
+
+
+def with_marks(found, marks):
+    """Return measures, turns and values as a frame, with what each is to reach."""
     rows = pd.DataFrame(found, columns=["measure", "repeat", "value"])
-    reach = [REACH.get(name, ("", np.nan)) for name in rows["measure"]]
+    reach = [marks.get(name, ("", np.nan)) for name in rows["measure"]]
     return rows.join(pd.DataFrame(reach, columns=["relation", "reach"]))
 
 

@@ -19,12 +19,6 @@ VIEWS = {
 }
 N_SEEDS = {"one": 1, "ten": 10, "thirty": 30, "watch": 1, "versus": 1}
 SMALLEST = Choice((0.002, 0.005, 0.01, 0.02, 0.05))
-N_QUESTIONS = 5
-_OTHER_LIMITS = {
-    "view": Choice(tuple(VIEWS)),
-    "smallest": SMALLEST,
-    "question": Number(0, N_QUESTIONS, 1),
-}
 _KEPT = "A."  # before the names of what is kept as A
 _MAX_FIELDS = 100
 
@@ -48,25 +42,22 @@ class Page:
     def address(self):
         """Return the query of the address that holds all this."""
         pairs = [] if self.view == "one" else [("view", self.view)]
-        pairs += _written(self.setting, Setting(self.setting.data))
-        if self.kept:
-            pairs += [(_KEPT + name, text) for name, text in _written_all(self.kept)]
+        pairs += _written(self.setting)
+        if self.kept:  # at least a name: A is there even where all is as by default
+            kept = _written(self.kept) or [("data", self.kept.data)]
+            pairs += [(_KEPT + name, text) for name, text in kept]
         for name in ("smallest", "question"):
             if getattr(self, name) != getattr(Page, name):
                 pairs.append((name, write(getattr(self, name))))
         return urlencode(pairs, safe=",")
 
 
-def _written(setting, default):
-    pairs = [(name, getattr(setting, name)) for name in setting.differences(default)]
+def _written(setting):
+    names = setting.differences(Setting(setting.data))
+    pairs = [(name, getattr(setting, name)) for name in names]
     if setting.data != Setting.data:
         pairs.insert(0, ("data", setting.data))
     return [(name, write(value)) for name, value in pairs]
-
-
-def _written_all(setting):
-    """Return at least one name: A is there even where all is as by default."""
-    return _written(setting, Setting(setting.data)) or [("data", setting.data)]
 
 
 def read_address(query):
@@ -174,3 +165,8 @@ QUESTIONS = (
         ),
     ),
 )
+_OTHER_LIMITS = {
+    "view": Choice(tuple(VIEWS)),
+    "smallest": SMALLEST,
+    "question": Number(0, len(QUESTIONS), 1),
+}

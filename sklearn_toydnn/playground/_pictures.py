@@ -7,25 +7,21 @@ import numpy as np
 from bokeh.models import BoxAnnotation, ColumnDataSource, Range1d, Span
 from bokeh.plotting import figure
 
-CLASSES = np.array([[68, 1, 84], [253, 231, 37], [33, 145, 140]])  # of viridis
+from ..plotting import _label_colors
+
 TRAINING, VALIDATION = "#1f77b4", "#d95f02"
 INK = "#222222"
-_NO_IMAGE = {"image": [np.zeros((1, 1), np.uint32)]}
 
 
 def class_colors(n_classes):
-    """Return the colours of labels: as in `plotting`, the ends of viridis first."""
-    return CLASSES[[0, 1] if n_classes == 2 else [0, 2, 1]]
+    """Return red, green and blue of the labels, from 0 to 255: as in `plotting`."""
+    return np.round(255 * _label_colors(n_classes)[:, :3]).astype(int)
 
 
 def _figure(name, **options):
     """Return a figure without tools, so that a finger on it scrolls the page."""
-    options = {
-        "toolbar_location": None,
-        "tools": "",
-        "sizing_mode": "stretch_width",
-    } | (options)
-    fig = figure(name=name, **options)
+    options = {"sizing_mode": "stretch_width"} | options
+    fig = figure(name=name, toolbar_location=None, tools="", **options)
     fig.title.text_font_style, fig.title.text_font_size = "normal", "14px"
     for axis in fig.axis:
         axis.axis_label_text_font_style = "normal"
@@ -53,7 +49,7 @@ class Plane:
         )
         self.figure.grid.visible = False
         self.image = ColumnDataSource(
-            {"x": [-50], "y": [-50], "dw": [100], "dh": [100], **_NO_IMAGE}
+            {"x": [], "y": [], "dw": [], "dh": [], "image": []}
         )
         self.points = ColumnDataSource({"x": [], "y": [], "color": [], "alpha": []})
         self.figure.image_rgba("image", "x", "y", "dw", "dh", source=self.image)
@@ -215,9 +211,8 @@ class Dots:
 
     def show(self, values, mean=None, interval=None, smallest=None):
         """Show numbers and, once they are known, their mean and its interval."""
-        places = (
-            np.arange(len(values)) * 0.618 % 1.0
-        )  # side by side, not one on another
+        # Side by side, not one on another.
+        places = np.arange(len(values)) * 0.618 % 1.0
         self.dots.data = {"x": values, "y": 0.75 * places}
         at = {"x": [], "y": [], "low": [], "high": []}
         if interval is not None:

@@ -34,9 +34,13 @@ class Call(NamedTuple):
             params = params | {"random_state": seed}
         return getattr(import_module(self.module), self.name)(**params)
 
+    def arguments(self):
+        """Return the arguments as they are written in a program."""
+        return [f"{name}={_write(value)}" for name, value in self.params.items()]
+
     def write(self, seeded, indent, after="", before=""):
         """Return the call as it is written in a program, in its line."""
-        arguments = [f"{name}={_write(value)}" for name, value in self.params.items()]
+        arguments = self.arguments()
         if self.is_seeded and seeded:
             arguments.append(f"random_state={SEED}")
         return before + write_call(self.name, arguments, indent, after, len(before))
@@ -94,7 +98,7 @@ def _flipped(maker, share, n_classes, n_samples, random_state):
 def _write_flips(setting):
     """Return the definition of `_flipped`, for a program."""
     call = maker_call(setting)
-    arguments = ["n_samples", *_arguments(call), "random_state=random_state"]
+    arguments = ["n_samples", *call.arguments(), "random_state=random_state"]
     return f"""\
 def make(n_samples, random_state):
     X, y = {write_call(call.name, arguments, 4)}
@@ -102,10 +106,6 @@ def make(n_samples, random_state):
     flipped = generator.uniform(size=n_samples) < {setting.flip_y}
     return X, np.where(flipped, (y + 1) % {setting.maker.n_classes}, y)
 """
-
-
-def _arguments(call):
-    return [f"{name}={value!r}" for name, value in call.params.items()]
 
 
 # ---- a network
@@ -148,35 +148,31 @@ def make_steps(setting, seed=None):
     return [*before, net.set_fit_request(X_val=True, y_val=True)]
 
 
-def make_pipeline(setting, seed=None):
-    """Return the steps as a pipeline that scales validation points too."""
-    from imblearn.pipeline import make_pipeline
-
-    return make_pipeline(*make_steps(setting, seed), transform_input=["X_val"])
-
-
 def first(X, y, n):
     """Return the first points."""
     return X[:n], y[:n]
 
 
-def make_compared(setting, n_largest):
-    """Return a pipeline that trains on as many of the points as a setting has."""
+def make_pipeline(setting, seed=None, n_largest=0):
+    """Return the steps as a pipeline that scales validation points too.
+
+    Of more points than a setting has, up to `n_largest`, it trains on the first.
+    """
     from imblearn import FunctionSampler
     from imblearn.pipeline import make_pipeline
 
-    all_steps = make_steps(setting)
+    all_steps = make_steps(setting, seed)
     if setting.n_samples < n_largest:
         few = FunctionSampler(func=first, kw_args={"n": setting.n_samples})
         all_steps.insert(0, few)
     return make_pipeline(*all_steps, transform_input=["X_val"])
 
 
-def _write_pipeline(setting, seeded, indent, n_largest=None):
+def _write_pipeline(setting, seeded, indent, n_largest=0):
     *before, net = steps(setting)
     before = [call.write(seeded, indent + 4) for call in before]
     net = net.write(seeded, indent + 4, ".set_fit_request(X_val=True, y_val=True)")
-    if n_largest and setting.n_samples < n_largest:
+    if setting.n_samples < n_largest:
         kw_args = f'kw_args={{"n": {setting.n_samples}}}'
         before.insert(0, f"FunctionSampler(func=first, {kw_args})")
     return write_call(
@@ -280,7 +276,7 @@ def _write_comparison(page):
         maker = "make"
     elif call.params:
         names["partial"] = "functools"
-        maker = write_call("partial", [call.name, *_arguments(call)], 4)
+        maker = write_call("partial", [call.name, *call.arguments()], 4)
     arguments = [
         '{"A": a, "B": b}',
         maker,
@@ -325,7 +321,7 @@ def _write_data(setting, indent):
     """Return the lines that draw points and part them."""
     call = maker_call(setting)
     n_samples = f"{N_TEST + N_VAL} + {setting.n_samples}"
-    name, arguments = call.name, [n_samples, *_arguments(call)]
+    name, arguments = call.name, [n_samples, *call.arguments()]
     if _flips(setting):
         name, arguments = "make", [n_samples]
     drawn = write_call(name, [*arguments, f"random_state={SEED}"], indent)

@@ -7,7 +7,7 @@ import pickle
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +19,6 @@ from sklearn.utils import check_random_state
 from .._repetition import Fresh, Repetitions
 from ._recipe import (
     compared_with,
-    make_compared,
     make_maker,
     make_pipeline,
     make_steps,
@@ -156,8 +155,9 @@ def score(a, b, repeat):
     how = compared_with(a, b)
     n_train, n_test, n_val = how["train_size"], how["test_size"], how["val_size"]
     entropy = check_random_state(how["random_state"]).randint(np.iinfo(np.int32).max)
+    pipe = partial(make_pipeline, n_largest=n_train)
     repetitions = Repetitions(
-        {"A": make_compared(a, n_train), "B": make_compared(b, n_train)},
+        {"A": pipe(a), "B": pipe(b)},
         Fresh(make_maker(b), n_train, n_test, n_val),
         how["scoring"],
         entropy,
