@@ -60,7 +60,7 @@ def label_triangle(X):
 
 
 def label_sinusoidal(X):
-    r"""Label points by the sign of a wave in their distance from the origin (f2).
+    """Label points by the sign of a wave in their distance from the origin (f2).
 
     Parameters
     ----------
@@ -70,9 +70,8 @@ def label_sinusoidal(X):
     Returns
     -------
     y : ndarray of shape (n_samples,), dtype=int
-        1 where :math:`\mathrm{sgn}(x_0 + x_1)\,\mathrm{sgn}(x_0)
-        \cos(\|x\| / 2\pi) > 0`, else 0; the sign of 0 is 0, so points on
-        either dividing line are labelled 0.
+        1 where ``sgn(x0 + x1) sgn(x0) cos(|x| / 2 pi) > 0``, else 0; the sign of 0
+        is 0, so points on either dividing line are labelled 0.
 
     Examples
     --------
@@ -86,7 +85,7 @@ def label_sinusoidal(X):
 
 
 def label_gaussian(X):
-    r"""Label points by whether they lie below a Gaussian bell (f3).
+    """Label points by whether they lie below a Gaussian bell (f3).
 
     Parameters
     ----------
@@ -96,7 +95,7 @@ def label_gaussian(X):
     Returns
     -------
     y : ndarray of shape (n_samples,), dtype=int
-        1 where :math:`x_1 < 50\,e^{-x_0^2 / 50}`, else 0.
+        1 where ``x1 < 50 exp(-x0**2 / 50)``, else 0.
 
     Examples
     --------

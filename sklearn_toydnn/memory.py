@@ -54,6 +54,16 @@ class NotToBeKept(Exception):
     ----------
     computed : object
         What :func:`recall` is to return nevertheless.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from sklearn_toydnn.memory import NotToBeKept, recall
+    >>> def draw(n):
+    ...     raise NotToBeKept(n)
+    >>> with TemporaryDirectory() as folder:
+    ...     [recall(folder, lambda: draw(n), "luck") for n in (1, 2)]
+    [1, 2]
     """
 
 

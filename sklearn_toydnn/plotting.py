@@ -23,7 +23,7 @@ def _label_colors(n_labels):
 
 
 def plot_dataset(X, y, *, ax=None):
-    """Draw labelled points of the plane, as in the paper's Fig. 1.
+    """Draw labelled points of the plane: figure 1 of the paper.
 
     Parameters
     ----------

@@ -1,0 +1,61 @@
+"""How Sphinx builds these pages: without a network, and every warning an error."""
+
+import re
+
+import sklearn_toydnn
+
+project = "sklearn-toydnn"
+version = release = sklearn_toydnn.__version__
+copyright = "the sklearn-toydnn developers"
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "numpydoc",
+    "sphinx_gallery.gen_gallery",
+]
+exclude_patterns = ["_build"]
+templates_path = ["_templates"]
+default_role = "code"
+
+html_theme = "pydata_sphinx_theme"
+html_static_path = ["_static"]
+html_css_files = ["narrow.css"]
+html_title = "sklearn-toydnn"
+# These have no pages below them.
+ALONE = ["index", "start", "fast", "paper", "design", "whats_new", "contributing"]
+html_sidebars = {page: [] for page in ALONE}
+html_theme_options = {
+    "header_links_before_dropdown": 6,
+    "navbar_persistent": ["search-button"],
+    "show_prev_next": False,
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "secondary_sidebar_items": ["page-toc"],
+}
+html_show_sourcelink = False
+
+numpydoc_show_class_members = False
+# What a docstring of the API must have; that names have examples, a test says.
+numpydoc_validation_checks = {"GL08", "PR01", "PR02", "PR03", "RT01", "RT03"}
+# A parameter that is ours alone, and two that numpydoc does not find.
+numpydoc_validation_exclude = {r"\.Comparison$", r"\.DNNClassifier$", r"\.NotToBeKept$"}
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "matplotlib_animations": True,
+    "parallel": 2,
+    "show_memory": False,
+    "abort_on_example_error": True,
+}
+
+
+def without_foreign_icons(app, docname, source):
+    """Leave out the icons that matplotlib's animations fetch: the theme has them."""
+    source[0] = re.sub(r'<link rel="stylesheet"\s+href="https://[^>]*>', "", source[0])
+
+
+def setup(app):
+    """Read the pages through the functions above."""
+    app.connect("source-read", without_foreign_icons)

@@ -1,0 +1,54 @@
+"""
+What does early stopping save?
+==============================
+
+With ``early_stopping=True`` training ends where the accuracy on held-out points has not
+risen for some epochs. This saves epochs; what does it cost?
+"""
+
+import matplotlib.pyplot as plt
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklearn_toydnn import ComparisonDisplay, DNNClassifier, compare, make_triangle
+
+
+def make_net(**how):
+    """Return a network that may train for 300 epochs."""
+    return make_pipeline(StandardScaler(), DNNClassifier(epochs=300, **how))
+
+
+def score(net, X, y):
+    """Return the accuracy, and the epochs: of what is negative, less is better."""
+    return {"accuracy": net.score(X, y), "neg_epochs": -net[-1].n_iter_}
+
+
+nets = {
+    "all epochs": make_net(),
+    "patience 40": make_net(early_stopping=True, n_iter_no_change=40),
+    "patience 10": make_net(early_stopping=True),
+}
+
+# %%
+# Errors and epochs are compared by their ratio: 2 is half as many.
+
+found = compare(
+    nets,
+    make_triangle,
+    train_size=800,
+    n_repeats=10,
+    baseline="all epochs",
+    scoring=score,
+    scale="ratio",
+    smallest=0.1,
+    random_state=0,
+)
+print(found)
+
+# %%
+ComparisonDisplay(found).plot()
+plt.show()
+
+# %%
+# It saves most of the epochs, but not for nothing: the networks make more errors, also
+# with a patience of 40 epochs.

@@ -1,0 +1,62 @@
+"""
+Can a search be stopped, and go on?
+===================================
+
+A long search may be cut short: by Ctrl-C, a crash, the end of a job. With ``memory``
+the fits that it had finished are not lost.
+"""
+
+from tempfile import TemporaryDirectory
+from time import perf_counter
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklearn_toydnn import DNNClassifier, make_triangle
+
+X, y = make_triangle(2000, random_state=0)
+grid = {
+    "dnnclassifier__dropout_rate": [0.0, 0.1, 0.2, 0.3],
+    "dnnclassifier__optimizer__learning_rate": [0.001, 0.003, 0.01],
+}
+
+# %%
+# The search scores 12 candidates on 5 folds. The scorer notes when each of the 60 fits
+# has ended and, as if somebody had pressed Ctrl-C, interrupts the search after 25.
+
+times = [perf_counter()]
+
+
+def score(net, X, y):
+    """Return the accuracy, except once."""
+    times.append(perf_counter())
+    if len(times) == 1 + 25:
+        raise KeyboardInterrupt
+    return net.score(X, y)
+
+
+with TemporaryDirectory() as folder:
+    net = DNNClassifier(memory=folder, random_state=0)
+    net = make_pipeline(StandardScaler(), net)
+    search = GridSearchCV(net, grid, cv=5, scoring=score, refit=False)
+    try:
+        search.fit(X, y)
+    except KeyboardInterrupt:
+        print(f"stopped after {len(times) - 1} fits")
+    search.fit(X, y)
+
+# %%
+seconds = np.diff(times)
+figure, ax = plt.subplots(figsize=(7, 4), layout="constrained")
+ax.plot(range(1, 26), seconds[:25], "o", label="first start, stopped")
+ax.plot(range(1, 61), seconds[25:], "X", label="second start")
+ax.set(yscale="log", xlabel="fit", ylabel="seconds")
+ax.legend()
+plt.show()
+
+# %%
+# Started again, the search takes the fits that it had finished from the folder, each in
+# a fraction of the time, and makes only the others.

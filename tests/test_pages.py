@@ -1,0 +1,238 @@
+"""The programs and commands of README and docs run, and every public name is there."""
+
+import inspect
+import re
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import docutils.core
+import joblib
+import numpy as np
+import pytest
+import skops.io
+import yaml
+from skops.io.exceptions import UntrustedTypesFoundException
+
+import sklearn_toydnn
+
+ROOT = Path(__file__).parents[1]
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text()
+    for path in sorted([*ROOT.glob("*.rst"), *ROOT.glob("docs/**/*.rst")])
+    if not {"_build", "auto_examples", "generated", "_templates"} & set(path.parts)
+}
+# Blocks that no test runs: they install, serve, or are what .ci/run itself runs.
+NOT_RUN = {
+    "README.rst": ["benchmarks --quick", "pytest", "docs/_build/html", "playground"],
+    "CONTRIBUTING.rst": ["-e '.[dev]'", "pytest", "--all-files", "docs/_build/html"],
+    "docs/start.rst": ["pip install ."],
+    "docs/paper.rst": ["pip install '.[benchmarks]'"],
+    "docs/user_guide/playground.rst": ["sklearn_toydnn.playground"],
+}
+
+
+def blocks(page, language):
+    """Return the blocks of a page, without their indentation."""
+    pattern = rf"^\.\. code-block:: {language}\n\n((?:    .*\n|\n)+)"
+    found = re.findall(pattern, PAGES[page], flags=re.M)
+    return [re.sub("^    ", "", block, flags=re.M).strip() + "\n" for block in found]
+
+
+def run(program, found=None):
+    """Run a program of a page, and return what it has defined."""
+    found = {} if found is None else found
+    exec(compile(program, "a page", "exec"), found)
+    return found
+
+
+class Hostile:
+    """Runs code where it is unpickled."""
+
+    def __reduce__(self):
+        return exec, ("raise SystemExit('code has run')",)
+
+
+# ---- README
+
+
+def test_the_readme_is_one_page():
+    assert len(PAGES["README.rst"].splitlines()) <= 120
+
+
+def test_the_example_runs_and_prints_scores(capsys):
+    example, _ = blocks("README.rst", "python")
+    assert len([line for line in example.splitlines() if line]) <= 11
+    run(example)
+    scores = [float(score) for score in re.findall(r"0\.\d+", capsys.readouterr().out)]
+    assert len(scores) == 3 and min(scores) > 0.8
+
+
+def test_its_question_is_answered_as_it_says(capsys):
+    _, question = blocks("README.rst", "python")
+    found = run(question)["found"]
+    printed = re.findall("better|worse|equiv|undecided", capsys.readouterr().out)
+    assert printed == ["better", "worse"]
+    said = "``orthogonal`` is better by 0.022, ``zeros`` worse"
+    assert said in PAGES["README.rst"]
+    difference = found.summary()["difference"][1]
+    assert difference == pytest.approx(0.022, abs=0.001)
+
+
+@pytest.mark.parametrize("goal", ["-m benchmarks --quick", "-m pytest", "_build/html"])
+def test_its_commands_start_from_nothing(goal):
+    (command,) = [
+        block for block in blocks("README.rst", "bash") if block.endswith(f"{goal}\n")
+    ]
+    assert command.startswith("python3 -m venv .venv && .venv/bin/pip install ")
+
+
+# ---- programs and commands of the docs
+
+
+@pytest.fixture
+def start(tmp_path, monkeypatch):
+    """The programs of the first page, in the folder of a newcomer."""
+    monkeypatch.chdir(tmp_path)
+    for name, program in zip(
+        ["first", "answer"], blocks("docs/start.rst", "python"), strict=True
+    ):
+        Path(f"{name}.py").write_text(program)
+
+
+def test_the_first_program_says_and_draws_what_it_says(start, capsys):
+    run(Path("first.py").read_text())
+    right = int(re.search(r"of 100 new points: (\d+)", capsys.readouterr().out)[1])
+    assert right == pytest.approx(97, abs=1)
+    assert "some 97 of 100" in PAGES["docs/start.rst"]
+    assert Path("triangle.png").stat().st_size > 10_000
+
+
+def test_the_first_answer_is_the_one_it_says(start, capsys):
+    run(Path("answer.py").read_text())
+    printed = re.findall("better|worse|equiv|undecided", capsys.readouterr().out)
+    assert printed == ["better", "worse"]
+
+
+def test_loading_what_others_have_saved_is_safe(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save, load = blocks("docs/user_guide/saving.rst", "python")
+    found = run(save)
+    clf, X = found["clf"], found["X"]
+    loaded = run(load)["clf"]
+    np.testing.assert_array_equal(loaded.predict(X), clf.predict(X))
+    clf.callbacks = Hostile()
+    joblib.dump(clf, "net.joblib")
+    with pytest.raises(SystemExit, match="code has run"):
+        joblib.load("net.joblib")
+    skops.io.dump(clf, "net.skops")
+    with pytest.raises(UntrustedTypesFoundException, match="exec|Hostile"):
+        run(load)
+
+
+def test_every_program_is_run():
+    """Those in blocks by the tests above, those with prompts by pytest."""
+    with_programs = {page: len(blocks(page, "python")) for page in PAGES}
+    assert {page: n for page, n in with_programs.items() if n} == {
+        "README.rst": 2,
+        "docs/start.rst": 2,
+        "docs/user_guide/saving.rst": 2,
+    }
+    for page, text in PAGES.items():
+        languages = re.findall(r"\.\. (?:code|code-block|sourcecode):: *(\w*)", text)
+        assert set(languages) <= {"python", "bash"}, page
+        assert not re.search(r"^(?!\.\.).*::$", text, re.M), f"{page}: a bare block"
+
+
+def commands():
+    """Return the commands of the pages that a test runs, and those that none does."""
+    ran, left = [], {}
+    for page in PAGES:
+        for block in blocks(page, "bash"):
+            ends = NOT_RUN.get(page, [])
+            if any(block.endswith(f"{end}\n") for end in ends):
+                left.setdefault(page, []).append(block)
+            else:
+                ran.append(block)
+    return ran, left
+
+
+def test_what_is_not_run_installs_or_serves_or_is_run_elsewhere():
+    _, left = commands()
+    assert {page: len(found) for page, found in left.items()} == {
+        page: len(ends) for page, ends in NOT_RUN.items()
+    }
+    ci = (ROOT / ".ci" / "run").read_text()
+    for block in sum(left.values(), []):
+        installs, serves = "pip install" in block, "playground" in block
+        by_ci = block.partition(".venv/bin/")[2].strip() in ci
+        assert installs or serves or by_ci, block
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", commands()[0])
+def test_commands_run(command, start, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    command = command.replace(".venv/bin/python", sys.executable)
+    subprocess.run(command, shell=True, check=True)
+
+
+# ---- the pages
+
+
+@pytest.mark.parametrize("page", ["README.rst", "CHANGELOG.rst", "CONTRIBUTING.rst"])
+def test_it_is_read_without_sphinx_too(page):
+    docutils.core.publish_doctree(
+        PAGES[page], settings_overrides={"halt_level": 2, "report_level": 2}
+    )
+
+
+def public_names():
+    """Return every public name with its module."""
+    names = {(name, "sklearn_toydnn") for name in sklearn_toydnn.__all__}
+    for module in ("datasets", "plotting", "memory", "playground"):
+        module = import_module(f"sklearn_toydnn.{module}")
+        for name, value in vars(module).items():
+            ours = getattr(value, "__module__", "").startswith(module.__name__)
+            callable_ = inspect.isfunction(value) or inspect.isclass(value)
+            if ours and callable_ and name[0] != "_":
+                at_home = name in sklearn_toydnn.__all__
+                names |= {(name, "sklearn_toydnn" if at_home else module.__name__)}
+    return sorted(names)
+
+
+def test_the_api_lists_every_public_name():
+    listed, module = [], None
+    for line in PAGES["docs/api.rst"].splitlines():
+        if found := re.match(r"\.\. currentmodule:: (\S+)", line):
+            module = found[1]
+        elif found := re.match(r"   (\w+)$", line):
+            listed.append((found[1], module))
+    assert sorted(listed) == public_names()
+
+
+@pytest.mark.parametrize("name, module", public_names())
+def test_every_public_name_has_an_example(name, module):
+    documentation = getattr(import_module(module), name).__doc__
+    assert "\nExamples\n--------\n>>> " in inspect.cleandoc(documentation)
+
+
+def test_links_to_elsewhere_are_well_formed():
+    places = [ROOT / name for name in ("setup.cfg", "pyproject.toml", "CITATION.cff")]
+    places += [*ROOT.glob("examples/*"), *ROOT.glob("sklearn_toydnn/**/*.py")]
+    texts = PAGES | {str(path): path.read_text() for path in places}
+    for place, text in texts.items():
+        for link in re.findall(r"https?://[^\s`>\"'{]+", text):
+            parts = urlsplit(link)
+            assert parts.scheme == "https", (place, link)
+            assert re.fullmatch(r"([\w-]+\.)+[a-z]{2,}", parts.netloc), (place, link)
+            assert link[-1] not in ".,;:)", (place, link)
+
+
+def test_it_is_cited_as_what_it_is():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == sklearn_toydnn.__version__
+    assert citation["license"] == "BSD-3-Clause"
+    assert f"\n{citation['version']} (" in PAGES["CHANGELOG.rst"]
