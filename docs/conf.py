@@ -34,6 +34,8 @@ html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
 }
 html_show_sourcelink = False
+html_context = {"default_mode": "auto"}
+html_use_index = html_domain_indices = False  # the API page lists all there is
 
 numpydoc_show_class_members = False
 # What a docstring of the API must have; that names have examples, a test says.
@@ -46,7 +48,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "auto_examples",
     "matplotlib_animations": True,
     "parallel": 2,
-    "show_memory": False,
+    "write_computation_times": False,  # a page that fetches scripts
     "abort_on_example_error": True,
 }
 

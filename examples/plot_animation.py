@@ -19,7 +19,7 @@ from sklearn_toydnn.plotting import plot_decision_regions
 X, y = make_triangle(1000, random_state=0)
 
 # %%
-# ``partial_fit`` trains for one epoch. The network is kept as it is after each, since an
+# ``partial_fit`` trains for one epoch. The network is kept as it is after each, as an
 # animation may be drawn more than once.
 
 scaler = StandardScaler().fit(X)
@@ -30,7 +30,7 @@ for _ in range(30):
     seen.append(make_pipeline(scaler, deepcopy(net)))
 
 # %%
-# A third of the points is enough to see the triangle.
+# The points that are drawn are a third of all.
 
 figure, ax = plt.subplots(figsize=(4.5, 3.8), dpi=70, layout="constrained")
 
@@ -48,4 +48,5 @@ figure.canvas.draw()  # for without a window, animations complain of not being d
 plt.show()
 
 # %%
-# .
+# A corner of the triangle comes first, then its two long sides, and the narrow strip
+# below it last.

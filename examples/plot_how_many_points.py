@@ -28,6 +28,7 @@ plt.show()
 # %%
 # The same network learns each of them from 100 to 3,200 points, five times over.
 
+# sphinx_gallery_thumbnail_number = 2
 sizes = [100, 200, 400, 800, 1600, 3200]
 net = make_pipeline(StandardScaler(), DNNClassifier(random_state=0))
 _, ax = plt.subplots(figsize=(6, 4), layout="constrained")

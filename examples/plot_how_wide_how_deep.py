@@ -15,7 +15,7 @@ from sklearn_toydnn import ComparisonDisplay, DNNClassifier, compare, make_sinus
 sizes = {
     "100": (100,),
     "20, 20": (20, 20),
-    "60, 60": (60, 60),
+    "40, 40": (40, 40),
     "20, 20, 20": (20, 20, 20),
 }
 nets = {
@@ -43,5 +43,5 @@ ComparisonDisplay(found).plot()
 plt.show()
 
 # %%
-# Three layers are better than two, and wider ones better than narrow ones, but a single
-# layer is worse, also with five times the units.
+# A third layer is better, and so are two of twice as many units, but a single one is
+# worse, though it has five times as many.

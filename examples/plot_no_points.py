@@ -28,9 +28,9 @@ vote = make_pipeline(StandardScaler(), vote).fit(X, y)
 # %%
 # Where the training points were is framed.
 
-side = np.linspace(-150, 150, 201)
+side = np.linspace(-150, 150, 151)
 plane = np.stack(np.meshgrid(side, side), axis=-1)
-ones = vote.transform(plane.reshape(-1, 2))[..., 1].reshape(10, 201, 201)
+ones = vote.transform(plane.reshape(-1, 2))[..., 1].reshape(10, 151, 151)
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.6), layout="constrained")
 for ax, title, response, largest in [
     (axes[0], "one network", ones[0], 1.0),

@@ -39,8 +39,7 @@ def score(net, X, y):
 
 
 with TemporaryDirectory() as folder:
-    net = DNNClassifier(memory=folder, random_state=0)
-    net = make_pipeline(StandardScaler(), net)
+    net = make_pipeline(StandardScaler(), DNNClassifier(memory=folder, random_state=0))
     search = GridSearchCV(net, grid, cv=5, scoring=score, refit=False)
     try:
         search.fit(X, y)

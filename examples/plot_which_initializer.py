@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_toydnn import ComparisonDisplay, DNNClassifier, compare, make_triangle
 
-names = ["glorot_uniform", "he_uniform", "orthogonal", "random_normal", "zeros"]
+names = "glorot_uniform", "he_uniform", "orthogonal", "random_normal", "random_uniform"
 nets = {
     name: make_pipeline(
         StandardScaler(), DNNClassifier(kernel_initializer=name, epochs=50)
@@ -41,5 +41,5 @@ ComparisonDisplay(found).plot()
 plt.show()
 
 # %%
-# None is shown to be better than Keras' own choice, ``random_normal`` is worse, and
-# ``zeros`` learns nothing.
+# None is shown to be better than Keras' own choice, and ``random_normal`` and
+# ``random_uniform`` are worse.

@@ -27,7 +27,11 @@ for name, marker in {"glorot_uniform": "o", "ones": "s", "zeros": "X"}.items():
     n_different = len(set(zip(*net.coefs_[0], strict=True)))
     print(f"{name}: {n_different} different units of 20")
 right.axhline(max(y.mean(), 1 - y.mean()), color="0.5", linestyle=":", label="majority")
-left.set(xlabel="weight of $x_0$", ylabel="weight of $x_1$", title="after training")
+left.set(
+    xlabel="weight of $x_0$",
+    ylabel="weight of $x_1$",
+    title="after training, first layer",
+)
 right.set(xlabel="epoch", ylabel="training accuracy")
 right.legend()
 plt.show()

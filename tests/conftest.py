@@ -82,6 +82,17 @@ def survived():
     return SURVIVED
 
 
+def pytest_sessionfinish(session):
+    # Of a process that shares the tests with others.
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["survived"] = dict(SURVIVED)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    SURVIVED.update(getattr(node, "workeroutput", {}).get("survived", {}))
+
+
 def pytest_terminal_summary(terminalreporter):
     if SURVIVED:
         terminalreporter.section("tried")

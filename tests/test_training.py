@@ -882,11 +882,21 @@ def test_ctrl_c_ends_a_fit_of_many_epochs(jit_compile):
     signal.signal(signal.SIGINT, signal.default_int_handler)
     clf, data = far_too_many_epochs(jit_compile)
     threads = threading.active_count()
-    timer = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
+    ended = threading.Event()
+
+    def press():
+        # Once is enough, but where Python was in a finalizer, which loses it.
+        ended.wait(1.0)
+        while not ended.is_set():
+            os.kill(os.getpid(), signal.SIGINT)
+            ended.wait(10.0)
+
+    presses = threading.Thread(target=press)
+    presses.start()
     with pytest.raises(KeyboardInterrupt):
         clf.fit(*data)
-    timer.join()
+    ended.set()
+    presses.join()
     assert vars(clf) == vars(clone(clf))
     assert threading.active_count() <= threads
 

@@ -1,0 +1,79 @@
+"""The pages, as they are built: whole, readable on any screen, with nothing fetched.
+
+``.ci/run`` builds them; where they have not been built, these tests are skipped.
+"""
+
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from benchmarks.measurements.browser import MISSING, browsing
+
+BUILT = Path(__file__).parents[1] / "docs" / "_build" / "html"
+PAGES = [
+    str(path.relative_to(BUILT))
+    for path in sorted(BUILT.rglob("*.html"))
+    if "_static" not in path.parts
+]
+# What is cut off, or has to be pushed aside to be read; code and tables may be.
+CUT_OFF = """
+return [...document.querySelectorAll("main, .bd-article-container, header")]
+  .filter(element => element.scrollWidth > element.clientWidth + 1)
+  .map(element => element.className)
+"""
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not PAGES, reason="the pages have not been built"),
+]
+
+
+@pytest.fixture(scope="module")
+def soup():
+    bs4 = pytest.importorskip("bs4")
+    return {
+        page: bs4.BeautifulSoup((BUILT / page).read_text(), "html.parser")
+        for page in PAGES
+    }
+
+
+def test_no_link_is_broken(soup):
+    names = {
+        page: {tag["id"] for tag in tree.find_all(id=True)}
+        for page, tree in soup.items()
+    }
+    for page, tree in soup.items():
+        for link in {tag["href"] for tag in tree.find_all(href=True)}:
+            parts = urlsplit(link)
+            if parts.netloc or not (parts.path or parts.fragment):
+                continue
+            target = (BUILT / page).parent / unquote(parts.path)
+            target = BUILT / page if not parts.path else target.resolve()
+            assert target.is_file(), (page, link)
+            if parts.fragment and target.suffix == ".html":
+                known = names[str(target.relative_to(BUILT))]
+                assert unquote(parts.fragment) in known, (page, link)
+
+
+def test_every_picture_is_there(soup):
+    for page, tree in soup.items():
+        for picture in tree.find_all("img"):
+            assert picture.has_attr("alt"), (page, picture)
+            assert (BUILT / page).parent.joinpath(picture["src"]).is_file(), page
+
+
+@pytest.mark.skipif(MISSING is not None, reason=f"there is no {MISSING}")
+@pytest.mark.parametrize("width", [1300, 400])
+def test_nothing_is_cut_off_or_fetched_from_elsewhere(width):
+    with browsing() as driver:
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        for page in PAGES:
+            driver.get((BUILT / page).as_uri())
+            assert driver.execute_script(CUT_OFF) == [], page
+            fetched = driver.execute_script(
+                "return performance.getEntriesByType('resource').map(it => it.name)"
+            )
+            assert not [url for url in fetched if url.startswith("http")], page
+        errors = [e for e in driver.get_log("browser") if e["level"] == "SEVERE"]
+        assert errors == []
