@@ -2,8 +2,8 @@
 Does dropout help?
 ==================
 
-Dropout leaves out random units in training, so that a network cannot learn single
-points by heart. That should matter where points have wrong labels.
+Dropout leaves out random units in training. This is said to keep a network from
+learning single points by heart, which should matter where points have wrong labels.
 """
 
 from functools import partial
@@ -23,8 +23,8 @@ nets = {
 }
 
 # %%
-# 300 points and 200 epochs are enough to learn by heart. Once all labels are right,
-# once one in five is flipped, in the test as well: nobody scores much over 0.8 there.
+# 300 points are few, and 200 epochs many. Once all labels are right, once one in five
+# is flipped, in the test as well: no network scores much over 0.8 there.
 
 _, axes = plt.subplots(2, 1, figsize=(8, 4), sharex=True, layout="constrained")
 for ax, flip_y in zip(axes, [0.0, 0.2], strict=True):
