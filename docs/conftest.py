@@ -4,7 +4,7 @@ from importlib.util import find_spec
 
 import pytest
 
-collect_ignore = ["_build", "auto_examples", "generated"]
+collect_ignore = ["_build", "auto_examples", "conftest.py", "conf.py", "generated"]
 NEEDS = {"searches.rst": "distributed", "playground.rst": "panel"}
 
 

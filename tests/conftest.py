@@ -2,6 +2,7 @@ import gc
 import os
 import sys
 from collections import Counter
+from fnmatch import fnmatch
 
 import matplotlib
 import numpy as np
@@ -17,18 +18,29 @@ from sklearn_toydnn import make_triangle  # noqa: E402
 
 matplotlib.use("Agg")
 
+collect_ignore = ["conftest.py"]  # it has no tests, and docs has one of that name
+
 # Compiling takes longer than hypothesis expects of an example.
 settings.register_profile(
     "quick",
-    max_examples=100,
+    max_examples=25,
     deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),
 )
+settings.register_profile("usual", settings.get_profile("quick"), max_examples=100)
 settings.register_profile(
     "thorough", settings.get_profile("quick"), max_examples=2000, derandomize=False
 )
 settings.load_profile("quick")
+
+
+@pytest.hookimpl(tryfirst=True)  # before slow tests are left out
+def pytest_collection_modifyitems(items):
+    for item in items:
+        for marker in item.iter_markers("fast"):
+            if not any(fnmatch(item.callspec.id, name) for name in marker.args):
+                item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

@@ -144,10 +144,11 @@ def tiny(monkeypatch):
         change(monkeypatch, import_module(f"benchmarks.studies.{name}"), quick=settings)
 
 
-def run_one(name, output, **how):
-    return run([name], quick=True, output=output, **how)[name].frame
+def run_one(name, output, n_jobs=1, **how):
+    return run([name], quick=True, output=output, n_jobs=n_jobs, **how)[name].frame
 
 
+@pytest.mark.fast("figure1*", "figure2*", "table1*")
 @pytest.mark.parametrize("name", ROWS)
 def test_each_study_leaves_its_csv_and_picture(name, tiny, tmp_path, capsys):
     frame = run_one(name, tmp_path)
@@ -163,6 +164,7 @@ def test_each_study_leaves_its_csv_and_picture(name, tiny, tmp_path, capsys):
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
+@pytest.mark.slow
 def test_published_values_stand_beside_ours(tiny, tmp_path):
     for name, key in [
         ("table1_augmentation", ["fraction", "std"]),
@@ -181,6 +183,7 @@ def test_published_values_stand_beside_ours(tiny, tmp_path):
     assert published["published_accuracy"].unique().tolist() == [0.5231, 0.5775]
 
 
+@pytest.mark.slow
 def test_seeds_are_repetitions(tiny, tmp_path):
     frame = run_one("table3_initializers", tmp_path)
     again = run_one("table3_initializers", tmp_path, n_jobs=2, fresh=True)
@@ -194,6 +197,7 @@ def test_seeds_are_repetitions(tiny, tmp_path):
 # ---- what is kept
 
 
+@pytest.mark.slow
 def test_what_is_finished_is_not_done_again(tiny, tmp_path, monkeypatch):
     frame = run_one("table1_augmentation", tmp_path)
 
@@ -216,7 +220,8 @@ def test_what_is_finished_is_not_done_again(tiny, tmp_path, monkeypatch):
 def test_the_time_of_earlier_runs_counts(some_work, tmp_path):
     def seconds(**how):
         names = ["table1_augmentation"]
-        return run(names, quick=True, output=tmp_path, **how)[names[0]].seconds
+        done = run(names, quick=True, output=tmp_path, n_jobs=1, **how)
+        return done[names[0]].seconds
 
     first = seconds()
     both = seconds()
@@ -416,6 +421,7 @@ def _wait_for_end(pids):
     raise AssertionError("the workers are still there")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for the workers in /proc")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_workers_end_with_their_run(number, tmp_path):
@@ -431,6 +437,7 @@ def test_workers_end_with_their_run(number, tmp_path):
         assert (process.returncode, error) == (130, INTERRUPTED)
 
 
+@pytest.mark.fast("1-2", "2-15")
 @pytest.mark.skipif(sys.platform == "win32", reason="no process groups")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("delay", [0.5, 1, 2, 3, 4])
@@ -481,6 +488,7 @@ for limit in sys.argv[2:]:
 """
 
 
+@pytest.mark.slow
 def test_a_full_disk_damages_nothing(tmp_path, survived):
     """A limit on the size of files stands for the disk that has no more room."""
     script = tmp_path / "script.py"
@@ -508,7 +516,7 @@ def test_a_disk_lost_on_the_way_is_said(
     def lost(one, other):
         raise OSError(number, os.strerror(number))
 
-    argv = ["table1_augmentation", "--quick", "--output", str(tmp_path)]
+    argv = ["table1_augmentation", "--quick", "--n-jobs=1", "--output", str(tmp_path)]
     with monkeypatch.context() as patch, pytest.raises(SystemExit) as end:
         patch.setattr(os, "replace", lost)
         main(argv)
@@ -529,6 +537,7 @@ def _flip(path):
     path.write_bytes(content)
 
 
+@pytest.mark.fast("truncated-32")
 @pytest.mark.parametrize("every", [32, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "damage",
@@ -616,6 +625,7 @@ def page_of_a_run(tmp_path_factory):
     return done, folder, Page((folder / "report.html").read_text())
 
 
+@pytest.mark.slow
 def test_the_report_is_one_page_with_everything(page_of_a_run):
     done, folder, page = page_of_a_run
     text = (folder / "report.html").read_text()
@@ -637,6 +647,7 @@ def test_the_report_is_one_page_with_everything(page_of_a_run):
     assert re.search(r"tensorflow \d+\.\d+", text) and "seeds 2" in text
 
 
+@pytest.mark.slow
 def test_the_report_tells_of_each_sentence_in_the_papers_order(page_of_a_run):
     done, _, page = page_of_a_run
     claims = done["claims"].frame
@@ -658,6 +669,7 @@ def test_the_report_tells_of_each_sentence_in_the_papers_order(page_of_a_run):
         assert f"{row['n_agree']} of {row['n_pairs']} seeds" in said
 
 
+@pytest.mark.slow
 def test_columns_of_the_report_are_words(page_of_a_run):
     *_, page = page_of_a_run
     assert len(page.said["th"]) > 100
@@ -819,6 +831,7 @@ def test_the_playground_is_measured(tmp_path, monkeypatch):
     assert np.isfinite(frame["value"]).all()
 
 
+@pytest.mark.slow
 def test_a_soak_tells_what_grows(tmp_path, monkeypatch):
     change(monkeypatch, soak, quick={"fits": 600, "structures": 4, "block": 100})
     frame = run_one("soak", tmp_path)
@@ -830,6 +843,7 @@ def test_a_soak_tells_what_grows(tmp_path, monkeypatch):
     assert (soak.summary(growing)["holds"] == "no").all()
 
 
+@pytest.mark.slow
 def test_a_calibration_counts_what_is_wrong(tmp_path, monkeypatch):
     quick = {"comparisons": 2, "nets": 1, "drawn": 20, "block": 2}
     change(monkeypatch, calibration, quick=quick)

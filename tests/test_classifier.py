@@ -73,6 +73,7 @@ def test_learns_each_of_the_papers_functions(function, accuracy):
     assert net.fit(X, y).score(X_test, y_test) > accuracy
 
 
+@pytest.mark.fast("activation-tanh", "output_activation-relu", "optimizer-Nadam")
 @pytest.mark.parametrize(
     "params",
     [
@@ -666,6 +667,7 @@ MANY_LOGITS = [
 ]
 
 
+@pytest.mark.fast("compiled-2-params0", "compiled-3-params8", "keras-2-params0")
 @pytest.mark.parametrize(
     "n_classes, params",
     [*((2, params) for params in BINARY_LOGITS), *((3, p) for p in MANY_LOGITS)],
@@ -717,6 +719,7 @@ def test_a_forked_process_is_told_what_to_do(data):
         process.join()
 
 
+@pytest.mark.slow
 def test_a_fork_before_any_use_is_none_of_our_business():
     code = """
 import multiprocessing

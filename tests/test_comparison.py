@@ -215,6 +215,7 @@ def test_frames_go_through():
     pd.testing.assert_frame_equal(plain.scores[SCORED], frames.scores[SCORED])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("random_state", [3, np.random.RandomState(3)])
 def test_processes_give_the_same_scores(random_state):
     how = FEW | {"random_state": 3}
@@ -225,6 +226,7 @@ def test_processes_give_the_same_scores(random_state):
     pd.testing.assert_frame_equal(one.scores[SCORED], two.scores[SCORED])
 
 
+@pytest.mark.slow
 def test_a_dask_cluster_gives_the_same_scores():
     alone = compare(TREES, make_triangle, **FEW)
     with (

@@ -67,6 +67,7 @@ def run_with(redirections, code):
     return subprocess.run(shell, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_importing_and_fitting_work_without_stderr(tmp_path):
     result = run_with(
         "2>&-",
@@ -84,6 +85,7 @@ def test_importing_and_fitting_work_without_stderr(tmp_path):
     assert (tmp_path / "mine").read_text() == "before\nafter\n"
 
 
+@pytest.mark.slow
 def test_importing_and_fitting_work_without_any_standard_stream():
     code = (
         "from sklearn_toydnn import DNNClassifier, make_triangle\n"

@@ -173,6 +173,7 @@ def test_of_ties_the_rival_with_the_larger_mean_is_named(rivals, decides):
     assert row["effect"] == pytest.approx(rivals[decides].mean())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "truth, wrong",
     [(0.0, {HOLDS, SMALL, NOT, NOT_SMALL}), (0.005, {EQUAL, SMALL, NOT_SMALL})],

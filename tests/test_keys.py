@@ -170,6 +170,7 @@ def pairs():
     return st.tuples(st.sampled_from(sorted(MAKERS)), values, values)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Fits are not kept")
 @settings(max_examples=max(10, settings.default.max_examples // 10))
 @given(pairs())
@@ -180,6 +181,12 @@ def test_outcomes_are_those_of_the_settings(tmp_path_factory, data, pair):
     assert_each_as_alone(MAKERS[name], values, data, tmp_path_factory.mktemp("fits"))
 
 
+@pytest.mark.fast(
+    "instances",
+    "lambdas",
+    "a schedule defined again",
+    "epsilon",
+)
 @pytest.mark.filterwarnings("ignore:Fits are not kept")
 @pytest.mark.parametrize("name", MAKERS)
 def test_these_pairs_differ(name, data, tmp_path):
@@ -198,6 +205,7 @@ def assert_each_as_alone(make, values, data, folder):
     return alone
 
 
+@pytest.mark.fast("True-*")
 @pytest.mark.parametrize(
     "set_, get, value",
     [
@@ -250,6 +258,7 @@ def test_arrays_are_described_whole(three_classes, tmp_path):
 # ---- what is shared
 
 
+@pytest.mark.fast("<lambda>[012]")
 @pytest.mark.parametrize(
     "make",
     [

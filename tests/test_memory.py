@@ -63,6 +63,7 @@ def test_a_fit_found_is_the_fit_trained(params, data, tmp_path, trained):
     assert len(trained) == 2
 
 
+@pytest.mark.fast("activation", "optimizer__beta_1", "jit_compile")
 @pytest.mark.parametrize(
     "change",
     [
@@ -190,6 +191,7 @@ print(joblib.hash(clf.coefs_))
 """
 
 
+@pytest.mark.slow
 def test_another_process_finds_it(data, tmp_path):
     np.save(tmp_path / "X.npy", data[0])
     np.save(tmp_path / "y.npy", data[1])

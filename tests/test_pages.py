@@ -70,6 +70,7 @@ def test_the_example_runs_and_prints_scores(capsys):
     assert len(scores) == 3 and min(scores) > 0.8
 
 
+@pytest.mark.slow
 def test_its_question_is_answered_as_it_says(capsys):
     _, question = blocks("README.rst", "python")
     found = run(question)["found"]

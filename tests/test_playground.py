@@ -201,6 +201,7 @@ def accuracy_shown(page):
     return fit.accuracy
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PROGRAMS, ids=lambda page: page.address())
 @pytest.mark.filterwarnings("ignore:Maximum epochs")
 def test_the_shown_program_gives_the_shown_accuracy(page, printed):
@@ -208,6 +209,7 @@ def test_the_shown_program_gives_the_shown_accuracy(page, printed):
         assert printed[id(page)].split()[-1] == str(accuracy_shown(page))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", COMPARED, ids=lambda page: page.address())
 def test_the_shown_comparison_is_the_one_of_the_page(page, printed):
     session, heard = started(page)
@@ -504,6 +506,7 @@ def test_each_question_fits_its_address(question):
     assert question.title.endswith("?") and len(question.words) < 200
 
 
+@pytest.mark.slow
 def test_what_is_kept_is_a_and_the_verdict_is_said(view):
     view = view("n_samples=60&epochs=3")
     with config_context(enable_metadata_routing=True):
@@ -704,6 +707,7 @@ def test_a_task_that_fails_says_why(workers):
         visitor.hear(1)
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_is_replaced(workers):
     visitor = Visitor(workers)
     visitor.ask(*(fit_task(LONG, seed) for seed in range(5)))
@@ -718,6 +722,7 @@ def test_a_process_that_dies_is_replaced(workers):
     assert not {p.pid for p in workers.processes} & {*pids}
 
 
+@pytest.mark.slow
 def test_a_process_that_has_grown_is_replaced_meanwhile(workers, monkeypatch):
     visitor = Visitor(workers)
     visitor.ask(fit_task())
@@ -732,6 +737,7 @@ def test_a_process_that_has_grown_is_replaced_meanwhile(workers, monkeypatch):
     workers.leave(visitor)
 
 
+@pytest.mark.slow
 def test_nothing_is_left_to_a_process_that_is_gone(workers, monkeypatch):
     setting = QUICK.changed(hidden_layer_sizes=(4, 13))
     visitor = Visitor(workers)
@@ -762,6 +768,7 @@ def test_a_process_that_cannot_start_is_told_of(monkeypatch):
         workers.close()
 
 
+@pytest.mark.slow
 def test_the_server_does_without_tensorflow_when_a_network_is_watched():
     """It would hold half a gigabyte for nothing."""
     code = """if True:

@@ -99,6 +99,7 @@ CHOICES = {
 }
 
 
+@pytest.mark.slow
 def test_each_control_changes_the_setting(page):
     page.open("?n_samples=60&epochs=3&augmentation=copies&early_stopping=True")
     for name in SLIDERS:
@@ -149,6 +150,7 @@ def test_going_back_leaves_the_page(page):
     assert page.driver.current_url == "about:blank"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("query", ["?data=moons&n_samples=300", "?view=ten&epochs=20"])
 def test_the_shown_code_gives_the_accuracy(page, query):
     page.open(query)
@@ -181,6 +183,7 @@ def test_the_code_is_shown_and_copied(page):
 # ---- how it is shown
 
 
+@pytest.mark.slow
 def test_watching_plays_pauses_and_steps(page):
     def epoch():
         return int(re.search(r"Epoch (\d+) of", page.words())[1])
@@ -196,6 +199,7 @@ def test_watching_plays_pauses_and_steps(page):
     page.wait(lambda: epoch() > now + 3)
 
 
+@pytest.mark.slow
 def test_a_dragged_slider_greys_the_picture_and_trains_at_rest(page):
     page.open("?n_samples=60&epochs=3")
     slider = page.find("units of layer 1")
@@ -217,6 +221,7 @@ def test_a_dragged_slider_greys_the_picture_and_trains_at_rest(page):
     assert any("Compiling" in words for words in page.run("return window.said"))
 
 
+@pytest.mark.slow
 def test_a_against_b_says_its_verdict_after_a_look(page):
     page.open("?n_samples=60&epochs=3&dropout_rate=0.9")
     page.click("Keep the present setting as A")
@@ -228,6 +233,7 @@ def test_a_against_b_says_its_verdict_after_a_look(page):
     assert "A.dropout_rate=0.9" in page.query()
 
 
+@pytest.mark.slow
 def test_a_question_is_put(page):
     page.open()
     page.click("Can zero weights learn?")
@@ -260,6 +266,7 @@ def test_it_fits_a_phone(page):
         page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
+@pytest.mark.slow
 def test_two_visitors_have_their_own(page):
     page.open("?n_samples=60&epochs=3")
     first = page.driver.current_window_handle

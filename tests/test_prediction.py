@@ -46,6 +46,7 @@ def assert_same(one, other, dtype):
         np.testing.assert_array_equal(np.argmax(one, axis=1), np.argmax(other, axis=1))
 
 
+@pytest.mark.fast("14-5000-float32")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(
     "n_networks, n_rows",
@@ -118,6 +119,7 @@ def test_any_scale_of_points_and_weights(scale):
     np.testing.assert_allclose(output[:, 0], [1.5, 0.0, 6.125], rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "n_rows, bound", [(100_000, 60e6), pytest.param(10**6, 2e8, marks=pytest.mark.slow)]
 )

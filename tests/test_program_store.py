@@ -92,6 +92,7 @@ print(json.dumps([fit(), other[1:], "TF_XLA_FLAGS" in os.environ]))
     assert not [name for name in left if name.startswith("sklearn-toydnn")]
 
 
+@pytest.mark.slow
 def test_threads_and_worker_processes_find_it_too(kept, expected):
     code = """
 from joblib import Parallel, delayed
@@ -136,6 +137,7 @@ def test_many_processes_may_compile_and_keep_the_same(tmp_path, expected):
 # ---- files that are not as they should be
 
 
+@pytest.mark.slow
 def test_damaged_and_foreign_files_are_compiled_again(tmp_path, expected):
     code = """
 from sklearn_toydnn._program_store import store
@@ -168,6 +170,7 @@ print(json.dumps(found))
         assert found == [expected, 1, 0, True], name
 
 
+@pytest.mark.slow
 def test_code_that_tensorflow_cannot_take_is_compiled_again(kept, expected):
     code = """
 from sklearn_toydnn._program_store import store
@@ -192,6 +195,7 @@ def test_what_has_not_been_used_for_longest_goes_first(tmp_path, monkeypatch):
     assert sorted(path.name for path in files(tmp_path)) == ["c", "d"]
 
 
+@pytest.mark.slow
 def test_all_are_deleted_when_asked(tmp_path, expected):
     code = "print(json.dumps([fit(), cache_clear(disk=True), fit()]))"
     assert [f and f[1:] for f in run(code, tmp_path / "cache")] == [
@@ -261,6 +265,7 @@ def test_no_path_with_spaces_is_given_to_tensorflow(tmp_path, monkeypatch):
     assert "no path with spaces" in Store().description
 
 
+@pytest.mark.slow
 def test_a_folder_that_becomes_untrusted_is_given_up(tmp_path):
     code = """
 from sklearn_toydnn._program_store import store
@@ -272,6 +277,7 @@ print(json.dumps([mode, fit()[1:], cache_info().disk]))
     assert (mode, counts) == ("0o700", [1, 0]) and "others may write" in disk
 
 
+@pytest.mark.slow
 def test_a_disk_that_takes_nothing_is_no_reason_not_to_train(tmp_path, expected):
     code = """
 import errno
@@ -285,6 +291,7 @@ print(json.dumps([fit(), cache_info().disk]))
     assert found == [expected, 1, 0] and "no space left" in disk
 
 
+@pytest.mark.slow
 def test_threads_that_begin_at_once_compile_one_program(tmp_path, expected):
     code = """
 from threading import Barrier, Thread
@@ -305,6 +312,7 @@ def test_deleting_where_nothing_is_kept_is_an_error():
         cache_clear(disk=True)
 
 
+@pytest.mark.slow
 def test_tensorflow_at_work_before_the_import_is_told(kept):
     code = """
 import tensorflow as tf

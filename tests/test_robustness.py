@@ -77,6 +77,7 @@ def count_lines(clf, data):
     return counting
 
 
+@pytest.mark.fast("compiled")
 @pytest.mark.parametrize(
     "params, n_times, stages",
     [
@@ -131,6 +132,7 @@ def test_an_interrupted_continuation_is_undone(call, data, survived):
         survived["interruptions"] += 1
 
 
+@pytest.mark.slow
 def test_an_interrupted_compilation_is_done_again(data, survived):
     expected = state(net(epochs=1).fit(*data))
     cache_clear()
@@ -155,6 +157,7 @@ def test_the_order_of_fits_changes_neither(data, other_data):
     assert fits(0, 1) == fits(1, 0)
 
 
+@pytest.mark.slow
 def test_the_same_bits_everywhere(data, tmp_path):
     here = state(net().fit(*data))
 
@@ -176,6 +179,7 @@ joblib.dump(net.fit(*data), sys.argv[1])
     assert state(joblib.load(tmp_path / "fit.joblib")) == here
 
 
+@pytest.mark.slow
 def test_the_same_bits_in_dask_workers(data):
     distributed = pytest.importorskip("distributed")
     with (

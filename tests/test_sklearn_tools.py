@@ -332,6 +332,7 @@ def test_a_progress_bar_shows_epochs(data, monkeypatch, capsys):
         assert ("DNNClassifier - fit" in out) == (epochs > 0)
 
 
+@pytest.mark.slow
 def test_callbacks_hear_from_worker_processes(data, capsys):
     net = learner(epochs=2)
     search = GridSearchCV(net, {"dropout_rate": [0.1, 0.2]}, cv=2, n_jobs=2)
@@ -523,6 +524,11 @@ def make_monitoring(callback, monitor, folder):
     return callback(**params)
 
 
+@pytest.mark.fast(
+    "EarlyStopping-val_accuracy-*-2-fit",
+    "ModelCheckpoint-accuracy-compiled-2-fit",
+    "ReduceLROnPlateau-val_loss-compiled-3-partial_fit",
+)
 @pytest.mark.parametrize("how", ["fit", "partial_fit", "early_stopping"])
 @pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.parametrize("jit_compile", [True, False], ids=["compiled", "keras"])
@@ -591,6 +597,7 @@ for way, load in loads.items():
 """
 
 
+@pytest.mark.slow
 def test_saved_classifiers_go_on_in_another_process(data, tmp_path):
     X, y = data
     clf = learner(epochs=3).fit(X, y)

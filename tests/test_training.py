@@ -107,6 +107,7 @@ def keras_fit(clf, X, y, *, sample_weight=None, validation_data=None):
     return model.get_weights(), history.history
 
 
+@pytest.mark.fast("relu-Adam", "sigmoid-SGD")
 @pytest.mark.parametrize("optimizer", paper.TABLE2_GRID["optimizer"])
 @pytest.mark.parametrize("activation", paper.TABLE2_GRID["activation"])
 def test_ends_where_keras_does(optimizer, activation, data):
@@ -158,6 +159,7 @@ OPTIMIZERS = {
 }
 
 
+@pytest.mark.fast("Adam", "accumulating", "decay of biases")
 @pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
 def test_every_optimizer_ends_where_keras_does_and_goes_on_there(make, data):
     """The state is in Keras' form: either path goes on where the other ended."""
@@ -193,6 +195,9 @@ def test_fits_with_other_exclusions_share_nothing(data, tmp_path):
 SCHEDULE = keras.optimizers.schedules.ExponentialDecay(0.05, 3, 0.5)
 
 
+@pytest.mark.fast(
+    "optimizer__learning_rate", "hidden_layer_sizes2", "batch_size1", "shuffle"
+)
 @pytest.mark.parametrize(
     "params",
     [
@@ -275,6 +280,7 @@ class OwnLoss(keras.losses.Loss):
         return {**super().get_config(), "factor": self.factor}
 
 
+@pytest.mark.fast("OwnLoss-float32", "loss2-float64")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("loss", [own_loss, OwnLoss, OwnLoss(3.0)])
 def test_own_losses_are_used(loss, dtype, data):
@@ -321,6 +327,7 @@ def test_a_learning_rate_is_of_one_fit_only(data):
     assert cache_info().misses == 1
 
 
+@pytest.mark.fast("callbacks1-*")
 @pytest.mark.parametrize("jit_compile", [True, False])
 @pytest.mark.parametrize("callbacks", [None, [keras.callbacks.TerminateOnNaN()]])
 def test_changed_optimizers_take_effect_when_going_on(jit_compile, callbacks, data):
@@ -461,6 +468,7 @@ def test_with_dropout_accuracies_are_distributed_as_keras_own():
 # ---- callbacks
 
 
+@pytest.mark.fast("EarlyStopping")
 @pytest.mark.parametrize(
     "make",
     [

@@ -587,6 +587,7 @@ def test_they_are_judged_by_what_makes_sense(how, message):
 # ---- right under the null
 
 
+@pytest.mark.slow
 def test_verdicts_are_seldom_wrong():
     """Of five estimators and three metrics that do not differ, and at `smallest`."""
     generator = np.random.default_rng(0)
