@@ -11,13 +11,12 @@ from io import StringIO
 import matplotlib.pyplot as plt
 import pandas as pd
 from sklearn.datasets import load_iris
-from sklearn.inspection import DecisionBoundaryDisplay
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_toydnn import DNNClassifier
-from sklearn_toydnn.plotting import plot_dataset
+from sklearn_toydnn.plotting import plot_decision_regions
 
 iris = load_iris(as_frame=True)
 columns = ["petal length (cm)", "petal width (cm)"]
@@ -41,15 +40,7 @@ print(f"accuracy {scores.mean():.2f}, from {scores.min():.2f} to {scores.max():.
 # One that has seen all of them parts the plane like this.
 
 _, ax = plt.subplots(figsize=(6.5, 3.5), layout="constrained")
-DecisionBoundaryDisplay.from_estimator(
-    net.fit(X, y),
-    X,
-    response_method="predict",
-    multiclass_colors="viridis",
-    alpha=0.3,
-    ax=ax,
-)
-plot_dataset(X, y, ax=ax).set(xlabel=columns[0], ylabel=columns[1])
+plot_decision_regions(net.fit(X, y), X, y, ax=ax)
 plt.show()
 
 # %%

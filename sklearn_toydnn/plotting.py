@@ -28,7 +28,7 @@ def plot_dataset(X, y, *, ax=None):
     Parameters
     ----------
     X : array-like of shape (n_samples, 2)
-        The points.
+        The points; the axes have the names of a frame's columns.
 
     y : array-like of shape (n_samples,)
         Their labels.
@@ -55,6 +55,7 @@ def plot_dataset(X, y, *, ax=None):
     >>> ax.get_xlabel()
     '$x_0$'
     """
+    names = list(map(str, X.columns)) if isinstance(X, pd.DataFrame) else None
     X, y = _check_points(X), column_or_1d(y)
     check_consistent_length(X, y)
     points = pd.DataFrame(X, columns=["x0", "x1"]).assign(label=y)
@@ -70,7 +71,9 @@ def plot_dataset(X, y, *, ax=None):
         linewidth=0,
         ax=ax,
     )
-    ax.set(xlabel="$x_0$", ylabel="$x_1$", aspect="equal")
+    xlabel, ylabel = names or ["$x_0$", "$x_1$"]
+    # Columns may be in other units than each other.
+    ax.set(xlabel=xlabel, ylabel=ylabel, aspect="auto" if names else "equal")
     sns.move_legend(ax, "upper left", bbox_to_anchor=(1, 1), frameon=False)
     return ax
 
@@ -159,7 +162,13 @@ def plot_decision_regions(classifier, X, y, *, ax=None):
     check_is_fitted(classifier)
     X = X if isinstance(X, pd.DataFrame) else _check_points(X)
     ax = plt.gca() if ax is None else ax
+    if len(classifier.classes_) > 2:
+        colors = {"multiclass_colors": _COLORS.name}
+    else:
+        # A level for each label, or the only one that is predicted gets another colour.
+        levels = {"levels": [-0.5, 0.5, 1.5], "vmin": 0, "vmax": 1}
+        colors = {"cmap": _COLORS, **levels}
     DecisionBoundaryDisplay.from_estimator(
-        classifier, X, response_method="predict", cmap=_COLORS, alpha=0.3, ax=ax
+        classifier, X, response_method="predict", alpha=0.3, ax=ax, **colors
     )
     return plot_dataset(X, y, ax=ax)

@@ -148,7 +148,7 @@ def run_one(name, output, n_jobs=1, **how):
     return run([name], quick=True, output=output, n_jobs=n_jobs, **how)[name].frame
 
 
-@pytest.mark.fast("figure1*", "figure2*", "table1*")
+@pytest.mark.fast("figure1*", "table1*")
 @pytest.mark.parametrize("name", ROWS)
 def test_each_study_leaves_its_csv_and_picture(name, tiny, tmp_path, capsys):
     frame = run_one(name, tmp_path)
@@ -217,6 +217,7 @@ def test_what_is_finished_is_not_done_again(tiny, tmp_path, monkeypatch):
     assert (run_one("table1_augmentation", tmp_path)["min_val_loss"] > 0).all()
 
 
+@pytest.mark.slow
 def test_the_time_of_earlier_runs_counts(some_work, tmp_path):
     def seconds(**how):
         names = ["table1_augmentation"]
@@ -454,8 +455,8 @@ def test_pytest_by_itself_finds_the_studies():
     """Not as ``python -m pytest``, which has the working directory on its path."""
     code = "import sys; sys.path.remove(''); import pytest; sys.exit(pytest.main())"
     done = subprocess.run(
-        [sys.executable, "-c", code, "--collect-only", "-q", "--no-cov"]
-        + ["tests/test_claims.py"],
+        [sys.executable, "-c", code, "--collect-only", "-q"]
+        + ["tests/test_judging.py"],
         env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
         capture_output=True,
         text=True,
@@ -509,6 +510,7 @@ def test_a_full_disk_damages_nothing(tmp_path, survived):
         survived["full disks"] += 1
 
 
+@pytest.mark.fast("28")
 @pytest.mark.parametrize("number", [errno.EROFS, errno.ENOSPC, errno.EIO])
 def test_a_disk_lost_on_the_way_is_said(
     number, some_work, tmp_path, monkeypatch, capsys

@@ -15,6 +15,7 @@ from benchmarks.studies.table2_grid_search import PARAMETERS
 from benchmarks.studies.table2_leaders import ARM, OWN
 
 SEEDS = range(30)
+pytestmark = pytest.mark.slow
 
 
 def crossed(**columns):

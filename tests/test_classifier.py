@@ -73,7 +73,7 @@ def test_learns_each_of_the_papers_functions(function, accuracy):
     assert net.fit(X, y).score(X_test, y_test) > accuracy
 
 
-@pytest.mark.fast("activation-tanh", "output_activation-relu", "optimizer-Nadam")
+@pytest.mark.fast("activation-tanh")
 @pytest.mark.parametrize(
     "params",
     [
@@ -100,6 +100,7 @@ def test_everything_the_paper_varies_trains(params, data):
     np.testing.assert_allclose(proba.sum(axis=1), 1, rtol=1e-6)
 
 
+@pytest.mark.fast("auto", "relu")
 @pytest.mark.parametrize(
     "output_activation", ["relu", "tanh", "elu", "sigmoid", "auto"]
 )

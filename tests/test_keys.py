@@ -181,12 +181,7 @@ def test_outcomes_are_those_of_the_settings(tmp_path_factory, data, pair):
     assert_each_as_alone(MAKERS[name], values, data, tmp_path_factory.mktemp("fits"))
 
 
-@pytest.mark.fast(
-    "instances",
-    "lambdas",
-    "a schedule defined again",
-    "epsilon",
-)
+@pytest.mark.fast("lambdas", "epsilon")
 @pytest.mark.filterwarnings("ignore:Fits are not kept")
 @pytest.mark.parametrize("name", MAKERS)
 def test_these_pairs_differ(name, data, tmp_path):

@@ -334,6 +334,7 @@ def test_a_folder_below_a_file_is_named(data, tmp_path):
         DNNClassifier(memory=folder, **PARAMS).fit(*data)
 
 
+@pytest.mark.slow
 def test_a_second_folder_is_found_as_the_first_is(data, tmp_path):
     np.save(tmp_path / "X.npy", data[0])
     np.save(tmp_path / "y.npy", data[1])

@@ -106,8 +106,8 @@ def start(tmp_path, monkeypatch):
 def test_the_first_program_says_and_draws_what_it_says(start, capsys):
     run(Path("first.py").read_text())
     right = int(re.search(r"of 100 new points: (\d+)", capsys.readouterr().out)[1])
-    assert right == pytest.approx(97, abs=1)
-    assert "some 97 of 100" in PAGES["docs/start.rst"]
+    assert right == pytest.approx(98, abs=1)
+    assert "some 98 of 100" in PAGES["docs/start.rst"]
     assert Path("triangle.png").stat().st_size > 10_000
 
 
@@ -165,10 +165,10 @@ def test_what_is_not_run_installs_or_serves_or_is_run_elsewhere():
     assert {page: len(found) for page, found in left.items()} == {
         page: len(ends) for page, ends in NOT_RUN.items()
     }
-    ci = (ROOT / ".ci" / "run").read_text()
+    ci = (ROOT / ".ci" / "run").read_text().replace('"', "")
     for block in sum(left.values(), []):
         installs, serves = "pip install" in block, "playground" in block
-        by_ci = block.partition(".venv/bin/")[2].strip() in ci
+        by_ci = block.partition(" ")[2].strip() in ci
         assert installs or serves or by_ci, block
 
 

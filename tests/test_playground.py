@@ -305,6 +305,7 @@ def test_seeds_join_as_they_finish():
     assert low < mean < high and mean == session.accuracies.mean()
 
 
+@pytest.mark.slow
 def test_verdicts_are_those_of_looks_only():
     page = Page(QUICK, "versus", QUICK.changed(dropout_rate=0.3), smallest=0.002)
     session, heard = started(page)
@@ -638,6 +639,7 @@ def test_tasks_come_back_with_their_places(workers):
         assert found[2].accuracy == _tasks.fit(QUICK, 2).accuracy
 
 
+@pytest.mark.slow
 def test_a_newer_setting_stops_an_older_one(workers, monkeypatch):
     stopped = []
     monkeypatch.setattr(_workers, "MAX_SECONDS", 1000.0)

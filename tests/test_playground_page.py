@@ -126,6 +126,7 @@ def test_each_control_changes_the_setting(page):
     page.wait_for_status("One network trained in")
 
 
+@pytest.mark.slow
 def test_the_link_restores_the_page(page):
     page.open("?n_samples=60&epochs=3")
     page.press("noise")

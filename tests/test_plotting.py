@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 from sklearn.exceptions import NotFittedError
@@ -36,12 +37,48 @@ def test_decision_regions_are_those_of_the_classifier(raw):
     tree = DecisionTreeClassifier(max_depth=1).fit(X, y)
     ax = plot_decision_regions(tree, X, y)
     # One split: the regions meet in a straight line at its threshold.
-    boundary = [c for c in ax.collections if c.get_paths() and len(c.get_paths()) > 1]
-    assert boundary and ax.get_legend() is not None
-    corners = np.concatenate([path.vertices for path in boundary[0].get_paths()])
-    threshold = tree.tree_.threshold[0]
-    nearest = np.abs(corners[:, tree.tree_.feature[0]] - threshold).min()
-    assert nearest < 2
+    regions, _ = ax.collections
+    assert ax.get_legend() is not None
+    first, second = (path.vertices for path in regions.get_paths())
+    feature, threshold = tree.tree_.feature[0], tree.tree_.threshold[0]
+    for corners in (first, second):
+        assert np.abs(corners[:, feature] - threshold).min() < 2
+
+
+@pytest.mark.parametrize("names", ["ab", "abc"], ids=["two", "three"])
+def test_regions_have_the_colours_of_their_labels(names, raw):
+    X, _ = raw
+    y = np.array([*names])[np.digitize(X[:, 0], [0, 25][: len(names) - 1])]
+    ax = plot_decision_regions(DecisionTreeClassifier().fit(X, y), X, y)
+    expected = plt.get_cmap("viridis")(np.linspace(0, 1, len(names)))[:, :3].round(3)
+    drawn = np.concatenate([c.get_facecolors()[:, :3] for c in ax.collections[:-1]])
+    for color in expected:
+        assert (np.abs(drawn - color) < 0.01).all(axis=1).any()
+
+
+def test_the_only_region_has_the_colour_of_its_label(raw):
+    X, y = raw
+    tree = DecisionTreeClassifier(max_depth=1).fit(X, y)
+    tree.tree_.value[:] = [[[0.0, 1.0]]]
+    ax = plot_decision_regions(tree, X, y)
+    regions, _ = ax.collections
+    drawn = [
+        color
+        for color, path in zip(
+            regions.get_facecolors(), regions.get_paths(), strict=True
+        )
+        if len(path.vertices)
+    ]
+    np.testing.assert_allclose([drawn[0][:3]], [plt.get_cmap("viridis")(1.0)[:3]])
+
+
+def test_axes_have_the_names_of_a_frame(raw):
+    X, y = raw
+    frame = pd.DataFrame(X, columns=["length", "width"])
+    tree = DecisionTreeClassifier(max_depth=1).fit(frame, y)
+    for draw in (plot_dataset, lambda X, y: plot_decision_regions(tree, X, y)):
+        ax = draw(frame, y)
+        assert (ax.get_xlabel(), ax.get_ylabel()) == ("length", "width")
 
 
 def test_errors(raw):

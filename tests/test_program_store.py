@@ -75,6 +75,7 @@ def files(folder):
 # ---- other processes
 
 
+@pytest.mark.slow
 def test_another_process_finds_it_whatever_it_has_done_before(kept, expected):
     code = """
 import tensorflow as tf

@@ -280,7 +280,7 @@ class OwnLoss(keras.losses.Loss):
         return {**super().get_config(), "factor": self.factor}
 
 
-@pytest.mark.fast("OwnLoss-float32", "loss2-float64")
+@pytest.mark.fast("loss2-float64")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("loss", [own_loss, OwnLoss, OwnLoss(3.0)])
 def test_own_losses_are_used(loss, dtype, data):
@@ -302,6 +302,7 @@ def test_a_loss_class_is_structure_only():
     assert cache_info().misses == 2
 
 
+@pytest.mark.fast("sum")
 @pytest.mark.parametrize("reduction", ["sum", "mean_with_sample_weight"])
 def test_validation_loss_of_many_rows(reduction):
     X, y = make_data(1500)
@@ -327,7 +328,7 @@ def test_a_learning_rate_is_of_one_fit_only(data):
     assert cache_info().misses == 1
 
 
-@pytest.mark.fast("callbacks1-*")
+@pytest.mark.fast("callbacks1-True")
 @pytest.mark.parametrize("jit_compile", [True, False])
 @pytest.mark.parametrize("callbacks", [None, [keras.callbacks.TerminateOnNaN()]])
 def test_changed_optimizers_take_effect_when_going_on(jit_compile, callbacks, data):
@@ -884,6 +885,7 @@ def far_too_many_epochs(jit_compile):
     return clf, (X, y)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("jit_compile", [True, False])
 def test_ctrl_c_ends_a_fit_of_many_epochs(jit_compile):
     # Where a shell has started the tests in its background, Ctrl-C is ignored.
