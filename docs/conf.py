@@ -2,6 +2,8 @@
 
 import re
 
+from sphinx_gallery.sorting import ExplicitOrder
+
 import sklearn_toydnn
 
 project = "sklearn-toydnn"
@@ -46,6 +48,22 @@ numpydoc_validation_exclude = {r"\.Comparison$", r"\.DNNClassifier$", r"\.NotToB
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
+    "within_subsection_order": ExplicitOrder(
+        f"plot_{name}.py"
+        for name in [
+            "how_many_points",
+            "how_wide_how_deep",
+            "which_initializer",
+            "zero_weights",
+            "dropout",
+            "augmentation",
+            "early_stopping",
+            "animation",
+            "no_points",
+            "search_resumed",
+            "own_data",
+        ]
+    ),
     "matplotlib_animations": True,
     "parallel": 2,
     "write_computation_times": False,  # a page that fetches scripts
@@ -53,11 +71,12 @@ sphinx_gallery_conf = {
 }
 
 
-def without_foreign_icons(app, docname, source):
-    """Leave out the icons that matplotlib's animations fetch: the theme has them."""
-    source[0] = re.sub(r'<link rel="stylesheet"\s+href="https://[^>]*>', "", source[0])
+def mend_animations(app, docname, source):
+    """Leave out the icons that matplotlib fetches for them, which the theme has."""
+    text = re.sub(r'<link rel="stylesheet"\s+href="https://[^>]*>', "", source[0])
+    source[0] = text.replace('<img id="_anim', '<img alt="an animation" id="_anim')
 
 
 def setup(app):
-    """Read the pages through the functions above."""
-    app.connect("source-read", without_foreign_icons)
+    """Read the pages through the function above."""
+    app.connect("source-read", mend_animations)

@@ -46,7 +46,9 @@ found = compare(
 print(found)
 
 # %%
-ComparisonDisplay(found).plot()
+_, axes = plt.subplots(2, 1, figsize=(7, 4.5), layout="constrained")
+ComparisonDisplay(found).plot(ax=axes)
+axes[1].get_legend().remove()
 plt.show()
 
 # %%
