@@ -44,6 +44,12 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="session")
+def distributed():
+    """Dask's package, where it is installed."""
+    return pytest.importorskip("distributed", reason="the extra dask is not installed")
+
+
+@pytest.fixture(scope="session")
 def data():
     """Points of the triangle, scaled, and their labels."""
     X, y = make_triangle(n_samples=200, random_state=0)

@@ -19,10 +19,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from distributed import Client, LocalCluster
 from joblib.externals.loky import reusable_executor
 from matplotlib import image
 from sklearn import config_context
+
+pytest.importorskip("jinja2", reason="the extra benchmarks is not installed")
 
 from benchmarks import _run, paper, report
 from benchmarks.__main__ import main
@@ -325,12 +326,13 @@ def test_a_lost_process_is_no_lost_run(some_work, tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_a_lost_dask_worker_is_no_lost_run(some_work, tmp_path, capsys):
+def test_a_lost_dask_worker_is_no_lost_run(distributed, some_work, tmp_path):
     (tmp_path / "lost").mkdir()
     frame = run_one("table1_augmentation", tmp_path)
+    one_thread_each = {"n_workers": 2, "threads_per_worker": 1}
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as dask,
-        Client(dask) as client,
+        distributed.LocalCluster(**one_thread_each, dashboard_address=None) as dask,
+        distributed.Client(dask) as client,
     ):
         pids = list(client.run(os.getpid).values())
         with killing(lambda: pids, tmp_path / "lost", 8):
@@ -877,7 +879,7 @@ def test_a_calibration_tells_what_holds(relation, share, holds):
 
 
 @pytest.mark.slow
-def test_scaling_measures_workers_and_tasks(tmp_path, monkeypatch):
+def test_scaling_measures_workers_and_tasks(distributed, tmp_path, monkeypatch):
     change(monkeypatch, scaling, quick={"repeats": 1, "fits": 4, "empty": 20})
     frame = run_one("scaling", tmp_path)
     assert set(frame["measure"]) == {

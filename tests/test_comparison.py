@@ -13,7 +13,6 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from distributed import Client, LocalCluster
 from joblib import Memory, parallel_config
 from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
@@ -227,11 +226,12 @@ def test_processes_give_the_same_scores(random_state):
 
 
 @pytest.mark.slow
-def test_a_dask_cluster_gives_the_same_scores():
+def test_a_dask_cluster_gives_the_same_scores(distributed):
     alone = compare(TREES, make_triangle, **FEW)
+    one_thread_each = {"n_workers": 2, "threads_per_worker": 1}
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as dask,
-        Client(dask),
+        distributed.LocalCluster(**one_thread_each, dashboard_address=None) as dask,
+        distributed.Client(dask),
         parallel_config("dask"),
     ):
         there = compare(TREES, make_triangle, **FEW)

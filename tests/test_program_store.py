@@ -109,7 +109,7 @@ print(json.dumps(found))
 
 
 @pytest.mark.slow
-def test_dask_workers_find_it_too(kept, expected):
+def test_dask_workers_find_it_too(distributed, kept, expected):
     code = """
 if __name__ == "__main__":
     from distributed import Client, LocalCluster

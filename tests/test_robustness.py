@@ -180,8 +180,7 @@ joblib.dump(net.fit(*data), sys.argv[1])
 
 
 @pytest.mark.slow
-def test_the_same_bits_in_dask_workers(data):
-    distributed = pytest.importorskip("distributed")
+def test_the_same_bits_in_dask_workers(distributed, data):
     with (
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, dashboard_address=None

@@ -8,6 +8,8 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
+pytest.importorskip("jinja2", reason="the extra benchmarks is not installed")
+
 from benchmarks import paper, report
 from benchmarks.measurements import MEASUREMENTS, calibration, speed
 from benchmarks.studies import STUDIES, readings_screening, table3_initializers
