@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.colors import ListedColormap
 from sklearn.inspection import DecisionBoundaryDisplay
 from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_is_fitted
@@ -28,7 +29,7 @@ def plot_dataset(X, y, *, ax=None):
     Parameters
     ----------
     X : array-like of shape (n_samples, 2)
-        The points; the axes have the names of a frame's columns.
+        The points; the axes have the names of a pandas frame's columns.
 
     y : array-like of shape (n_samples,)
         Their labels.
@@ -55,13 +56,16 @@ def plot_dataset(X, y, *, ax=None):
     >>> ax.get_xlabel()
     '$x_0$'
     """
-    names = list(map(str, X.columns)) if isinstance(X, pd.DataFrame) else None
+    return _draw_points(X, y, np.unique(y), ax)
+
+
+def _draw_points(X, y, labels, ax):
+    """Draw points in the colours that their labels have among all labels."""
+    names = list(X.columns) if isinstance(X, pd.DataFrame) else None
     X, y = _check_points(X), column_or_1d(y)
     check_consistent_length(X, y)
-    points = pd.DataFrame(X, columns=["x0", "x1"]).assign(label=y)
-    labels = np.unique(points["label"])
     ax = sns.scatterplot(
-        points,
+        pd.DataFrame(X, columns=["x0", "x1"]).assign(label=y),
         x="x0",
         y="x1",
         hue="label",
@@ -71,9 +75,11 @@ def plot_dataset(X, y, *, ax=None):
         linewidth=0,
         ax=ax,
     )
-    xlabel, ylabel = names or ["$x_0$", "$x_1$"]
-    # Columns may be in other units than each other.
-    ax.set(xlabel=xlabel, ylabel=ylabel, aspect="auto" if names else "equal")
+    if names is None:
+        ax.set(xlabel="$x_0$", ylabel="$x_1$", aspect="equal")
+    else:  # of units that may differ; a dollar would begin a formula
+        xlabel, ylabel = (str(name).replace("$", r"\$") for name in names)
+        ax.set(xlabel=xlabel, ylabel=ylabel, aspect="auto")
     sns.move_legend(ax, "upper left", bbox_to_anchor=(1, 1), frameon=False)
     return ax
 
@@ -162,13 +168,26 @@ def plot_decision_regions(classifier, X, y, *, ax=None):
     check_is_fitted(classifier)
     X = X if isinstance(X, pd.DataFrame) else _check_points(X)
     ax = plt.gca() if ax is None else ax
-    if len(classifier.classes_) > 2:
-        colors = {"multiclass_colors": _COLORS.name}
-    else:
-        # A level for each label, or the only one that is predicted gets another colour.
-        levels = {"levels": [-0.5, 0.5, 1.5], "vmin": 0, "vmax": 1}
-        colors = {"cmap": _COLORS, **levels}
+    classes = getattr(classifier, "classes_", [])
+    labels = np.union1d(classes, y)
+    colors = _label_colors(len(labels))[np.searchsorted(labels, classes)]
     DecisionBoundaryDisplay.from_estimator(
-        classifier, X, response_method="predict", alpha=0.3, ax=ax, **colors
+        classifier,
+        X,
+        response_method="predict",
+        alpha=0.3,
+        ax=ax,
+        **_colors_of_regions(list(map(tuple, colors))),
     )
-    return plot_dataset(X, y, ax=ax)
+    return _draw_points(X, y, labels, ax)
+
+
+def _colors_of_regions(colors):
+    """Return how scikit-learn is told the colours of regions, one for each class."""
+    match colors:
+        case []:  # of no classifier
+            return {}
+        case [_, _]:  # with a level for each, or the only one that is drawn has another
+            levels = {"levels": [-0.5, 0.5, 1.5], "vmin": 0, "vmax": 1}
+            return {"cmap": ListedColormap(colors), **levels}
+    return {"multiclass_colors": colors}

@@ -14,16 +14,16 @@ from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
-import param
 import pytest
+
+pytest.importorskip("panel", reason="the extra playground is not installed")
+
+import param
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import config_context
 
 from sklearn_toydnn import DNNClassifier, compare, playground
-
-pytest.importorskip("panel", reason="the extra playground is not installed")
-
 from sklearn_toydnn.playground import __main__, _page, _recipe, _tasks, _words, _workers
 from sklearn_toydnn.playground._address import (
     QUESTIONS,

@@ -6,6 +6,9 @@ import sys
 from urllib.parse import urlsplit
 
 import pytest
+
+pytest.importorskip("panel", reason="the extra playground is not installed")
+
 from selenium.webdriver import ActionChains, Keys
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.ioloop import IOLoop

@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
+from sklearn.cluster import KMeans
 from sklearn.exceptions import NotFittedError
 from sklearn.tree import DecisionTreeClassifier
 
@@ -45,40 +46,66 @@ def test_decision_regions_are_those_of_the_classifier(raw):
         assert np.abs(corners[:, feature] - threshold).min() < 2
 
 
-@pytest.mark.parametrize("names", ["ab", "abc"], ids=["two", "three"])
-def test_regions_have_the_colours_of_their_labels(names, raw):
+def drawn(ax):
+    """Return the colours of regions that are drawn, and those of the points."""
+    *regions, points = ax.collections
+    colors = [
+        color[:3]
+        for region in regions
+        for color, path in zip(region.get_facecolors(), region.get_paths(), strict=True)
+        if len(path.vertices)
+    ]
+    return colors, points.get_facecolors()[:, :3]
+
+
+def assert_same_colors(colors, expected):
+    expected = np.unique(np.round(expected, 2), axis=0)
+    np.testing.assert_array_equal(np.unique(np.round(colors, 2), axis=0), expected)
+
+
+@pytest.mark.parametrize("n_classes", [1, 2, 3, 4])
+def test_regions_and_points_have_the_colours_of_their_labels(n_classes, raw):
     X, _ = raw
-    y = np.array([*names])[np.digitize(X[:, 0], [0, 25][: len(names) - 1])]
+    y = np.array([*"abcd"])[np.digitize(X[:, 0], [-25, 0, 25][: n_classes - 1])]
     ax = plot_decision_regions(DecisionTreeClassifier().fit(X, y), X, y)
-    expected = plt.get_cmap("viridis")(np.linspace(0, 1, len(names)))[:, :3].round(3)
-    drawn = np.concatenate([c.get_facecolors()[:, :3] for c in ax.collections[:-1]])
-    for color in expected:
-        assert (np.abs(drawn - color) < 0.01).all(axis=1).any()
+    viridis = plt.get_cmap("viridis")(np.linspace(0, 1, n_classes))[:, :3]
+    for colors in drawn(ax):
+        assert_same_colors(colors, viridis)
 
 
-def test_the_only_region_has_the_colour_of_its_label(raw):
+@pytest.mark.parametrize("classes", [[0, 1], [0, 1, 2]])
+@pytest.mark.parametrize("label", [0, 1])
+def test_points_of_one_label_have_its_colour(label, classes, raw):
+    X, _ = raw
+    y = np.digitize(X[:, 0], [0, 25][: len(classes) - 1])
+    ax = plot_decision_regions(
+        DecisionTreeClassifier().fit(X, y), X[y == label], y[y == label]
+    )
+    viridis = plt.get_cmap("viridis")(np.linspace(0, 1, len(classes)))[:, :3]
+    assert_same_colors(drawn(ax)[1], viridis[[label]])
+
+
+def test_the_only_label_that_is_predicted_has_its_colour(raw):
     X, y = raw
     tree = DecisionTreeClassifier(max_depth=1).fit(X, y)
     tree.tree_.value[:] = [[[0.0, 1.0]]]
-    ax = plot_decision_regions(tree, X, y)
-    regions, _ = ax.collections
-    drawn = [
-        color
-        for color, path in zip(
-            regions.get_facecolors(), regions.get_paths(), strict=True
-        )
-        if len(path.vertices)
-    ]
-    np.testing.assert_allclose([drawn[0][:3]], [plt.get_cmap("viridis")(1.0)[:3]])
+    regions, _ = drawn(plot_decision_regions(tree, X, y))
+    assert_same_colors(regions, plt.get_cmap("viridis")([1.0])[:, :3])
+
+
+def test_what_is_no_classifier_is_drawn_too(raw):
+    X, y = raw
+    plot_decision_regions(KMeans(3, random_state=0).fit(X), X, y)
 
 
 def test_axes_have_the_names_of_a_frame(raw):
     X, y = raw
-    frame = pd.DataFrame(X, columns=["length", "width"])
+    frame = pd.DataFrame(X, columns=["length", "x$_y^$"])
     tree = DecisionTreeClassifier(max_depth=1).fit(frame, y)
     for draw in (plot_dataset, lambda X, y: plot_decision_regions(tree, X, y)):
         ax = draw(frame, y)
-        assert (ax.get_xlabel(), ax.get_ylabel()) == ("length", "width")
+        assert (ax.get_xlabel(), ax.get_ylabel()) == ("length", r"x\$_y^\$")
+        ax.figure.canvas.draw()
 
 
 def test_errors(raw):
