@@ -70,8 +70,8 @@ def label_sinusoidal(X):
     Returns
     -------
     y : ndarray of shape (n_samples,), dtype=int
-        1 where ``sgn(x0 + x1) sgn(x0) cos(|x| / 2 pi) > 0``, else 0; the sign of 0
-        is 0, so points on either dividing line are labelled 0.
+        1 where ``sgn(x0 + x1) sgn(x0) cos(|x| / (2 pi)) > 0``, else 0; the sign of
+        0 is 0, so points on either dividing line are labelled 0.
 
     Examples
     --------

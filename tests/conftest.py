@@ -36,11 +36,20 @@ settings.load_profile("quick")
 
 
 @pytest.hookimpl(tryfirst=True)  # before slow tests are left out
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
+    """Mark as slow the cases that the mark `fast` does not name."""
+    unknown = {}
     for item in items:
         for marker in item.iter_markers("fast"):
-            if not any(fnmatch(item.callspec.id, name) for name in marker.args):
+            names = {name for name in marker.args if fnmatch(item.callspec.id, name)}
+            if not names:
                 item.add_marker(pytest.mark.slow)
+            unknown.setdefault(item.originalname, set(marker.args)).difference_update(
+                names
+            )
+    unknown = {test: names for test, names in unknown.items() if names}
+    if unknown and not any("[" in place for place in config.args):
+        raise pytest.UsageError(f"fast: there are no such cases: {unknown}")
 
 
 @pytest.fixture(scope="session")

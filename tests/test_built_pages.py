@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from bs4 import BeautifulSoup
 
 from benchmarks.measurements.browser import MISSING, browsing
 
@@ -30,10 +31,8 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def soup():
-    bs4 = pytest.importorskip("bs4")
     return {
-        page: bs4.BeautifulSoup((BUILT / page).read_text(), "html.parser")
-        for page in PAGES
+        page: BeautifulSoup((BUILT / page).read_text(), "html.parser") for page in PAGES
     }
 
 

@@ -15,7 +15,6 @@ from benchmarks.studies.table2_grid_search import PARAMETERS
 from benchmarks.studies.table2_leaders import ARM, OWN
 
 SEEDS = range(30)
-pytestmark = pytest.mark.slow
 
 
 def crossed(**columns):
@@ -186,6 +185,7 @@ def judged():
     return claims.judge_all(*frames, **claims.STUDY.full)
 
 
+@pytest.mark.slow
 def test_each_sentence_has_a_verdict_for_two_variants(judged):
     rows = deciding(judged)
     assert 20 <= rows["claim"].nunique() <= 25
@@ -194,6 +194,7 @@ def test_each_sentence_has_a_verdict_for_two_variants(judged):
     assert (rows["n_pairs"] == 30).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "claim, first, second",
     [
@@ -229,6 +230,7 @@ def test_what_is_in_the_data_is_found(judged, claim, first, second):
     assert rows["verdict"].tolist() == [first, second]
 
 
+@pytest.mark.slow
 def test_each_number_of_epochs_is_asked_and_the_last_decides(judged):
     of_table1 = judged[judged["section"] == "Data augmentation"]
     assert set(of_table1["epoch"]) == {5, 100}
@@ -239,6 +241,7 @@ def test_each_number_of_epochs_is_asked_and_the_last_decides(judged):
     }
 
 
+@pytest.mark.slow
 def test_controls_stand_beside_what_decides(judged):
     beside = set(judged.loc[~judged["decides"], "measure"])
     for control in (
@@ -251,12 +254,14 @@ def test_controls_stand_beside_what_decides(judged):
         assert control in beside
 
 
+@pytest.mark.slow
 def test_what_cannot_learn_is_no_rival(judged):
     rows = judged[(judged["variant"] == "zero weights") & judged["decides"]]
     parts = rows[rows["comparison"].str.startswith("f1: SGD better")]
     assert len(parts) and set(parts["verdict"]) == {CANNOT + NOTHING}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "comparison, published",
     [
@@ -295,6 +300,7 @@ def test_unpaired_or_double_results_are_errors():
             claims.judge_all(figure3(), frame, *others, **claims.STUDY.full)
 
 
+@pytest.mark.slow
 def test_the_picture_has_a_row_for_each_sentence(judged):
     (ax,) = claims.plot(judged).axes
     assert len(ax.get_yticks()) == judged["claim"].nunique()

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,13 @@ def test_the_private_names_of_others_are_listed():
     listed = set(re.findall(r"^``(\w+)``", section("Private names of others"), re.M))
     private |= {"_get_param_names", "_check_X_y"}  # theirs, defined here again
     assert private == listed, private ^ listed
+
+
+@pytest.mark.parametrize("name", PLAYGROUND)
+def test_each_module_of_the_playground_can_be_imported(name):
+    """Where its extra is not installed, their examples are left out silently."""
+    pytest.importorskip("panel", reason="the extra playground is not installed")
+    import_module(f"sklearn_toydnn.playground.{name}".removesuffix(".__init__"))
 
 
 def test_few_modules_know_of_panel():

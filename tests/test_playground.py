@@ -201,6 +201,12 @@ def accuracy_shown(page):
     return fit.accuracy
 
 
+def test_a_shown_program_that_is_run_here_gives_the_shown_accuracy(capsys):
+    page = PROGRAMS[0]
+    exec(_recipe.write_program(page), {"__name__": "program"})
+    assert capsys.readouterr().out.split()[-1] == str(accuracy_shown(page))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PROGRAMS, ids=lambda page: page.address())
 @pytest.mark.filterwarnings("ignore:Maximum epochs")
