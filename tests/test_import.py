@@ -44,6 +44,7 @@ def test_importing_and_fitting_print_nothing():
     assert (result.stdout, result.stderr) == ("", "")
 
 
+@pytest.mark.slow
 def test_another_backend_of_keras_is_refused():
     code = (
         "import keras; keras.backend.backend = lambda: 'numpy'\n"

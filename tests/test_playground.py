@@ -686,6 +686,7 @@ def test_each_visitor_gets_their_own_in_turn(workers):
     assert {number for number, _ in order[:6]} == {0, 1, 2, 3}
 
 
+@pytest.mark.slow
 def test_computing_ends_at_its_limit(workers):
     visitor = Visitor(workers)
     visitor.ask(*(fit_task(LONG, seed) for seed in range(100)))

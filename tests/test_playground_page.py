@@ -257,6 +257,7 @@ def test_bad_addresses_open_the_page_with_a_word(page):
     page.wait(lambda: "n_samples is a whole" not in page.words())
 
 
+@pytest.mark.slow
 def test_it_fits_a_phone(page):
     size = {"width": 400, "height": 800, "deviceScaleFactor": 1, "mobile": True}
     page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)

@@ -94,6 +94,24 @@ def test_each_line_of_what_works_has_its_test():
         assert len(set(re.findall(rf"def ({name}\w*)\(", tests))) == 1, name
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "tried, kind",
+    [
+        ("fits interrupted, at any line of the package", "interruptions"),
+        ("calls in 64 threads, for a minute", "calls from threads"),
+        ("files of an interrupted run damaged", "damaged files"),
+        ("full disks", "full disks"),
+    ],
+)
+def test_it_has_withstood_as_much_as_it_says(tried, kind, survived):
+    """In a run of all slow tests, which counts what they have tried."""
+    said = re.search(rf"^{tried} +([\d,]+) +``pytest -m slow", TROUBLE, flags=re.M)[1]
+    if not survived[kind]:
+        pytest.skip("the tests that try it have not been run in this process")
+    assert survived[kind] >= int(said.replace(",", ""))
+
+
 def kept(name):
     """Return a study and its kept results."""
     study = import_module(f"benchmarks.studies.{name}").STUDY
