@@ -40,7 +40,8 @@ for ax, flip_y in zip(axes, [0.0, 0.2], strict=True):
     )
     ComparisonDisplay(found).plot(ax=ax)
     ax.set_ylabel(f"{flip_y:.0%} flipped")
-    print(found)
+    print(f"{flip_y:.0%} flipped\n{found}\n")
+axes[0].set_xlabel("")
 axes[1].get_legend().remove()
 plt.show()
 

@@ -50,8 +50,11 @@ with TemporaryDirectory() as folder:
 # %%
 seconds = np.diff(times)
 figure, ax = plt.subplots(figsize=(7, 4), layout="constrained")
-ax.plot(range(1, 26), seconds[:25], "o", label="first start, stopped")
-ax.plot(range(1, 61), seconds[25:], "X", label="second start")
+for name, marker, start in [
+    ("first", "o", seconds[:25]),
+    ("second", "X", seconds[25:]),
+]:
+    ax.plot(range(1, len(start) + 1), start, marker, label=f"{name} start")
 ax.set(yscale="log", xlabel="fit", ylabel="seconds")
 ax.legend()
 plt.show()

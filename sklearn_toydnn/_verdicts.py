@@ -21,8 +21,8 @@ from ._ttest import POWER, PairedTTest, holm
 _CONTINUED = "level not exact: repetitions were added after a look"
 _PAIR = ["metric", "estimator", "baseline"]
 _SHOWN = [
-    *_PAIR,
     *("mean", "difference", "difference_ci_low", "difference_ci_high", "p_value"),
+    "verdict",
 ]
 _COLUMNS = [
     *_PAIR,
@@ -152,8 +152,8 @@ class Comparison:
 
     def __repr__(self):
         summary = self.summary()
-        shown = [name for name in _SHOWN if summary[name].nunique() > 1]
-        table = summary[[*shown, "verdict"]].to_string(
+        pair = [name for name in _PAIR if summary[name].nunique() > 1]
+        table = summary[[*pair, *_SHOWN]].to_string(
             index=False, na_rep="", float_format="{:.4f}".format
         )
         return f"{table}\n{self.n_repeats} repetitions; more in summary()"

@@ -615,6 +615,17 @@ def test_a_result_is_printed_as_a_table():
         ComparisonDisplay(found.summary())
 
 
+def test_the_table_of_a_pair_has_its_difference():
+    found = compare(TREES, make_triangle, **FEW | {"baseline": [*TREES][0]})
+    pair = compare(
+        dict([*TREES.items()][:2]), make_triangle, baseline=[*TREES][0], **FEW
+    )
+    for result in (found, pair):
+        assert "difference_ci_low" in repr(result) and "p_value" in repr(result)
+        difference = result.summary()["difference"][1]
+        assert f"{difference:.4f}" in repr(result)
+
+
 def test_a_result_can_be_pickled_and_written(tmp_path):
     found = compare(
         TREES, lambda n, random_state: make_moons(n, random_state=random_state), **FEW
