@@ -168,7 +168,7 @@ def plot_decision_regions(classifier, X, y, *, ax=None):
     check_is_fitted(classifier)
     X = X if isinstance(X, pd.DataFrame) else _check_points(X)
     ax = plt.gca() if ax is None else ax
-    classes = getattr(classifier, "classes_", [])
+    classes = getattr(classifier, "classes_", np.unique(y)[:0])
     labels = np.union1d(classes, y)
     colors = _label_colors(len(labels))[np.searchsorted(labels, classes)]
     DecisionBoundaryDisplay.from_estimator(
@@ -179,7 +179,8 @@ def plot_decision_regions(classifier, X, y, *, ax=None):
         ax=ax,
         **_colors_of_regions(list(map(tuple, colors))),
     )
-    return _draw_points(X, y, labels, ax)
+    # Labels of another type than the classes are among `labels` as text.
+    return _draw_points(X, np.asarray(y).astype(labels.dtype), labels, ax)
 
 
 def _colors_of_regions(colors):

@@ -44,9 +44,8 @@ def pytest_collection_modifyitems(config, items):
             names = {name for name in marker.args if fnmatch(item.callspec.id, name)}
             if not names:
                 item.add_marker(pytest.mark.slow)
-            unknown.setdefault(item.originalname, set(marker.args)).difference_update(
-                names
-            )
+            test = item.nodeid.partition("[")[0]
+            unknown[test] = unknown.get(test, set(marker.args)) - names
     unknown = {test: names for test, names in unknown.items() if names}
     if unknown and not any("[" in place for place in config.args):
         raise pytest.UsageError(f"fast: there are no such cases: {unknown}")

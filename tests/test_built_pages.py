@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from bs4 import BeautifulSoup
 
-from benchmarks.measurements.browser import MISSING, browsing
+from benchmarks.measurements.browser import MISSING, Page, browsing
 
 BUILT = Path(__file__).parents[1] / "docs" / "_build" / "html"
 PAGES = [
@@ -69,12 +69,10 @@ def test_nothing_is_cut_off_or_fetched_from_elsewhere(width):
     with browsing() as driver:
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
         driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-        for page in PAGES:
-            driver.get((BUILT / page).as_uri())
-            assert driver.execute_script(CUT_OFF) == [], page
-            fetched = driver.execute_script(
-                "return performance.getEntriesByType('resource').map(it => it.name)"
-            )
-            assert not [url for url in fetched if url.startswith("http")], page
-        errors = [e for e in driver.get_log("browser") if e["level"] == "SEVERE"]
-        assert errors == []
+        page = Page(driver, BUILT.as_uri())
+        for name in PAGES:
+            driver.get(f"{page.address}/{name}")
+            assert page.run(CUT_OFF) == [], name
+            elsewhere = [url for url in page.requests() if url.startswith("http")]
+            assert elsewhere == [], name
+        assert page.errors() == []

@@ -81,11 +81,13 @@ def test_the_example_runs_and_prints_scores(capsys):
 
 
 @pytest.mark.slow
-def test_its_question_is_answered_as_it_says(capsys):
+def test_its_question_is_answered_as_it_says(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
     _, question = blocks("README.rst", "python")
     run(question)
     assert re.findall(VERDICTS, capsys.readouterr().out) == ["equivalent", "worse"]
     assert "``orthogonal`` is equivalent to" in PAGES["README.rst"]
+    assert Path("initializers.png").is_file()
 
 
 def test_its_pictures_exist():

@@ -47,8 +47,7 @@ def test_it_opens_with_nothing_from_elsewhere(page):
     assert float(page.accuracy()) > 0.9
     hosts = {urlsplit(url).netloc for url in page.requests() if url.startswith("http")}
     assert hosts == {urlsplit(page.address).netloc}
-    errors = [e for e in page.driver.get_log("browser") if e["level"] == "SEVERE"]
-    assert errors == []
+    assert page.errors() == []
 
 
 def test_it_serves_this_machine_alone(address):

@@ -93,6 +93,14 @@ def test_the_only_label_that_is_predicted_has_its_colour(raw):
     assert_same_colors(regions, plt.get_cmap("viridis")([1.0])[:, :3])
 
 
+def test_points_of_labels_that_are_no_classes_are_drawn(raw):
+    X, y = raw
+    tree = DecisionTreeClassifier().fit(X, np.array(["a", "b"])[y])
+    _, colors = drawn(plot_decision_regions(tree, X, y))
+    viridis = plt.get_cmap("viridis")(np.linspace(0, 1, 4))[:, :3]
+    assert_same_colors(colors, viridis[:2])
+
+
 def test_what_is_no_classifier_is_drawn_too(raw):
     X, y = raw
     plot_decision_regions(KMeans(3, random_state=0).fit(X), X, y)

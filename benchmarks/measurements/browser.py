@@ -206,3 +206,8 @@ class Page:
             for message in messages
             if message["method"] == "Network.requestWillBeSent"
         ]
+
+    def errors(self):
+        """Return what the browser has complained of."""
+        log = self.driver.get_log("browser")
+        return [entry for entry in log if entry["level"] == "SEVERE"]
