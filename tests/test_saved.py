@@ -1,7 +1,8 @@
-"""Classifiers that version 0.1.0 has saved load, predict and go on.
+"""Classifiers and comparisons that earlier versions have saved load and go on.
 
-``saved/`` holds them as pickle and skops wrote them, with the probabilities that the
-code of then predicted for `POINTS`.
+``saved/`` has a folder for each version: classifiers as pickle and skops wrote them,
+the probabilities that the version predicted for `POINTS`, a pickled comparison and its
+scores.
 """
 
 import pickle
@@ -13,6 +14,7 @@ import pytest
 import skops.io
 
 from sklearn_toydnn import make_triangle
+from sklearn_toydnn.comparison import Comparison
 
 SAVED = Path(__file__).parent / "saved"
 TRUSTED = ["sklearn_toydnn._network.Network", "sklearn_toydnn.classifier.DNNClassifier"]
@@ -30,14 +32,22 @@ TRAINED = {
 }
 
 
+VERSIONS = ["0.1.0", "0.2.0"]
+
+
+@pytest.fixture(params=VERSIONS)
+def folder(request):
+    return SAVED / request.param
+
+
 @pytest.fixture(params=TRAINED)
 def name(request):
     return request.param
 
 
 @pytest.fixture(params=LOADERS)
-def loaded(request, name):
-    return LOADERS[request.param](SAVED / f"{name}{request.param}")
+def loaded(request, folder, name):
+    return LOADERS[request.param](folder / f"{name}{request.param}")
 
 
 @pytest.fixture
@@ -45,8 +55,8 @@ def points(loaded):
     return POINTS if hasattr(loaded, "feature_names_in_") else POINTS.to_numpy()
 
 
-def test_they_predict_as_then(loaded, points, name):
-    expected = np.load(SAVED / "probabilities.npz")[name]
+def test_they_predict_as_then(loaded, points, folder, name):
+    expected = np.load(folder / "probabilities.npz")[name]
     proba = loaded.predict_proba(points)
     assert proba.dtype == expected.dtype
     # The last bits of a sigmoid or an exponential are the processor's.
@@ -87,3 +97,27 @@ def test_what_was_saved_before_there_were_logits(points, loaded):
     old.__setstate__(state)
     same = (old.predict_proba(points) == loaded.predict_proba(points)).all()
     assert same == (cut == 0.5)
+
+
+# ---- comparisons
+
+
+def test_a_comparison_loads_and_is_judged():
+    found = pickle.loads((SAVED / "0.2.0" / "comparison.pkl").read_bytes())
+    assert (found.n_repeats, found.baseline, found.test_size) == (10, "depth 1", 100)
+    summary = found.summary().set_index("estimator")
+    assert summary["verdict"].to_dict() == {
+        "depth 1": "",
+        "depth 2": "better",
+        "depth 4": "better",
+    }
+    # What 0.2.0 said: the differences are far from being coarse.
+    np.testing.assert_allclose(summary["p_value"].dropna(), [0.0384, 0.0001], atol=5e-5)
+
+
+def test_scores_of_a_comparison_are_judged_again():
+    scores = pd.read_csv(SAVED / "0.2.0" / "scores.csv")
+    pickled = pickle.loads((SAVED / "0.2.0" / "comparison.pkl").read_bytes())
+    pd.testing.assert_frame_equal(scores, pickled.scores[scores.columns])
+    again = Comparison(scores, "depth 1", smallest=0.005, test_size=100)
+    pd.testing.assert_frame_equal(again.summary(), pickled.summary())
