@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from sklearn_toydnn._resolution import ratio_of_errors
 from sklearn_toydnn._scale import log_errors
 from sklearn_toydnn._ttest import PairedTTest, holm
 
@@ -37,6 +38,8 @@ class Effect:
     differences: np.ndarray | None = None  # beside a ratio, in the measure's own unit
     published: float = np.nan  # the paper's own value of it
     why_not: str = ""  # why no effect could show
+    resolution: float = 0.0  # how much a value changes with one test point
+    can_be_small: bool = True  # whether values are not pulled to none by few errors
 
     @property
     def is_ratio(self):
@@ -44,18 +47,20 @@ class Effect:
         return self.differences is not None
 
 
-def ratio(ours, theirs, published=(np.nan, np.nan), why_not=""):
+def ratio(ours, theirs, published=(np.nan, np.nan), why_not="", n_points=None):
     """Return by what factor their errors, losses or the like are above ours.
 
     One of 0, or less, counts as half of the smallest other one. Where most of both
-    sides are 0, there is nothing that could get better.
+    sides are 0, there is nothing that could get better. `n_points` is the number of
+    test points of which errors are shares.
     """
     both = np.maximum([ours, theirs], 0.0)
     ours, theirs = both
-    logs = -np.subtract(*log_errors("error", both, is_loss=True, test_size=None))
+    logs = -np.subtract(*log_errors(both))
     if not np.median(both, axis=1).any():
         why_not = why_not or CEILING
-    return Effect(logs, theirs - ours, published[1] / published[0], why_not)
+    how = ratio_of_errors(both.mean(axis=1) * n_points) if n_points else {}
+    return Effect(logs, theirs - ours, published[1] / published[0], why_not, **how)
 
 
 @dataclass(frozen=True)
@@ -149,18 +154,18 @@ def _wholes_and_parts(effects):
 def _test(asked, effects):
     """Return what is found, not yet corrected."""
     usable = {n: e for n, e in effects.items() if not e.why_not} or effects
-    tests = {name: _t_test(effect.values) for name, effect in usable.items()}
+    tests = {name: _t_test(effect) for name, effect in usable.items()}
     name = _deciding(tests, asked.how)
     test, effect = tests[name], usable[name]
     margin = np.log1p(asked.smallest) if effect.is_ratio else asked.smallest
     p_values = _p_values(tests, name, asked.how, margin)
     if effect.why_not:
         p_values = dict.fromkeys(p_values, np.nan)
-    low, high = (_shown(value, effect.is_ratio) for value in test.interval(0.95))
+    low, high = (_shown(value, effect.is_ratio) for value in test.interval(0.05))
     beside = [np.nan] * 3
     if effect.is_ratio:
-        raw = _t_test(effect.differences)
-        beside = [raw.mean, *raw.interval(0.95)]
+        raw = PairedTTest(effect.differences)
+        beside = [raw.mean, *raw.interval(0.05)]
     return {
         "variant": asked.variant,
         "measure": asked.measure,
@@ -194,11 +199,13 @@ def _test(asked, effects):
 _BESIDE = ["difference", "difference_ci_low", "difference_ci_high"]
 
 
-def _t_test(values):
-    """Return the test of values, which may differ by rounding only."""
+def _t_test(effect):
+    """Return the test of an effect, whose values may differ by rounding only."""
+    values = effect.values
     if len(values) and np.ptp(values) < 1e-9:
-        values = np.full(len(values), values[0])
-    return PairedTTest(values)
+        values = np.full(len(values), values[0] if abs(values[0]) > 1e-9 else 0.0)
+    how = {"resolution": effect.resolution, "can_be_small": effect.can_be_small}
+    return PairedTTest(values, **how)
 
 
 def _deciding(tests, how):
@@ -218,25 +225,31 @@ def _p_values(tests, deciding, how, margin):
     n, small = len(tests), tests[deciding].p_within(margin)
     tests = tests.values()
 
-    def every(expected, alternative):
-        return max(test.p_value(expected, alternative) for test in tests)
+    def every(p_values):
+        return max(p_values)
 
-    def some(expected, alternative):
-        return min(1.0, n * min(test.p_value(expected, alternative) for test in tests))
+    def some(p_values):
+        return min(1.0, n * min(p_values))
+
+    def above(bound):
+        return [test.p_greater(bound) for test in tests]
+
+    def below(bound):
+        return [test.p_less(bound) for test in tests]
 
     p_small = min(1.0, n * small) if how != NOT_ALL else 1.0
     p_for, p_against, p_none = {
-        ALL: lambda: (every(0, "greater"), some(0, "less"), p_small),
+        ALL: lambda: (every(above(0)), some(below(0)), p_small),
         SOME: lambda: (
-            some(0, "greater"),
-            every(0, "less"),
-            max(every(margin, "less"), some(-margin, "greater")),
+            some(above(0)),
+            every(below(0)),
+            max(every(below(margin)), some(above(-margin))),
         ),
-        NOT_ALL: lambda: (some(-margin, "greater"), every(-margin, "less"), 1.0),
+        NOT_ALL: lambda: (some(above(-margin)), every(below(-margin)), 1.0),
         NONE: lambda: (
-            some(margin, "greater"),
-            some(-margin, "less"),
-            max(every(margin, "less"), every(-margin, "greater")),
+            some(above(margin)),
+            some(below(-margin)),
+            max(every(below(margin)), every(above(-margin))),
         ),
     }[how]()
     return {

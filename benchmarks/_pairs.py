@@ -3,6 +3,7 @@
 import numpy as np
 
 from ._judging import Asked, ratio
+from ._repetitions import N_TEST
 
 TABLE = {"minimum loss and maximum accuracy": ["loss", "accuracy"]}
 ERROR = {"error": ["error"]}
@@ -19,6 +20,17 @@ def costs(rows, measure):
     return 1 - rows[name] if name.endswith("accuracy") else rows[name]
 
 
+def n_points(rows, measure):
+    """Return of how many points an error is a share; None if it is not one's."""
+    if measure == "test_accuracy" or (
+        measure == "error" and rows["test_accuracy"].notna().all()
+    ):
+        return N_TEST
+    if measure in ("error", "accuracy") and "n_samples" in rows:
+        return rows["n_samples"].min() // 5
+    return None
+
+
 def versus(ours, theirs, measure, why_not=""):
     """Return by what factor their error or loss is above ours, pair by pair."""
     one, other = (
@@ -27,7 +39,9 @@ def versus(ours, theirs, measure, why_not=""):
     if not (one.index.is_unique and one.index.equals(other.index)):
         raise ValueError(f"unpaired repetitions: {[*one.index]} and {[*other.index]}")
     published = [_published(rows, measure) for rows in (ours, theirs)]
-    return ratio(one, other, published, why_not)
+    points = n_points(ours, measure), n_points(theirs, measure)
+    n = None if None in points else min(points)
+    return ratio(one, other, published, why_not, n_points=n)
 
 
 def _published(rows, measure):

@@ -122,7 +122,7 @@ def interval(values):
     """Return the 95 % confidence interval of the mean (Student's t)."""
     if len(values) < 2:
         return np.mean(values), np.mean(values)
-    return PairedTTest(values).interval(0.95)
+    return PairedTTest(values).mean_interval(0.05)
 
 
 def summarize(frame, by, values, digits=4):

@@ -84,7 +84,7 @@ def _what(found, metric):
     """Return what is drawn, in words."""
     baseline = found.baseline or "the second"
     if found.scale == RATIO:
-        is_error = metric not in found.losses and not metric.startswith("neg_")
+        is_error = metric not in found.losses and not found.is_negated(metric)
         what = f"error ({metric})" if is_error else metric.removeprefix("neg_")
         ours = "the estimator" if found.baseline else "the first"
         how = f"{what} of {baseline} / of {ours}"

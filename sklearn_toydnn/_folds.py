@@ -2,54 +2,55 @@
 
 import numpy as np
 from sklearn.model_selection import (
+    GroupKFold,
+    GroupShuffleSplit,
     KFold,
+    LeaveOneGroupOut,
+    LeaveOneOut,
     PredefinedSplit,
     RepeatedKFold,
     RepeatedStratifiedKFold,
     ShuffleSplit,
+    StratifiedGroupKFold,
     StratifiedKFold,
     StratifiedShuffleSplit,
+    TimeSeriesSplit,
     check_cv,
 )
 
-_OVERLAP = "training sets overlap: corrected resampled t-test"
+_OVERLAP = "training sets overlap: corrected resampled t-test, an approximation"
+# The share of test points where neither size is given, as scikit-learn documents it.
+_TEST_SHARES = {ShuffleSplit: 0.1, StratifiedShuffleSplit: 0.1, GroupShuffleSplit: 0.2}
 
 
-def judging_of_folds(cv, train_size, test_size):
-    """Return how scores of overlapping training sets are judged."""
-    if (
-        train_size is None
-        and test_size is None
-        and isinstance(cv, list | PredefinedSplit)
-    ):
-        train_size, test_size = _count(check_cv(cv).split())
-    sizes = train_size, test_size
-    if None in sizes:
-        sizes = _tell_sizes(check_cv(cv))
+def judging_of_folds(splits):
+    """Return how scores of the splits of one data set are judged: by mean sizes."""
+    n_train, n_test = np.mean(
+        [[_n_points(indices) for indices in split] for split in splits], axis=0
+    )
+    return _judging(n_train, n_test, float(n_test))
+
+
+def judging_of_search(search, train_size, test_size):
+    """Return how the scores of a search are judged: by the sizes its splitter tells."""
+    if train_size is not None and test_size is not None:
+        return _judging(train_size, test_size, test_size)
+    cv = check_cv(search.cv)
+    if isinstance(search.cv, list | PredefinedSplit):
+        return judging_of_folds(cv.split())
+    sizes = _tell_sizes(cv, search.n_splits_)
     if sizes is None:
         raise ValueError(
-            "train_size and test_size must be given: cv does not tell how many points "
-            f"each split has: {cv}."
+            "train_size and test_size must be given, the mean numbers of training and "
+            f"test points of a split: {type(cv).__name__} does not tell them."
         )
-    return {
-        "overlap": sizes[1] / sizes[0],
-        "test_size": test_size,
-        "notes": (_OVERLAP,),
-    }
+    if isinstance(cv, LeaveOneOut):
+        test_size = 1
+    return _judging(*sizes, test_size)
 
 
-def _count(splits):
-    """Return the sizes of training and test sets; an error unless all are the same."""
-    sizes = sorted({(_n_points(train), _n_points(test)) for train, test in splits})
-    if len(sizes) > 1:
-        raise ValueError(
-            "cv gives splits of different sizes, from "
-            + " to ".join(f"{n} and {m}" for n, m in (sizes[0], sizes[-1]))
-            + " points for training and testing: the t-test for training sets that "
-            "overlap needs them equal. Leave out points until folds are of one size, "
-            "or take ShuffleSplit or StratifiedShuffleSplit."
-        )
-    return sizes[0]
+def _judging(n_train, n_test, test_size):
+    return {"overlap": n_test / n_train, "test_size": test_size, "notes": (_OVERLAP,)}
 
 
 def _n_points(indices):
@@ -57,21 +58,28 @@ def _n_points(indices):
     return int(indices.sum()) if indices.dtype == bool else len(indices)
 
 
-def _tell_sizes(cv):
-    """Return the sizes of training and test sets, up to a factor, or None."""
-    if type(cv) in (KFold, StratifiedKFold):
+def _tell_sizes(cv, n_splits):
+    """Return the mean sizes of training and test sets, up to a factor, or None."""
+    kind = type(cv)
+    if kind in (KFold, StratifiedKFold, GroupKFold, StratifiedGroupKFold):
         return cv.n_splits - 1, 1
-    if type(cv) in (RepeatedKFold, RepeatedStratifiedKFold):
+    if kind in (RepeatedKFold, RepeatedStratifiedKFold):
         return cv.cvargs["n_splits"] - 1, 1
-    if type(cv) in (ShuffleSplit, StratifiedShuffleSplit):
-        return _tell_shares(cv.train_size, cv.test_size)
+    if kind in (LeaveOneOut, LeaveOneGroupOut):
+        return n_splits - 1, 1
+    if kind in _TEST_SHARES:
+        return _tell_shares(cv.train_size, cv.test_size, _TEST_SHARES[kind])
+    is_plain = kind is TimeSeriesSplit and not cv.gap
+    if is_plain and cv.max_train_size is None and cv.test_size is None:
+        # The n-th of k splits trains on n of k + 1 parts and tests on the next.
+        return cv.n_splits + 1, 2
     return None
 
 
-def _tell_shares(train, test):
+def _tell_shares(train, test, default):
     """Return both sizes of a shuffled split, where they tell a ratio."""
     if train is None and test is None:
-        test = 0.1  # scikit-learn's default
+        test = default
     shares = [size for size in (train, test) if isinstance(size, float)]
     if len(shares) == 2 or not (shares or train is None or test is None):
         return train, test

@@ -1,5 +1,6 @@
 """One repetition of a comparison: data, seeds, every estimator fitted and scored."""
 
+import inspect
 import warnings
 import zlib
 from collections import Counter
@@ -20,7 +21,8 @@ from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.parallel import Parallel, delayed
 
-from ._scale import RATIO, check_smallest, errors, named_losses
+from ._metrics import check_losses, is_plain, negated_losses, warn_of_suspects
+from ._scale import RATIO, check_smallest, errors
 
 # ---- data
 
@@ -45,13 +47,13 @@ class Fresh:
 
     def check(self, entropy):
         """Say so if the maker does not do as its `random_state` tells it to."""
-        first, again, second = (self._make((entropy, n), n)[0] for n in (0, 0, 1))
-        if np.array_equal(first, second):
+        first, again, second = (self._make((entropy, n), n) for n in (0, 0, 1))
+        if _are_equal(first, second):
             raise ValueError(
-                "maker gives the same points whatever its random_state: repetitions "
-                "need fresh ones. For one data set there are X, y and cv."
+                "maker gives the same points and labels whatever its random_state: "
+                "repetitions need fresh ones. For one data set there are X, y and cv."
             )
-        if not np.array_equal(first, again):
+        if not _are_equal(first, again):
             warnings.warn(
                 "maker gives other points for the same random_state: the comparison "
                 "cannot be repeated.",
@@ -77,28 +79,62 @@ class Fresh:
     def _make(self, seed, repeat):
         n = self.train_size + self.test_size + self.val_size
         try:
-            made = self.maker(n, random_state=_seed(seed, "maker"))
+            made = call_maker(self.maker, n, _seed(seed, "maker"))
         except Exception as error:
-            raise ValueError(f"maker failed in repetition {repeat}: {error}") from error
+            hint = _HINT if isinstance(error, TypeError) else ""
+            raise ValueError(
+                f"maker failed in repetition {repeat}: {error}{hint}"
+            ) from error
         if not isinstance(made, tuple) or len(made) != 2:
-            raise ValueError(f"maker must return X and y, and nothing else: {made!r}.")
+            raise ValueError(
+                f"maker must return a tuple of X and y, got {_describe(made)}. Write "
+                "a function that returns these two."
+            )
         check_consistent_length(*made)
         if len(made[1]) != n:
             raise ValueError(f"maker made {len(made[1])} points of {n}.")
         return made
 
 
+_HINT = (
+    ". It is called as maker(n_samples, random_state=...): give it other arguments by "
+    "functools.partial(maker, ...), or wrap it in a function."
+)
+
+
+def call_maker(maker, n_samples, random_state):
+    """Call a maker, by name where it has an `n_samples` that may not come first."""
+    try:
+        by_name = "n_samples" in inspect.signature(maker).parameters
+    except (TypeError, ValueError):  # it has no signature that can be read
+        by_name = False
+    if by_name:
+        return maker(n_samples=n_samples, random_state=random_state)
+    return maker(n_samples, random_state=random_state)
+
+
+def _are_equal(one, other):
+    return all(np.array_equal(*arrays) for arrays in zip(one, other, strict=True))
+
+
+def _describe(made):
+    """Return what a maker has made in a few words, without the data."""
+    kind = type(made).__name__
+    return f"a {kind} of {len(made)}" if isinstance(made, tuple) else f"a {kind}"
+
+
 @dataclass(frozen=True)
 class Fixed:
-    """The splits of one data set."""
+    """The splits of one data set, and what else goes to `fit` and scorers."""
 
     X: Any
     y: Any
     splits: list
+    params: dict
 
     def draw(self, seed, repeat):
         """Return a split of the data."""
-        return Sample(self.X, self.y, self.splits[repeat], {})
+        return Sample(self.X, self.y, self.splits[repeat], self.params)
 
 
 # ---- seeds
@@ -164,6 +200,7 @@ class Repetitions:
     error_score: Any = "raise"
     memory: Any = None
     known_by: dict | None = None  # by estimator, in memory; None if nothing is kept
+    losses: tuple = ()
 
     def score(self, repeats, scale, smallest, n_jobs, verbose):
         """Return the scores of repetitions, tidy.
@@ -175,14 +212,15 @@ class Repetitions:
         done, metrics = [], self._named_metrics()
         what = f"repetitions {repeats[0] + 1} to {repeats[-1] + 1}"
         for scored in track(found, what, len(repeats), disable=not verbose):
+            were_named = bool(metrics) and bool(done)
             for one in scored:
                 metrics = metrics or [*one.scores]
                 if one.failure:
                     warnings.warn(one.failure, FitFailedWarning, stacklevel=5)
                 else:
                     self._check(one, metrics, scale)
-            if metrics:
-                check_smallest(smallest, metrics)
+            if metrics and not were_named:
+                self._check_asked(metrics, smallest, is_first=repeats[0] == 0)
             done += scored
         if not metrics:
             raise ValueError(f"No estimator could be scored: {done[0].failure}.")
@@ -199,22 +237,22 @@ class Repetitions:
             columns=["repeat", "estimator", "metric", "score", "seconds"],
         )
 
+    def _check_asked(self, metrics, smallest, is_first):
+        """Check what is asked of the metrics, as soon as these have names."""
+        check_smallest(smallest, metrics)
+        check_losses(self.losses, self.negated(metrics), metrics)
+        if is_first:
+            warn_of_suspects(self.scoring, metrics, self.losses, stacklevel=6)
+
     def _named_metrics(self):
         """Return the metrics as far as they are known before anything is scored."""
         if self.scoring is None or isinstance(self.scoring, str):
             return [_name(self.scoring)]
         return [] if callable(self.scoring) else [*self.scoring]
 
-    def losses(self, metrics):
-        """Return the metrics of which less is better.
-
-        scikit-learn's scorers turn losses so that more is better, whatever they are
-        called; plain functions tell by the names of their scores.
-        """
-        if callable(self.scoring):
-            return named_losses(metrics)
-        scorers = self.scoring if isinstance(self.scoring, dict) else {}
-        return named_losses(name for name, s in scorers.items() if _is_plain(s))
+    def negated(self, metrics):
+        """Return the metrics that are the negative of a loss."""
+        return negated_losses(self.scoring, metrics)
 
     def _check(self, scored, metrics, scale):
         """Raise an error if there are scores that cannot be compared."""
@@ -230,7 +268,8 @@ class Repetitions:
                     "compared."
                 )
             if scale == RATIO:
-                errors(metric, [score], metric in self.losses(metrics))
+                is_loss = metric in self.losses
+                errors(metric, [score], is_loss, metric in self.negated(metrics))
 
     @property
     def can_go_on(self):
@@ -241,10 +280,35 @@ class Repetitions:
         """Return what each estimator scores in a repetition."""
         seed = self.entropy, repeat
         sample = self.data.draw(seed, repeat)
+        self._check_labels(sample, repeat)
         return [
             self._recall(name, with_seeds(estimator, seed), sample, repeat)
             for name, estimator in self.estimators.items()
         ]
+
+    def _check_labels(self, sample, repeat):
+        """Raise an error where a score counts points of labels that no test point has.
+
+        scikit-learn then warns and scores 0, whatever was predicted.
+        """
+        names = self._named_metrics()
+        if isinstance(self.scoring, dict):
+            names = [s if isinstance(s, str) else n for n, s in self.scoring.items()]
+        needy = [
+            name
+            for name in names
+            if name.startswith(_BY_LABEL) and not name.endswith(_OVER_ALL)
+        ]
+        labels = np.asarray(sample.y)
+        if not needy or labels.ndim > 1:
+            return
+        missing = np.setdiff1d(labels, labels[sample.split[1]])
+        if len(missing):
+            raise ValueError(
+                f"scoring: {needy[0]!r} is not defined in repetition {repeat}: no test "
+                f"point has the label {missing[0].item()!r}. Take more test points, or "
+                "splits that are stratified."
+            )
 
     def _recall(self, name, estimator, sample, repeat):
         """Fit and score, or take from memory."""
@@ -287,25 +351,30 @@ class Repetitions:
         return Scored(repeat, name, scores, seconds)
 
 
+# Scores that are not defined without test points of each label, but for averages that
+# count all points alike.
+_BY_LABEL = (
+    *("recall", "precision", "f1", "jaccard", "balanced_accuracy", "roc_auc"),
+    "average_precision",
+)
+_OVER_ALL = ("_micro", "_weighted", "_samples")
+
+
 def _name(scoring):
     """Return the name of a single metric."""
     if isinstance(scoring, str):
         return scoring
-    name = getattr(scoring, "__name__", "score") if _is_plain(scoring) else "score"
+    name = getattr(scoring, "__name__", "score") if is_plain(scoring) else "score"
     return name if name.isidentifier() else "score"  # a lambda has none
 
 
-def _is_plain(scorer):
-    """Return whether a scorer is a function, and none that scikit-learn has made."""
-    return callable(scorer) and not hasattr(scorer, "get_metadata_routing")
-
-
 def _metadata_for(estimator, metadata):
-    """Return what of the metadata goes to `fit`, as scikit-learn routes it."""
+    """Return the metadata without validation points that `fit` does not request."""
     if not get_config()["enable_metadata_routing"]:
         return metadata
     asked = get_routing_for_object(estimator).consumes("fit", metadata)
-    return {name: metadata[name] for name in sorted(asked)}
+    optional = {"X_val", "y_val"} - set(asked)
+    return {name: metadata[name] for name in sorted(metadata) if name not in optional}
 
 
 def _cross_validate(estimator, sample, scoring):

@@ -9,55 +9,52 @@ DIFFERENCE, RATIO = "difference", "ratio"
 _ROUNDING = 1e-12
 
 
-def named_losses(metrics):
-    """Return those of which less is better, by their names."""
-    endings = "loss", "error"
-    return tuple(m for m in metrics if m.endswith(endings) and m[:4] != "neg_")
-
-
 def differences(ours, others, is_loss):
     """Return how much better ours are, positive where they are better."""
     found = others - ours if is_loss else ours - others
-    if np.ptp(found) <= _ROUNDING * np.abs([ours, others]).max():
-        return np.full(len(found), found[0])
-    return found
+    rounding = _ROUNDING * np.abs([ours, others]).max()
+    found = np.where(np.abs(found) <= rounding, 0.0, found)
+    return np.full(len(found), found[0]) if np.ptp(found) <= rounding else found
 
 
-def log_errors(metric, scores, is_loss, test_size):
-    """Return logarithms of the errors or losses behind scores.
+# ---- ratios of errors
+
+
+def log_errors(errors, test_size=None):
+    """Return logarithms of errors or losses.
 
     One of 0 counts as half a test point's error, or as half of the smallest other one
-    where that is less (of losses: always).
+    where that is less; without `test_size` (of losses) always as the latter.
     """
-    found = errors(metric, scores, is_loss)
-    others = found[found > 0]
+    errors = np.asarray(errors, dtype=float)
+    others = errors[errors > 0]
     halves = [others.min() / 2] if len(others) else []
-    if test_size is not None and not (is_loss or _is_negated(metric)):
+    if test_size is not None:
         halves.append(0.5 / test_size)
-    return np.log(np.where(found > 0, found, min(halves, default=1.0)))
+    return np.log(np.where(errors > 0, errors, min(halves, default=1.0)))
 
 
-def errors(metric, scores, is_loss):
+def errors(metric, scores, is_loss, is_negated):
     """Return the errors or losses behind scores; an error if there are none."""
     scores = np.asarray(scores, dtype=float)
-    if is_loss or _is_negated(metric):
+    if is_loss or is_negated:
         found = scores if is_loss else -scores
         if found.min() < 0:
             raise ValueError(
-                f"scale='ratio': {metric} has a loss of {found.min():g}, and there are "
-                "no ratios to losses below 0. scale='difference' takes any."
+                f"scale='ratio' needs losses of 0 or more, got {found.min():g} for "
+                f"{metric!r}. Use scale='difference'."
             )
         return found
     if scores.min() < 0 or scores.max() > 1:
+        outside = scores.min() if scores.min() < 0 else scores.max()
         raise ValueError(
-            f"scale='ratio' compares errors, 1 - score: {metric} is not from 0 to 1, "
-            "nor the negative of a loss (by its name, neg_...)."
+            f"scale='ratio' needs to know the error behind {metric!r}: a score from 0 "
+            f"to 1 has the error 1 - score, but got a score of {outside:g}. If "
+            f"{metric!r} is a loss (less is better), give losses=[{metric!r}]; if it "
+            "is the negative of one, pass it as a scorer from "
+            "make_scorer(..., greater_is_better=False); else use scale='difference'."
         )
     return 1 - scores
-
-
-def _is_negated(metric):
-    return metric.startswith("neg_")
 
 
 def to_scale(value, scale):
@@ -68,6 +65,9 @@ def to_scale(value, scale):
 def from_scale(value, scale):
     """Return what has been tested as a difference or ratio."""
     return np.exp(value) if scale == RATIO else value
+
+
+# ---- what is asked
 
 
 def check_smallest(smallest, metrics):

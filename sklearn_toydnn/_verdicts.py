@@ -5,13 +5,17 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
+from ._metrics import check_losses, is_negated
 from ._repetition import Repetitions
+from ._resolution import points_behind, ratio_of_errors, share_of_a_point
 from ._scale import (
     DIFFERENCE,
     RATIO,
     check_smallest,
     differences,
+    errors,
     from_scale,
     log_errors,
     to_scale,
@@ -19,17 +23,23 @@ from ._scale import (
 from ._ttest import POWER, PairedTTest, holm
 
 _CONTINUED = "level not exact: repetitions were added after a look"
+_SKEWED = "skewed differences: the level is not exact"
+_FEW_ERRORS = (
+    "fewer than two errors a test set: ratios are pulled towards 1, and equivalence is "
+    "not claimed"
+)
 _PAIR = ["metric", "estimator", "baseline"]
 _SHOWN = [
-    *("mean", "difference", "difference_ci_low", "difference_ci_high", "p_value"),
-    "verdict",
+    *("mean", "difference", "difference_ci_low", "difference_ci_high"),
+    *("probability_better", "p_value", "verdict"),
 ]
 _COLUMNS = [
     *_PAIR,
     *("mean", "ci_low", "ci_high"),
     *("difference", "difference_ci_low", "difference_ci_high", "p_value"),
     *("equivalence_ci_low", "equivalence_ci_high", "p_equivalence"),
-    *("share_better", "verdict", "detectable", "n_repeats"),
+    *("probability_better", "probability_better_ci_low", "probability_better_ci_high"),
+    *("n_ties", "verdict", "detectable", "n_repeats"),
     *("level", "equivalence_level", "interval", "note"),
 ]
 
@@ -59,22 +69,27 @@ class Comparison:
     alpha : float, default=0.05
         The level of all tests together, in (0, 0.5).
 
-    test_size : int, default=None
-        The number of test points behind a score: with ``scale="ratio"``, an error of 0
-        counts as half of one.
+    test_size : float, default=None
+        The number of test points behind a score, on average. It tells how coarse a
+        score made of labels is. None takes the largest denominator of the scores.
 
     overlap : float, default=0.0
         n_test / n_train where training sets overlap, 0 where data are fresh.
 
     losses : tuple of str, default=()
-        The metrics of which less is better.
+        The metrics of which less is better. Of all others greater is better.
+
+    negated : tuple of str, default=()
+        The metrics that are the negative of a loss, which ``scale="ratio"`` needs to
+        know; scikit-learn's own, as "neg_log_loss", need not be named.
 
     looks : int, default=1
         How often, at most, the scores are judged as repetitions are added, each time
         at `alpha` divided by it.
 
     notes : tuple of str, default=()
-        What else is to be known: the column ``note`` of `summary`.
+        Conditions that hold for every row: the column ``note`` of `summary` begins
+        with them.
 
     Attributes
     ----------
@@ -86,6 +101,9 @@ class Comparison:
 
     is_decided : bool
         Whether no verdict is "undecided".
+
+    is_skewed : bool
+        Whether the differences of some row are so skewed that tests are not exact.
 
     Raises
     ------
@@ -116,9 +134,10 @@ class Comparison:
     smallest: float | dict | None = None
     scale: str = DIFFERENCE
     alpha: float = 0.05
-    test_size: int | None = None
+    test_size: float | None = None
     overlap: float = 0.0
     losses: tuple = ()
+    negated: tuple = ()
     looks: int = 1
     notes: tuple = ()
     _repetitions: Repetitions | None = field(default=None, repr=False, compare=False)
@@ -129,6 +148,8 @@ class Comparison:
             raise ValueError(f"scores must have columns {sorted(missing)}.")
         check_names(self.estimators, self.baseline)
         check_smallest(self.smallest, self.metrics)
+        negated = [m for m in self.metrics if self.is_negated(m)]
+        check_losses(self.losses, negated, self.metrics)
         if self.scale not in (DIFFERENCE, RATIO):
             raise ValueError(f"scale must be 'difference' or 'ratio': {self.scale!r}.")
         for name, holds in {
@@ -136,7 +157,7 @@ class Comparison:
             "test_size": self.test_size is None or self.test_size >= 1,
             "overlap": 0 <= self.overlap < np.inf,
             "looks": self.looks >= 1,
-            "losses": set(self.losses) <= set(self.metrics),
+            "negated": set(self.negated) <= set(self.metrics),
         }.items():
             if not holds:
                 raise ValueError(f"{name} is out of range: {getattr(self, name)!r}.")
@@ -156,7 +177,8 @@ class Comparison:
         table = summary[[*pair, *_SHOWN]].to_string(
             index=False, na_rep="", float_format="{:.4f}".format
         )
-        return f"{table}\n{self.n_repeats} repetitions; more in summary()"
+        last = f"{self.n_repeats} repetitions; more in summary()"
+        return "\n".join([table, *self._needs_of_equivalence(), last])
 
     def __getstate__(self):
         """Leave out what made it: a maker may be a function that pickle cannot take."""
@@ -181,6 +203,27 @@ class Comparison:
     def is_decided(self):
         """bool: Whether no verdict is "undecided"."""
         return "undecided" not in self.summary()["verdict"].tolist()
+
+    @property
+    def is_skewed(self):
+        """bool: Whether the differences of some row are skewed: `note` says which."""
+        return any(test.is_skewed for test in self._tests().values())
+
+    def is_negated(self, metric):
+        """Return whether a metric is the negative of a loss.
+
+        Parameters
+        ----------
+        metric : str
+            The metric.
+
+        Returns
+        -------
+        is_negated : bool
+            Whether it is one of `negated`, or has the name of such a scorer of
+            scikit-learn's.
+        """
+        return metric in self.negated or is_negated(metric)
 
     def smallest_for(self, metric):
         """Return the smallest difference of interest in a metric, None without one.
@@ -240,8 +283,14 @@ class Comparison:
             p_equivalence : float
                 Of these two tests, corrected by Holm's method among themselves, and for
                 looks.
-            share_better : float
-                The share of repetitions in which it is better, not equal, from 0 to 1.
+            probability_better, probability_better_ci_low, probability_better_ci_high :\
+                float
+                The probability that it is better in a repetition: the share of them, a
+                tie counting half, and its Clopper-Pearson interval of confidence
+                1 - `alpha` (divided by the number of looks; where training sets
+                overlap, of as many repetitions as they are worth).
+            n_ties : float
+                The number of repetitions in which both score the same.
             verdict : str
                 As :func:`compare` explains; empty where nothing is compared.
             detectable : float
@@ -257,7 +306,7 @@ class Comparison:
                 1 - `alpha`, or more (for equivalence: 1 - 2 `alpha`); that all of them
                 do at once is not promised.
             note : str
-                What else is to be known of the row.
+                The conditions under which the row holds.
         """
         tests, margins = self._tests(), self._margins()
         within = {
@@ -265,18 +314,23 @@ class Comparison:
             for pair, test in tests.items()
             if pair[0] in margins
         }
-        zero = self._correct({pair: t.p_value() for pair, t in tests.items()})
+        zero = self._correct({pair: t.p_zero() for pair, t in tests.items()})
         small = self._correct(within)
+        of_metric = {metric: self._notes_of_metric(metric) for metric in self.metrics}
         compared = pd.DataFrame(
             self._judge(pair, test, zero[pair], small.get(pair, _Corrected()))
             for pair, test in tests.items()
         )
+        compared["note"] = [
+            "; ".join([*of_metric[metric], *notes])
+            for metric, notes in zip(compared["metric"], compared["note"], strict=True)
+        ]
         rows = self._means().merge(compared, how="left", on=["metric", "estimator"])
         return rows.assign(
             verdict=rows["verdict"].fillna(""),
             n_repeats=self.n_repeats,
             interval="per comparison",
-            note="; ".join(self.notes),
+            note=rows["note"].fillna("; ".join(self.notes)),
         )[_COLUMNS]
 
     def n_repeats_for(self, difference=None, *, power=POWER):
@@ -388,27 +442,48 @@ class Comparison:
             return [(name, self.baseline) for name in names if name != self.baseline]
         return [(one, other) for i, one in enumerate(names) for other in names[:i]]
 
+    def _costs(self, metric):
+        """Return the errors or losses behind a metric's scores, for ratios."""
+        scores = self._wide()[metric]
+        is_loss = metric in self.losses
+        return pd.DataFrame(
+            errors(metric, scores, is_loss, self.is_negated(metric)),
+            index=scores.index,
+            columns=scores.columns,
+        )
+
     def _differences(self):
         """Return the differences by metric, estimator and baseline."""
         found, wide = {}, self._wide()
         for metric in self.metrics:
             scores, is_loss = wide[metric], metric in self.losses
             if self.scale == RATIO:
-                scores = pd.DataFrame(
-                    log_errors(metric, scores, is_loss, self.test_size),
-                    columns=scores.columns,
+                made_of_points = not (is_loss or self.is_negated(metric))
+                logs = log_errors(
+                    self._costs(metric), self.test_size if made_of_points else None
                 )
-                is_loss = True
+                scores, is_loss = pd.DataFrame(logs, columns=scores.columns), True
             for one, other in self._pairs():
                 pair = scores[one].to_numpy(), scores[other].to_numpy()
                 found[metric, one, other] = differences(*pair, is_loss)
         return found
 
+    def _share_of_a_point(self, metric):
+        scores = self._wide()[metric].to_numpy()
+        return share_of_a_point(metric, scores, self.test_size)
+
     def _tests(self):
-        return {
-            pair: PairedTTest(values, self.overlap)
-            for pair, values in self._differences().items()
-        }
+        shares = {metric: self._share_of_a_point(metric) for metric in self.metrics}
+        errors = {m: self._costs(m).mean() for m in shares if self.scale == RATIO}
+        tests = {}
+        for (metric, *pair), values in self._differences().items():
+            how = {"resolution": shares[metric]}
+            if self.test_size is None and not values.any():
+                how = {}  # the scores tell too little
+            elif self.scale == RATIO and shares[metric]:
+                how = ratio_of_errors(errors[metric][pair] / shares[metric])
+            tests[metric, *pair] = PairedTTest(values, self.overlap, **how)
+        return tests
 
     def _margins(self):
         """Return what counts as small, on the scale that is tested, by metric."""
@@ -428,13 +503,35 @@ class Comparison:
         """Return the mean of each estimator's scores, and its interval."""
         wide, rows = self._wide(), []
         for metric in self.metrics:
+            share = self._share_of_a_point(metric)
             for name in self.estimators:
-                test = PairedTTest(wide[metric, name], self.overlap)
-                low, high = test.interval(1 - self.alpha / self.looks)
+                test = PairedTTest(wide[metric, name], self.overlap, share)
+                low, high = test.mean_interval(self.alpha / self.looks)
                 rows.append((metric, name, test.mean, low, high))
         return pd.DataFrame(
             rows, columns=["metric", "estimator", "mean", "ci_low", "ci_high"]
         )
+
+    def _needs_of_equivalence(self):
+        """Return, for each margin, how many test points equivalence takes at least."""
+        margins, lines = self._margins(), []
+        n_tests = len(self._pairs()) * len(margins)
+        for metric, margin in margins.items():
+            share = self._share_of_a_point(metric)
+            if not share:
+                continue
+            widening = 1 + self.n_repeats * self.overlap
+            level = self.alpha / self.looks / n_tests
+            needed = int(np.ceil(-np.log(level) / margin * widening))
+            what, there = "test points", self.n_repeats / share
+            if self.scale == RATIO:
+                what = "errors of each estimator, two a test set"
+                there *= self._costs(metric).mean().min()
+            lines.append(
+                f"equivalence in {metric} within {self.smallest_for(metric):g} needs "
+                f"at least {needed:,} {what}; there are {there:,.0f}"
+            )
+        return lines
 
     def _correct(self, p_values):
         """Correct p-values for each other, and for all looks."""
@@ -446,8 +543,9 @@ class Comparison:
 
     def _judge(self, pair, test, zero, small):
         """Return the row of one comparison."""
-        low, high = test.interval(1 - zero.level)
-        inner_low, inner_high = test.interval(1 - 2 * small.level)
+        low, high = test.interval(zero.level)
+        inner_low, inner_high = test.equivalence_interval(small.level)
+        share_low, share_high = test.share_interval(self.alpha / self.looks)
         effects = {
             "difference": test.mean,
             "difference_ci_low": low,
@@ -456,16 +554,54 @@ class Comparison:
             "equivalence_ci_high": inner_high,
             "detectable": test.detectable(self._first_level()),
         }
+        verdict = _verdict(test.mean, zero.rejected, small.rejected)
         return {
             **dict(zip(_PAIR, pair, strict=True)),
             **{name: from_scale(value, self.scale) for name, value in effects.items()},
             "p_value": zero.p_value,
             "p_equivalence": small.p_value,
-            "share_better": test.share_positive,
-            "verdict": _verdict(test.mean, zero.rejected, small.rejected),
+            "probability_better": test.share_better,
+            "probability_better_ci_low": share_low,
+            "probability_better_ci_high": share_high,
+            "n_ties": test.n_ties,
+            "verdict": verdict,
             "level": zero.level,
             "equivalence_level": small.level,
+            "note": [*_notes(test, zero.level, verdict, self.scale)],
         }
+
+    def _notes_of_metric(self, metric):
+        """Return the conditions under which all rows of a metric hold."""
+        n_points = points_behind(self._wide()[metric].to_numpy())
+        if self.test_size is not None or n_points is None:
+            return self.notes
+        told = f"test_size is not given: taken as {n_points}, from the scores"
+        return [*self.notes, told]
+
+
+def _notes(test, level, verdict, scale):
+    """Yield the conditions under which a test holds."""
+    if not test.differences.any():
+        unknown = ", and nothing tells by how much they could vary"
+        yield "all differences are 0" + (unknown if test.is_unknown else "")
+    elif test.is_equal:
+        yield "differences as good as equal: the p-value is that of sign flips"
+    if test.n == 2:
+        n_errors = stats.t.isf(level / 2, 1)
+        seen = from_scale(n_errors * test.standard_error, scale)
+        yield (
+            f"two repetitions: a difference is seen from {n_errors:.3g} standard "
+            f"errors, here {seen:.2g}"
+        )
+    if not test.can_be_small:
+        yield _FEW_ERRORS
+    if test.is_skewed:
+        yield _SKEWED
+    if verdict == "equivalent" or "negligibly" in verdict:
+        unseen = 100 * (1 - 0.05 ** (1 / test.n))
+        yield (
+            f"a failure in up to {unseen:.2g} of 100 repetitions could have gone unseen"
+        )
 
 
 def _verdict(mean, differs, is_small):

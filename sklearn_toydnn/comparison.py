@@ -1,6 +1,7 @@
 """Estimators compared over repetitions: an answer that is bigger than seed noise."""
 
 import warnings
+from collections import Counter
 from itertools import pairwise
 from numbers import Integral, Real
 
@@ -11,6 +12,7 @@ from matplotlib import pyplot as plt
 from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import check_cv
+from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -21,9 +23,10 @@ from sklearn.utils._param_validation import (
 from sklearn.utils.validation import check_is_fitted
 
 from ._comparison_drawing import MANY, draw_matrix, draw_rows
-from ._folds import judging_of_folds
+from ._folds import judging_of_folds, judging_of_search
+from ._metrics import negated_losses, warn_of_suspects
 from ._repetition import Fixed, Fresh, Repetitions, takes_validation
-from ._scale import DIFFERENCE, RATIO, named_losses
+from ._scale import DIFFERENCE, RATIO
 from ._verdicts import Comparison, check_names
 
 LOOKS = (10, 20, 40, 80)  # the repetitions after which "auto" looks
@@ -37,6 +40,7 @@ _FLATTERED = "baseline chosen by these same scores, which flatters it"
 _SIZE = Interval(Integral, 1, None, closed="left")
 _JUDGING = {
     "smallest": [Interval(Real, 0, None, closed="neither"), dict, None],
+    "losses": [list, tuple, set],
     "scale": [StrOptions({DIFFERENCE, RATIO})],
     "alpha": [Interval(Real, 0, 0.5, closed="neither")],
 }
@@ -44,7 +48,7 @@ _JUDGING = {
 
 @validate_params(
     {
-        "estimators": [dict],
+        "estimators": [dict, list, tuple],
         "maker": [callable, None],
         "train_size": [_SIZE, None],
         "test_size": [_SIZE],
@@ -52,6 +56,8 @@ _JUDGING = {
         "X": ["array-like", "sparse matrix", None],
         "y": ["array-like", None],
         "cv": ["cv_object"],
+        "groups": ["array-like", None],
+        "params": [dict, None],
         "n_repeats": [
             Interval(Integral, 2, None, closed="left"),
             StrOptions({"auto"}),
@@ -77,9 +83,12 @@ def compare(
     X=None,
     y=None,
     cv=None,
+    groups=None,
+    params=None,
     n_repeats=30,
     baseline=None,
     scoring=None,
+    losses=(),
     smallest=None,
     scale="difference",
     alpha=0.05,
@@ -278,20 +287,22 @@ def compare(
     >>> found.summary()["verdict"].tolist()
     ['', 'better']
     """
+    estimators = _named_estimators(estimators)
     check_names([*estimators], baseline)
-    _check_estimators(estimators)
     if error_score != "raise" and not np.isfinite(error_score):
         raise ValueError(f"error_score must be finite or 'raise', not {error_score}.")
     how = {"baseline": baseline, "smallest": smallest, "scale": scale, "alpha": alpha}
     if maker is not None and X is None and y is None and cv is None:
+        if groups is not None or params is not None:
+            raise ValueError("groups and params are for X, y and cv, not for a maker.")
         data = _fresh(estimators, maker, train_size, test_size, val_size)
         how |= {"test_size": test_size}
     elif maker is None and X is not None and y is not None and cv is not None:
-        data = _fixed(estimators, X, y, cv)
+        data = _fixed(estimators, X, y, cv, groups, params)
         given = train_size, test_size, val_size, n_repeats
         _check_not_given(given, (None, 4000, 0, 30))
         n_repeats = len(data.splits)
-        how |= judging_of_folds(data.splits, None, None)
+        how |= judging_of_folds(data.splits)
     elif maker is None and X is not None and y is not None:
         raise ValueError("cv must be given with X and y: cv=10, say.")
     else:
@@ -308,15 +319,21 @@ def compare(
     if memory is not None:
         known_by = _what_is_known(random_state, estimators, maker, scoring)
     repetitions = Repetitions(
-        estimators, data, scoring, entropy, error_score, memory, known_by
+        estimators, data, scoring, entropy, error_score, memory, known_by, tuple(losses)
     )
 
     def score(repeats):
         return repetitions.score(repeats, scale, smallest, n_jobs, verbose)
 
     def judge(scores):
-        losses = repetitions.losses(scores["metric"].unique())
-        return Comparison(scores, **how, losses=losses, _repetitions=repetitions)
+        negated = repetitions.negated(scores["metric"].unique())
+        return Comparison(
+            scores,
+            **how,
+            losses=tuple(losses),
+            negated=negated,
+            _repetitions=repetitions,
+        )
 
     if n_repeats != "auto":
         return judge(score(range(n_repeats)))
@@ -325,12 +342,12 @@ def compare(
 
 
 def look(score, judge):
-    """Score repetitions until a look finds no comparison undecided."""
+    """Score repetitions until a look finds no comparison undecided, and none skewed."""
     scores = None
     for first, last in pairwise([0, *LOOKS]):
         scores = pd.concat([scores, score(range(first, last))], ignore_index=True)
         found = judge(scores)
-        if found.is_decided:
+        if found.is_decided and not found.is_skewed:
             break
     return found
 
@@ -338,14 +355,27 @@ def look(score, judge):
 # ---- what is asked for
 
 
-def _check_estimators(estimators):
-    for name, estimator in estimators.items():
+def _named_estimators(estimators):
+    """Return a dict of estimators, also of a list of pairs; check names and values."""
+    pairs = [*(estimators.items() if isinstance(estimators, dict) else estimators)]
+    for pair in pairs:
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise ValueError(
+                "estimators must be a dict, or a list of pairs (name, estimator): it "
+                f"has {pair!r}."
+            )
+        name, estimator = pair
         is_estimator = hasattr(estimator, "get_params")
         if not (isinstance(name, str) and is_estimator) or isinstance(estimator, type):
             raise ValueError(
-                "estimators must be a dict of names, which are str, and estimators: "
-                f"it has {name!r}: {estimator!r}."
+                "estimators must have names, which are str, and estimators: it has "
+                f"{name!r}: {estimator!r}."
             )
+    named = dict(pairs)
+    if len(named) < len(pairs):
+        ((name, _),) = Counter(name for name, _ in pairs).most_common(1)
+        raise ValueError(f"estimators must have different names, got {name!r} twice.")
+    return named
 
 
 def _fresh(estimators, maker, train_size, test_size, val_size):
@@ -367,17 +397,17 @@ def _fresh(estimators, maker, train_size, test_size, val_size):
     return Fresh(maker, train_size, test_size, val_size)
 
 
-def _fixed(estimators, X, y, cv):
-    check_consistent_length(X, y)
+def _fixed(estimators, X, y, cv, groups, params):
+    check_consistent_length(X, y, groups)
     classifier = all(map(is_classifier, estimators.values()))
     places = np.arange(len(y))
     splits = [
         (places[train], places[test])  # also where they are masks
-        for train, test in check_cv(cv, y, classifier=classifier).split(X, y)
+        for train, test in check_cv(cv, y, classifier=classifier).split(X, y, groups)
     ]
     if len(splits) < 2:
         raise ValueError("cv gives fewer than two splits: two are needed.")
-    return Fixed(X, y, splits)
+    return Fixed(X, y, splits, params or {})
 
 
 def _check_not_given(given, defaults):
@@ -440,6 +470,7 @@ def compare_candidates(
     baseline=None,
     train_size=None,
     test_size=None,
+    losses=(),
     smallest=None,
     scale="difference",
     alpha=0.05,
@@ -518,6 +549,8 @@ def compare_candidates(
     >>> compare_candidates(search.fit(X, y)).summary()["verdict"].tolist()
     ['', 'better']
     """
+    if isinstance(search, Pipeline):
+        search = search[-1]
     check_is_fitted(search, "cv_results_")
     results = search.cv_results_
     if "n_resources" in results:
@@ -525,9 +558,9 @@ def compare_candidates(
             "search is of successive halving, which scores its candidates on different "
             "points: no pairs to compare."
         )
-    names = _name_candidates(results["params"])
+    names = _name_candidates(_params_of_candidates(search))
     scores = _tidy_results(search, names)
-    how = judging_of_folds(search.cv, train_size, test_size)
+    how = judging_of_search(search, train_size, test_size)
     is_best = baseline == "best"
     if is_best:
         baseline = getattr(search, "best_index_", None)
@@ -539,9 +572,23 @@ def compare_candidates(
         ranks = [results[name][baseline] for name in results if name[:5] == "rank_"]
         how["notes"] += (_FLATTERED,) if is_best or 1 in ranks else ()
         baseline = names[baseline]
-    if callable(search.scoring):
-        how["losses"] = named_losses(scores["metric"].unique())
+    metrics = scores["metric"].unique()
+    negated = negated_losses(search.scoring, metrics)
+    how |= {"losses": tuple(losses), "negated": negated}
+    warn_of_suspects(search.scoring, metrics, losses, stacklevel=3)
     return Comparison(scores, baseline, smallest, scale, alpha, **how)
+
+
+def _params_of_candidates(search):
+    """Return the parameters of each candidate; Optuna's search has them in trials."""
+    if "params" in search.cv_results_:
+        return search.cv_results_["params"]
+    if hasattr(search, "trials_"):
+        return [trial.params for trial in search.trials_]
+    raise ValueError(
+        "search must have cv_results_['params'], as GridSearchCV has: "
+        f"{type(search).__name__} has none. Compare its best estimators with compare."
+    )
 
 
 def _tidy_results(search, names):

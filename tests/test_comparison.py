@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import warnings
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -16,16 +17,28 @@ import pytest
 from joblib import Memory, parallel_config
 from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.datasets import make_blobs, make_classification, make_moons
+from sklearn.datasets import (
+    load_breast_cancer,
+    load_digits,
+    load_wine,
+    make_blobs,
+    make_classification,
+    make_gaussian_quantiles,
+    make_moons,
+    make_regression,
+)
 from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import FitFailedWarning
-from sklearn.metrics import make_scorer, zero_one_loss
+from sklearn.metrics import log_loss, make_scorer, zero_one_loss
 from sklearn.model_selection import (
     GridSearchCV,
+    GroupKFold,
     KFold,
+    LeaveOneGroupOut,
     RepeatedStratifiedKFold,
     ShuffleSplit,
     StratifiedKFold,
+    TimeSeriesSplit,
     cross_val_score,
 )
 from sklearn.neighbors import KNeighborsClassifier
@@ -102,10 +115,40 @@ def test_makers_must_mind_their_random_state():
     def other(n_samples, random_state):
         return make_triangle(n_samples)
 
-    with pytest.raises(ValueError, match="the same points whatever its random_state"):
+    with pytest.raises(ValueError, match="the same points and labels whatever its"):
         compare(TREES, same, **FEW)
     with pytest.warns(UserWarning, match="cannot be repeated"):
         compare(TREES, other, **FEW)
+
+
+def test_a_designed_grid_with_fresh_labels_is_fresh():
+    def make_grid(n_samples, random_state):
+        generator = np.random.RandomState(random_state)
+        X = np.linspace(-1, 1, 2 * n_samples).reshape(-1, 2)
+        return X, (X[:, 0] + generator.normal(0, 0.5, n_samples) > 0).astype(int)
+
+    found = compare(TREES, make_grid, **FEW)
+    assert found.scores["score"].nunique() > 4
+
+
+def test_makers_take_n_samples_by_name():
+    """As make_gaussian_quantiles, whose first parameter is another."""
+    nets = {name: DummyClassifier() for name in "ab"}
+    maker = partial(make_gaussian_quantiles, n_classes=2)
+    assert compare(nets, maker, **FEW).n_repeats == 4
+
+    def make_of_kind(kind, n_samples, random_state):
+        return make_triangle(n_samples, random_state=random_state)
+
+    with pytest.raises(ValueError, match="'kind'.*functools.partial.maker"):
+        compare(nets, make_of_kind, **FEW)
+    assert compare(nets, partial(make_of_kind, "any"), **FEW).n_repeats == 4
+
+
+def test_a_maker_of_three_things_is_named_without_its_data():
+    with pytest.raises(ValueError, match="must return a tuple of X and y, got") as told:
+        compare(TREES, partial(make_regression, coef=True), **FEW)
+    assert "a tuple of 3" in str(told.value) and len(str(told.value)) < 150
 
 
 def test_labels_stay_with_their_points(seen):
@@ -204,6 +247,67 @@ def test_scores_are_those_of_a_plain_loop():
         assert scores[2, name] == fitted.score(X[test], y[test])
 
 
+def test_a_list_of_pairs_will_do():
+    """As Pipeline and VotingClassifier take them."""
+    pairs, named = (compare(t, make_triangle, **FEW) for t in ([*TREES.items()], TREES))
+    pd.testing.assert_frame_equal(pairs.scores[SCORED], named.scores[SCORED])
+
+
+# ---- one data set
+
+
+@pytest.mark.parametrize("load", [load_wine, load_breast_cancer, load_digits])
+def test_folds_may_differ_by_a_point(load):
+    X, y = load(return_X_y=True)
+    found = compare(NETS, X=X, y=y, cv=10, baseline="none", random_state=0)
+    assert found.test_size == pytest.approx(len(y) / 10)
+    assert found.overlap == pytest.approx(1 / 9)
+    row = found.summary().iloc[1]
+    assert row["verdict"] == "better" and "approximation" in row["note"]
+
+
+def test_splits_of_any_sizes_are_judged_by_their_means():
+    X, y = make_triangle(60, random_state=0)
+    found = compare(NETS, X=X, y=y, cv=TimeSeriesSplit(4), random_state=0)
+    assert found.overlap == pytest.approx(2 / 5) and found.test_size == 12
+
+
+def test_groups_stay_together():
+    X, y = make_triangle(60, random_state=0)
+    groups, seen = np.arange(60) % 5, []
+
+    class Seen(DummyClassifier):
+        def fit(self, X, y):
+            seen.append(len(X))
+            return super().fit(X, y)
+
+    how = {"X": X, "y": y, "groups": groups, "random_state": 0}
+    found = compare({"a": Seen(), "b": DummyClassifier()}, cv=LeaveOneGroupOut(), **how)
+    assert found.n_repeats == 5 and seen == [48] * 5
+
+
+@pytest.mark.parametrize("routing", [False, True])
+def test_params_go_to_fit_row_by_row(routing):
+    X, y = make_triangle(60, random_state=0)
+    weights, seen = np.arange(60.0), []
+
+    class Weighted(DummyClassifier):
+        def fit(self, X, y, sample_weight=None):
+            seen.append(sample_weight)
+            return super().fit(X, y, sample_weight)
+
+    with config_context(enable_metadata_routing=routing):
+        nets = {name: Weighted() for name in "ab"}
+        if routing:
+            for net in nets.values():
+                net.set_fit_request(sample_weight=True)
+                net.set_score_request(sample_weight=False)
+        how = {"X": X, "y": y, "cv": KFold(3), "random_state": 0}
+        compare(nets, **how, params={"sample_weight": weights})
+    np.testing.assert_array_equal(seen[0], weights[20:])
+    assert len(seen) == 6
+
+
 def test_frames_go_through():
     def make_frame(n_samples, random_state):
         X, y = make_triangle(n_samples, random_state=random_state)
@@ -264,22 +368,90 @@ def test_several_metrics_at_once():
     np.testing.assert_allclose(wide["ok"], 1 + wide["wrong"])
 
 
-def test_scorers_are_better_where_they_are_more():
-    """Whatever they are called: scikit-learn's turn losses."""
-    scoring = {"log_loss": "neg_log_loss", "accuracy": "accuracy"}
-    nets = {"none": DummyClassifier(), "tree": TREES["depth 4"]}
-    how = FEW | {"train_size": 2000, "scoring": scoring}
-    found = compare(nets, make_triangle, baseline="none", **how)
-    assert found.losses == ()
+def error_rate(estimator, X, y):
+    return np.mean(estimator.predict(X) != y)
 
-    def zero_one_loss(estimator, X, y):
-        return np.mean(estimator.predict(X) != y)
 
-    how["scoring"] = {"accuracy": "accuracy", "zero_one_loss": zero_one_loss}
-    plain = compare(nets, make_triangle, baseline="none", **how)
-    assert plain.losses == ("zero_one_loss",)
-    assert (plain.summary()["difference"].dropna() > 0).tolist() == [True, True]
-    assert (found.summary()["difference"].dropna() > 0).tolist() == [True, True]
+def my_log_loss(estimator, X, y):
+    """A scorer, as scikit-learn has them: greater is better."""
+    return -log_loss(y, estimator.predict_proba(X))
+
+
+def neg_error_rate(estimator, X, y):
+    return -error_rate(estimator, X, y)
+
+
+NETS = {"none": DummyClassifier(), "tree": TREES["depth 4"]}
+
+
+@pytest.mark.parametrize(
+    "scoring, losses, warns",
+    [
+        ({"log_loss": "neg_log_loss", "accuracy": "accuracy"}, [], False),
+        (make_scorer(zero_one_loss, greater_is_better=False), [], False),
+        (my_log_loss, [], True),
+        ({"my_log_loss": my_log_loss, "acc": "accuracy"}, [], True),
+        (lambda *args: {"my_error": -error_rate(*args)}, [], True),
+        (neg_error_rate, [], False),
+        ({"neg_error": neg_error_rate}, [], False),
+        (error_rate, ["error_rate"], False),
+        ({"wrong": error_rate, "acc": "accuracy"}, ["wrong"], False),
+        (lambda *args: {"zero_one_loss": error_rate(*args)}, {"zero_one_loss"}, False),
+    ],
+)
+def test_greater_is_better_unless_a_loss_is_declared(scoring, losses, warns):
+    how = FEW | {"train_size": 400, "scoring": scoring, "losses": losses}
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        found = compare(NETS, make_triangle, baseline="none", **how)
+    assert (found.summary()["difference"].dropna() > 0).all()
+    assert found.losses == tuple(losses)
+    about = [w for w in told if "counts as a score, of which greater" in str(w.message)]
+    assert len(about) == warns and all(w.filename == __file__ for w in about)
+
+
+@pytest.mark.parametrize(
+    "scoring, losses, message",
+    [
+        ("accuracy", ["auc"], "losses names .'auc'., but the metrics are .'accuracy'."),
+        ("neg_log_loss", ["neg_log_loss"], "losses names .*, which are negated"),
+        (
+            {"loss": "neg_log_loss"},
+            ["loss"],
+            "losses names .'loss'., which are negated",
+        ),
+        ("accuracy", "accuracy", "'losses' parameter .* must be"),
+    ],
+)
+def test_losses_that_are_none_are_named(scoring, losses, message):
+    with pytest.raises(ValueError, match=message):
+        compare(NETS, make_triangle, **FEW, scoring=scoring, losses=losses)
+
+
+@pytest.mark.parametrize(
+    "scoring, losses",
+    [
+        ("accuracy", ()),
+        ("neg_brier_score", ()),
+        ({"brier": "neg_brier_score"}, ()),
+        (make_scorer(zero_one_loss, greater_is_better=False), ()),
+        (error_rate, ("error_rate",)),
+    ],
+)
+def test_ratios_are_of_what_the_scorer_says(scoring, losses):
+    how = FEW | {"train_size": 400, "scoring": scoring, "losses": losses}
+    found = compare(NETS, make_triangle, baseline="none", scale="ratio", **how)
+    assert found.summary()["difference"][1] > 2
+
+
+def test_what_is_no_error_is_asked_for():
+    def loss(estimator, X, y):
+        return 3 * error_rate(estimator, X, y)
+
+    how = FEW | {"scoring": {"three": loss}, "scale": "ratio"}
+    with pytest.raises(ValueError, match="the error behind 'three'.*losses=.'three'."):
+        compare(NETS, make_triangle, **how)
+    assert compare(NETS, make_triangle, **how, losses=["three"]).n_repeats == 4
 
 
 def test_a_set_of_metrics_is_in_one_order_in_all_processes():
@@ -288,14 +460,37 @@ def test_a_set_of_metrics_is_in_one_order_in_all_processes():
     assert found.metrics == sorted(metrics)
 
 
-@pytest.mark.parametrize("name, is_loss", [("my_loss", True), ("wrong", False)])
-def test_a_function_gives_its_name_to_its_score(name, is_loss):
-    def score(estimator, X, y):
-        return np.mean(estimator.predict(X) != y)
+def test_a_function_gives_its_name_to_its_score():
+    found = compare(TREES, make_triangle, scoring=error_rate, **FEW)
+    assert found.metrics == ["error_rate"] and found.losses == ()
 
-    score.__name__ = name
-    found = compare(TREES, make_triangle, scoring=score, **FEW)
-    assert found.metrics == [name] and found.losses == ((name,) if is_loss else ())
+
+@pytest.mark.parametrize(
+    "scoring, needs",
+    [
+        ("recall", True),
+        (["accuracy", "f1"], True),
+        ({"r": "recall"}, True),
+        ("accuracy", False),
+        ("f1_weighted", False),
+    ],
+)
+def test_labels_that_no_test_point_has(scoring, needs):
+    """Recall without positives is no 0 that both score."""
+    X, y = make_triangle(60, random_state=0)
+    order = np.argsort(y, kind="stable")
+    how = {"X": X[order], "y": y[order], "cv": KFold(5), "random_state": 0}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if not needs:
+            assert compare(NETS, **how, scoring=scoring).n_repeats == 5
+            return
+        with pytest.raises(
+            ValueError, match="not defined in repetition 0: no test poi"
+        ):
+            compare(NETS, **how, scoring=scoring)
+    how["cv"] = StratifiedKFold(5)
+    assert compare(NETS, **how, scoring=scoring).n_repeats == 5
 
 
 def extremes(estimator, X, y):
@@ -309,9 +504,8 @@ def extremes(estimator, X, y):
 
 def test_a_scorer_may_read_the_history():
     nets = {f"{n} units": DNNClassifier((n,), epochs=3) for n in (1, 20)}
-    found = compare(
-        nets, make_triangle, scoring=extremes, val_size=50, baseline="1 units", **FEW
-    )
+    how = FEW | {"val_size": 50, "losses": ["min_val_loss"]}
+    found = compare(nets, make_triangle, scoring=extremes, baseline="1 units", **how)
     assert found.metrics == ["min_val_loss", "max_val_accuracy", "test_accuracy"]
     # Of a loss, less is better.
     loss = found.differences().query("metric == 'min_val_loss'")["difference"]
@@ -361,6 +555,20 @@ def test_auto_stops_when_all_is_decided():
     found = compare(same, make_triangle, smallest=0.1, **FEW | {"n_repeats": "auto"})
     assert found.n_repeats == 10
     assert found.summary()["verdict"].tolist() == ["", "equivalent"]
+
+
+def test_auto_goes_on_where_differences_are_skewed(monkeypatch):
+    """One of thirty repetitions that differs decides nothing."""
+
+    class Collapses(DecisionTreeClassifier):
+        def fit(self, X, y):
+            return super().fit(X, y if self.random_state % 7 else 1 - y)
+
+    nets = {"tree": TREES["depth 4"], "collapses": Collapses(max_depth=4)}
+    how = FEW | {"n_repeats": "auto", "train_size": 300, "smallest": 0.5}
+    found = compare(nets, make_triangle, **how)
+    assert found.is_skewed and found.n_repeats > LOOKS[0]
+    assert "skewed differences" in found.summary()["note"][1]
 
 
 def test_auto_tests_at_a_quarter_of_the_level():
@@ -701,8 +909,15 @@ def make_one_class(n_samples, random_state):
         ({"estimators": {"a": DecisionTreeClassifier()}}, "estimators must be two"),
         ({"maker": lambda n: make_triangle(n)}, "maker failed in repetition 0: .*rand"),
         ({"estimators": {}}, "estimators must be two"),
-        ({"estimators": list(TREES.values())}, "'estimators' parameter .* must be"),
-        ({"estimators": {"a": DecisionTreeClassifier, "b": 3}}, "estimators must be a"),
+        ({"estimators": list(TREES.values())}, "or a list of pairs .name, estimator."),
+        ({"estimators": [*TREES.items()] * 2}, "different names, got 'depth 1' twice"),
+        ({"estimators": "trees"}, "'estimators' parameter .* must be"),
+        (
+            {"estimators": {"a": DecisionTreeClassifier, "b": 3}},
+            "must have names, whic",
+        ),
+        ({"groups": [1, 2]}, "groups and params are for X, y and cv"),
+        ({"params": {}}, "groups and params are for X, y and cv"),
         ({"estimators": TREES | {5: DummyClassifier()}}, "names, which are str"),
         ({"baseline": "depth 3"}, "baseline='depth 3' is none of the estimators"),
         ({"n_repeats": 1}, "'n_repeats' parameter .* must be"),
@@ -731,7 +946,7 @@ def make_one_class(n_samples, random_state):
         ({"error_score": np.nan}, "error_score must be finite"),
         ({"scoring": "acc", "error_score": 0.0}, "scoring.*'acc'"),
         ({"random_state": "x"}, "'random_state' parameter .* must be"),
-        ({"maker": lambda n, random_state: np.zeros(n)}, "maker must return X and y"),
+        ({"maker": lambda n, random_state: np.zeros(n)}, "maker must return a tuple"),
         (
             {"maker": lambda n, random_state: make_triangle(n - 1)},
             "maker made 159 points of 160",
@@ -766,7 +981,8 @@ def test_bad_parameters_are_named(changes, message):
         ({"cv": None}, "cv must be given with X and y"),
         ({"y": None}, "Either a maker must be given, or X, y and cv"),
         ({"y": [1, 2]}, "inconsistent numbers of samples"),
-        ({"cv": 7}, "splits of different sizes, from 85 and 15 to 86 and 14"),
+        ({"groups": [1, 2]}, "inconsistent numbers of samples"),
+        ({"cv": GroupKFold(3)}, "The 'groups' parameter should not be None"),
         ({"cv": ShuffleSplit(1)}, "fewer than two splits"),
     ],
 )
@@ -799,7 +1015,7 @@ def test_the_score_of_failures_is_compared_as_the_others_are():
     how = {"scale": "ratio", "error_score": -1.0} | FEW
     with (
         pytest.warns(FitFailedWarning),
-        pytest.raises(ValueError, match="score is not from 0 to 1"),
+        pytest.raises(ValueError, match="the error behind 'score'"),
     ):
         compare(nets, make_triangle, **how)
 

@@ -1,6 +1,8 @@
 """What scores over repetitions say, in the terms of statistics."""
 
+import re
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -10,21 +12,32 @@ from hypothesis import strategies as st
 from matplotlib import colors
 from matplotlib import pyplot as plt
 from scipy import stats
+from sklearn.base import BaseEstimator
 from sklearn.datasets import make_moons
 from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.metrics import log_loss
 from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
+    GroupShuffleSplit,
     HalvingGridSearchCV,
+    KFold,
+    LeaveOneGroupOut,
+    LeaveOneOut,
     PredefinedSplit,
     RandomizedSearchCV,
     RepeatedKFold,
     RepeatedStratifiedKFold,
     ShuffleSplit,
+    StratifiedGroupKFold,
     StratifiedShuffleSplit,
+    TimeSeriesSplit,
+    check_cv,
 )
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 from statsmodels.stats.multitest import multipletests
@@ -36,6 +49,8 @@ from sklearn_toydnn import (
     compare_candidates,
     make_triangle,
 )
+from sklearn_toydnn._resolution import points_behind, share_of_a_point
+from sklearn_toydnn._ttest import PairedTTest
 from sklearn_toydnn.comparison import Comparison
 
 ONE_TEST = ["difference", "difference_ci_low", "difference_ci_high", "p_value"]
@@ -56,9 +71,9 @@ def spread(mean, sd, n=30):
     return mean + sd * values / values.std(ddof=1)
 
 
-def verdict_of(differences, **how):
+def verdict_of(differences, metric="accuracy", **how):
     base = np.full(len(differences), 0.5)
-    scores = scores_of(base=base, other=base + differences)
+    scores = scores_of(metric, base=base, other=base + differences)
     return Comparison(scores, baseline="base", **how).summary().iloc[1]
 
 
@@ -77,7 +92,7 @@ def verdict_of(differences, **how):
         (spread(0.0002, 0.001), "equivalent"),
         (spread(0.01, 0.1), "undecided"),
         (spread(0.0, 0.1), "undecided"),
-        (np.zeros(30), "equivalent"),
+        (np.zeros(30), "undecided"),  # nothing tells by how much they could vary
         (np.full(30, 0.25), "better"),
         (np.full(30, -0.001), "worse, negligibly"),
     ],
@@ -105,7 +120,11 @@ def test_one_test_is_scipys_and_statsmodels():
     np.testing.assert_allclose(
         row[["equivalence_ci_low", "equivalence_ci_high"]].astype(float), inner
     )
-    assert row["share_better"] == (differences > 0).mean()
+    assert row["probability_better"] == (differences > 0).mean()
+    exact = stats.binomtest(int((differences > 0).sum()), 30).proportion_ci(0.95)
+    share = ["probability_better_ci_low", "probability_better_ci_high"]
+    np.testing.assert_allclose(row[share].astype(float), exact, rtol=1e-9)
+    assert row["n_ties"] == 0
     mean = stats.ttest_1samp(0.5 + differences, 0)
     assert (row["ci_low"], row["ci_high"]) == pytest.approx(
         tuple(mean.confidence_interval(0.95))
@@ -114,23 +133,189 @@ def test_one_test_is_scipys_and_statsmodels():
 
 
 @pytest.mark.parametrize("scale", ["difference", "ratio"])
-def test_no_difference_at_all_is_no_surprise(scale):
-    """Nothing is NaN, nothing warns: warnings are errors here."""
-    how = {"smallest": 0.1, "scale": scale, "test_size": 100}
+@pytest.mark.parametrize("test_size", [100, None])
+def test_no_difference_at_all_is_no_surprise(scale, test_size):
+    """No number warns: warnings are errors here. No interval has a width of 0."""
+    how = {"smallest": 0.1, "scale": scale, "test_size": test_size}
     for same in (np.zeros(10), spread(0, 1e-17, 10)):
         row = verdict_of(same, **how)
         none = 1.0 if scale == "ratio" else 0.0
-        assert row[ONE_TEST].tolist() == [none, none, none, 1.0]
-        assert row["p_equivalence"] == 0 and row["verdict"] == "equivalent"
-        assert row["detectable"] == none
+        assert row["difference"] == none and row["p_value"] == 1
+        assert "all differences are 0" in row["note"]
+        low, high = row[["difference_ci_low", "difference_ci_high"]]
+        if test_size:
+            assert low < none < high and row["verdict"] == "equivalent"
+            assert row["detectable"] > none
+        else:
+            assert np.isnan([low, high, row["detectable"]]).all()
+            assert row["p_equivalence"] == 1 and row["verdict"] == "undecided"
+            assert "nothing tells by how much they could vary" in row["note"]
 
 
 def test_differences_equal_but_for_rounding_are_equal():
     base = np.random.default_rng(0).uniform(0.1, 0.9, size=30)
     scores = scores_of(base=base, other=base + 0.1)
     row = Comparison(scores, baseline="base", smallest=0.2).summary().iloc[1]
-    assert row["difference_ci_low"] == row["difference_ci_high"]
+    assert row["p_value"] == pytest.approx(2**-29)
+    assert 0 < row["difference_ci_low"] < 0.1 < row["difference_ci_high"]
     assert row["verdict"] == "better, negligibly"
+    assert "differences as good as equal" in row["note"]
+
+
+# ---- coarse scores
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 30])
+def test_equal_differences_are_no_certainty(n):
+    """They say no more than that all signs agree."""
+    for test_size in (10, None):
+        row = verdict_of(np.full(n, 0.1), test_size=test_size)
+        assert row["p_value"] >= 2.0 ** (1 - n) * (1 - 1e-9)
+        assert row["difference_ci_low"] < 0.1 < row["difference_ci_high"]
+        assert (row["verdict"] == "better") == (n > 5)
+    # 31 points in one fold, 30 in the others: one point each.
+    uneven = np.full(n, 1 / 30)
+    uneven[0] = 1 / 31
+    row = verdict_of(uneven, test_size=30.5)
+    assert row["p_value"] >= 2.0 ** (1 - n) * (1 - 1e-9)
+
+
+def test_a_coarse_score_varies_by_a_share_of_its_step():
+    """Two of ten folds differ by one point: the spread is no less than rounding's."""
+    differences = np.array([0.1, 0.1, *[0.0] * 8])
+    fine, coarse = (
+        verdict_of(differences, test_size=10, metric=metric)
+        for metric in ("neg_brier_score", "accuracy")
+    )
+    assert fine["p_value"] == coarse["p_value"]  # they tie: coarse, whatever the name
+    differences = np.linspace(0.001, 0.0011, 10)
+    fine, coarse = (
+        verdict_of(differences, test_size=10, metric=metric)
+        for metric in ("neg_brier_score", "balanced_accuracy")
+    )
+    assert fine["p_value"] < 1e-6 and coarse["p_value"] > 0.5
+    floor = 0.1 / np.sqrt(12) / np.sqrt(10)
+    width = coarse["difference_ci_high"] - coarse["difference_ci_low"]
+    assert width >= 2 * stats.t.isf(0.025, 9) * floor * (1 - 1e-9)
+
+
+@pytest.mark.parametrize(
+    "metric, scores, is_coarse",
+    [
+        ("my_score", [[0.7, 0.8], [0.9, 0.85]], True),  # whole numbers of 20 points
+        ("my_score", [[0.71234, 0.8], [0.9, 0.85]], False),
+        ("my_score", [[0.71234, 0.71234], [0.9, 0.85]], True),  # a tie
+        ("f1_macro", [[0.71234, 0.8], [0.9, 0.85]], True),
+        ("roc_auc", [[0.71234, 0.8], [0.9, 0.85]], False),
+    ],
+)
+def test_scores_made_of_labels_are_told(metric, scores, is_coarse):
+    assert share_of_a_point(metric, np.array(scores), 20) == (
+        1 / 20 if is_coarse else 0
+    )
+
+
+def test_the_scores_tell_how_many_points_are_behind_them():
+    accuracies = np.array([[0.9, 0.8], [14 / 15, 0.8]])
+    assert points_behind(accuracies) == 15
+    assert share_of_a_point("accuracy", accuracies, None) == 1 / 15
+    assert points_behind(accuracies + 1e-6 * np.pi) is None
+    row = verdict_of(np.array([0.1, 0.0, 0.2]))
+    assert "test_size is not given: taken as 10, from the scores" in row["note"]
+    assert "not given" not in verdict_of(np.array([0.1, 0.0]), test_size=10)["note"]
+
+
+@pytest.mark.parametrize("scale, smallest", [("difference", 0.005), ("ratio", 0.1)])
+def test_equivalence_takes_test_points(scale, smallest):
+    """As many as make it unlikely to see so few differ, were there a difference."""
+
+    def judged(n, test_size):
+        scores = scores_of(base=np.full(n, 0.9), other=np.full(n, 0.9))
+        how = {"smallest": smallest, "scale": scale, "test_size": test_size}
+        return Comparison(scores, baseline="base", **how)
+
+    few, enough = judged(10, 20), judged(10, 100)
+    printed = repr(enough).replace(",", "")
+    line = re.search(r"needs at least (\d+) .* there are (\d+)", printed)
+    needed, there = map(int, line.groups())
+    points = 1 if scale == "difference" else 0.1  # of ten points one is an error
+    assert needed == np.ceil(-np.log(0.05) / (np.log(1.1) if points < 1 else 0.005))
+    assert there == 1000 * points >= needed
+    assert enough.summary()["verdict"][1] == "equivalent"
+    assert few.summary()["verdict"][1] == "undecided"
+
+
+def test_few_errors_have_no_equivalent_ratio():
+    """Where most test sets have no error, ratios are 1 whatever the errors are."""
+    generator = np.random.default_rng(0)
+    errors = generator.binomial(10, [[0.01], [0.02]], (2, 200)) / 10
+    scores = scores_of(base=1 - errors[0], other=1 - errors[1])
+    found = Comparison(scores, "base", 1.0, "ratio", test_size=10)
+    row = found.summary().iloc[1]
+    assert row["p_equivalence"] == 1 and np.isnan(row["equivalence_ci_low"])
+    assert "fewer than two errors a test set" in row["note"]
+    assert row["verdict"] == "undecided"
+
+
+def test_one_side_never_errs():
+    """1.0 against 0.99 on ten test points looks like no difference."""
+    generator = np.random.default_rng(0)
+    wrong = 0
+    for _ in range(200):
+        errors = generator.binomial(10, 0.01, 10) / 10
+        wrong += verdict_of(-errors, smallest=0.01, test_size=10)["verdict"] in (
+            "equivalent",
+            "worse, negligibly",
+        )
+    assert stats.binomtest(wrong, 200, 0.05, alternative="greater").pvalue > 0.01
+
+
+def test_two_repetitions_say_how_large_a_difference_could_be_seen():
+    note = verdict_of(np.array([0.01, 0.03]))["note"]
+    assert "seen from 12.7 standard errors, here 0.13" in note
+    assert "two repetitions" not in verdict_of(np.array([0.01, 0.03, 0.02]))["note"]
+
+
+# ---- skewed differences, and failures that are rare
+
+
+def test_skewed_differences_carry_a_note():
+    skewed = np.array([0.01, 0.0, -0.01, 0.005, 0.002, -0.004, 0.003, 0.4])
+    limit = 2.02 * np.sqrt(6 * 6 / (9 * 11))
+    assert stats.skew(skewed) > limit > stats.skew(skewed[:-1])
+    assert "skewed differences" in verdict_of(skewed)["note"]
+    assert "skewed differences" not in verdict_of(skewed[:-1])["note"]
+    assert "skewed" not in verdict_of(np.array([0.0, 0.0, 0.0, 1.0]))["note"]  # n < 5
+    scores = scores_of(a=np.full(8, 0.5), b=0.5 + skewed, c=0.5 + skewed / 2)
+    assert Comparison(scores).is_skewed
+
+
+@pytest.mark.parametrize("n, unseen", [(30, "9.5"), (80, "3.7")])
+def test_equivalence_says_how_often_a_failure_could_go_unseen(n, unseen):
+    note = f"in up to {unseen} of 100 repetitions could have gone unseen"
+    assert note in verdict_of(spread(0.0, 0.001, n), smallest=0.005)["note"]
+    assert note in verdict_of(spread(0.002, 0.001, n), smallest=0.005)["note"]
+    assert "unseen" not in verdict_of(spread(0.02, 0.001, n), smallest=0.005)["note"]
+
+
+def test_ties_count_half():
+    row = verdict_of(np.array([0.1, 0.2, 0.0, 0.0, -0.1]), test_size=10)
+    assert (row["probability_better"], row["n_ties"]) == (0.6, 2)
+    exact = stats.beta.ppf(0.025, 3, 3), stats.beta.ppf(0.975, 4, 2)
+    share = ["probability_better_ci_low", "probability_better_ci_high"]
+    np.testing.assert_allclose(row[share].astype(float), exact, rtol=1e-9)
+
+
+def test_the_probability_of_being_better_is_covered():
+    """Also with ties, whose half is no whole number of successes."""
+    generator = np.random.default_rng(0)
+    chances = {1: 0.3, 0: 0.5, -1: 0.2}
+    expected, covered = 0.3 + 0.5 / 2, 0
+    for _ in range(2000):
+        test = PairedTTest(generator.choice([*chances], 12, p=[*chances.values()]))
+        low, high = test.share_interval(0.05)
+        covered += low <= expected <= high
+    assert covered / 2000 > 0.95
 
 
 # ---- families
@@ -308,8 +493,8 @@ def test_smallest_is_a_ratio_too():
 @pytest.mark.parametrize(
     "metric, value, message",
     [
-        ("r2", -0.5, "compares errors, 1 - score: r2 is not from 0 to 1"),
-        ("neg_log_loss", 0.5, "a loss of -0.5, and there are no ratios"),
+        ("r2", -0.5, "needs to know the error behind 'r2'.*losses=.'r2'."),
+        ("neg_log_loss", 0.5, "needs losses of 0 or more, got -0.5"),
     ],
 )
 def test_what_has_no_ratio_is_an_error(metric, value, message):
@@ -348,7 +533,8 @@ def test_so_many_repetitions_would_find_it():
     assert fewer < n < found.n_repeats_for(0.005, power=0.9)["n_repeats"][0]
     assert found.n_repeats_for(5)["n_repeats"].tolist() == [2]
     same = Comparison(scores_of(a=[0.5] * 3, b=[0.5] * 3))
-    assert same.n_repeats_for(0.1)["n_repeats"].tolist() == [2]
+    # So many equal differences are needed for a p-value of 0.05: 2 / 2 ** 6.
+    assert same.n_repeats_for(0.1)["n_repeats"].tolist() == [6]
 
 
 @pytest.mark.parametrize(
@@ -441,8 +627,15 @@ def a_search(cv, n=60, **how):
     X, y = make_triangle(n, random_state=0)
     grid = {"max_depth": [1, 3]}
     search = GridSearchCV(DecisionTreeClassifier(), grid, cv=cv, **how)
-    groups = {"groups": np.arange(n) % 4} if isinstance(cv, GroupKFold) else {}
-    return search.fit(X, y, **groups)
+    has_groups = "Group" in type(cv).__name__
+    return search.fit(X, y, **{"groups": GROUPS} if has_groups else {})
+
+
+GROUPS = np.arange(60) % 10
+
+
+class Unknown(KFold):
+    """A splitter that nothing is known of."""
 
 
 @pytest.mark.parametrize(
@@ -458,19 +651,34 @@ def a_search(cv, n=60, **how):
         (ShuffleSplit(4, train_size=40, test_size=10), 1 / 4),
         (PredefinedSplit(np.arange(60) % 3), 1 / 2),
         ([(range(40), range(40, 60)), (range(20, 60), range(20))], 1 / 2),
+        # Of sizes that differ, the means: 35 and 25.
+        ([(range(40), range(40, 60)), (range(30), range(30, 60))], 25 / 35),
+        (GroupKFold(4), 1 / 3),
+        (StratifiedGroupKFold(4), 1 / 3),
+        (LeaveOneOut(), 1 / 59),
+        (LeaveOneGroupOut(), 1 / 9),
+        (GroupShuffleSplit(4), 1 / 4),
+        (TimeSeriesSplit(4), 2 / 5),
     ],
 )
 def test_sizes_come_from_the_splitter(cv, overlap):
-    assert compare_candidates(a_search(cv)).overlap == pytest.approx(overlap)
+    search = a_search(cv)
+    assert compare_candidates(search).overlap == pytest.approx(overlap)
+    groups = {"groups": GROUPS} if "Group" in type(cv).__name__ else {}
+    splits = check_cv(cv).split(np.zeros((60, 2)), np.arange(60) % 2, **groups)
+    sizes = [(len(train), len(test)) for train, test in splits]
+    n_train, n_test = np.mean(sizes, axis=0)
+    assert n_test / n_train == pytest.approx(overlap, rel=0.05)
 
 
 @pytest.mark.parametrize(
     "cv, how, message",
     [
-        (GroupKFold(4), {}, "train_size and test_size must be given"),
+        (Unknown(4), {}, "train_size and test_size must be given.*Unknown does not"),
+        (TimeSeriesSplit(4, gap=2), {}, "train_size and test_size must be given"),
         (ShuffleSplit(4, test_size=10), {}, "train_size and test_size must be given"),
         (ShuffleSplit(4, train_size=10, test_size=0.2), {}, "must be given"),
-        ([(range(40), range(40, 60)), (range(9), range(9, 60))], {}, "different sizes"),
+        (3, {"losses": ["auc"]}, "losses names .'auc'., but the metrics are .'score'."),
         (3, {"baseline": 2}, "baseline=2 of 2 candidates"),
         (3, {"baseline": "worst"}, "'baseline' parameter .* must be"),
         (3, {"smallest": {"auc": 1.0}}, "smallest names .'auc'."),
@@ -483,8 +691,9 @@ def test_bad_searches_are_named(cv, how, message):
 
 
 def test_sizes_can_be_given():
-    found = compare_candidates(a_search(GroupKFold(4)), train_size=45, test_size=15)
-    assert found.overlap == pytest.approx(1 / 3)
+    found = compare_candidates(a_search(Unknown(4)), train_size=45, test_size=15)
+    assert found.overlap == pytest.approx(1 / 3) and found.test_size == 15
+    assert compare_candidates(a_search(LeaveOneOut())).test_size == 1
     for scale in ("ratio", "difference"):
         compare_candidates(
             a_search(3), train_size=40, test_size=20, scale=scale
@@ -501,14 +710,67 @@ def test_several_metrics_of_a_search():
         compare_candidates(unfitted, baseline="best")
 
 
-def test_losses_of_a_search_are_told_by_a_function():
+def test_losses_of_a_search_are_declared():
+    """A search maximises whatever it is given: nothing is reversed by its name."""
+
     def score(net, X, y):
         return {"zero_one_loss": np.mean(net.predict(X) != y)}
 
-    found = compare_candidates(a_search(3, scoring=score, refit=False))
-    assert found.losses == ("zero_one_loss",)
+    search = a_search(3, scoring=score, refit=False)
+    found = compare_candidates(search, losses=["zero_one_loss"])
     deeper = found.summary().iloc[1]
     assert deeper["difference"] > 0 and deeper["estimator"] == "max_depth=3"
+    with pytest.warns(UserWarning, match="zero_one_loss counts as a score") as warned:
+        found = compare_candidates(search)
+    assert len(warned) == 1 and warned[0].filename == __file__
+    assert found.losses == () and found.summary()["difference"][1] < 0
+
+    def score(net, X, y):
+        return {"my_log_loss": -log_loss(y, net.predict_proba(X))}
+
+    search = a_search(3, scoring=score, refit="my_log_loss")
+    with pytest.warns(UserWarning, match="my_log_loss counts as a score"):
+        found = compare_candidates(search, baseline="best")
+    assert (found.summary()["difference"].dropna() <= 0).all()
+    named = compare_candidates(a_search(3, scoring="neg_log_loss"), scale="ratio")
+    assert named.negated == ("neg_log_loss",)
+
+
+def test_a_pipeline_that_ends_in_a_search():
+    X, y = make_triangle(60, random_state=0)
+    search = GridSearchCV(DecisionTreeClassifier(), {"max_depth": [1, 3]})
+    pipe = make_pipeline(StandardScaler(), search)
+    with pytest.raises(NotFittedError):
+        compare_candidates(pipe)
+    found = compare_candidates(pipe.fit(X, y))
+    assert found.estimators == ["max_depth=1", "max_depth=3"]
+
+
+class LikeOptunas(BaseEstimator):
+    """Has the attributes of a fitted OptunaSearchCV."""
+
+    cv, n_splits_, scoring = 3, 3, None
+    cv_results_ = {
+        "mean_fit_time": [0.1, 0.2],
+        "mean_test_score": [0.7, 0.85],
+        "split0_test_score": [0.7, 0.9],
+        "split1_test_score": [0.7, 0.8],
+        "split2_test_score": [0.7, 0.85],
+    }
+
+    def fit(self, X, y):
+        return self
+
+
+def test_a_search_of_optuna_has_its_parameters_in_trials():
+    search = LikeOptunas()
+    with pytest.raises(ValueError, match="must have cv_results_.'params'., .*LikeOpt"):
+        compare_candidates(search)
+    search.trials_ = [SimpleNamespace(params={"max_depth": n}) for n in (1, 3)]
+    search.best_index_ = 1
+    found = compare_candidates(search, baseline="best")
+    assert found.baseline == "max_depth=3"
+    assert found.summary()["difference"][0] == pytest.approx(-0.15)
 
 
 def test_searches_that_cannot_be_compared():
@@ -544,7 +806,12 @@ def test_candidates_of_one_name_are_told_apart():
         "max_depth=1 (candidate 0)",
         "max_depth=1 (candidate 1)",
     ]
-    assert found.summary()["verdict"][1] == "equivalent"
+    row = found.summary().iloc[1]
+    assert row["verdict"] == "undecided" and "all differences are 0" in row["note"]
+    told = compare_candidates(search, smallest=0.1, train_size=48, test_size=12)
+    assert told.summary()["verdict"][1] == "undecided"  # of 60 points
+    told = compare_candidates(search, smallest=0.1, train_size=480, test_size=120)
+    assert told.summary()["verdict"][1] == "equivalent"
 
 
 # ---- scores that were measured elsewhere
@@ -576,7 +843,8 @@ def test_scores_must_be_whole(change, message):
         ({"test_size": 0}, "test_size is out of range"),
         ({"overlap": -1}, "overlap is out of range"),
         ({"looks": 0}, "looks is out of range"),
-        ({"losses": ("auc",)}, "losses is out of range: .'auc',."),
+        ({"losses": ("auc",)}, "losses names .'auc'., but the metrics are"),
+        ({"negated": ("auc",)}, "negated is out of range: .'auc',."),
     ],
 )
 def test_they_are_judged_by_what_makes_sense(how, message):

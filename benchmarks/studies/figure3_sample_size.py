@@ -114,7 +114,7 @@ def _slopes(at, measure):
             index="n_samples", columns="seed", values="cost"
         )
         doublings = np.log2(wide.index.to_numpy(dtype=float))
-        logs = log_errors("error", wide.to_numpy(), is_loss=True, test_size=None)
+        logs = log_errors(wide.to_numpy())
         fits = (np.polyfit(doublings, values, 1)[0] for values in (logs, wide))
         effects[function] = Effect(*(-slopes for slopes in fits))
     return effects

@@ -14,8 +14,9 @@ import seaborn as sns
 
 from .. import paper
 from .._judging import NONE, NOTHING, SOME, Effect, Sentence
-from .._pairs import ERROR, TABLE, WORTH_LEARNING, ask, costs, pick, versus
+from .._pairs import ERROR, TABLE, WORTH_LEARNING, ask, costs, n_points, pick, versus
 from .._repetitions import (
+    N_TEST,
     PUBLISHED,
     SCORES,
     each_seed,
@@ -153,7 +154,8 @@ def _learning(activation):
         part = part[part["initializer"].isin(["zeros", "ones"])]
         return {
             f"{initializer}, {function}": Effect(
-                (rows["majority"] - (1 - costs(rows, measure))).to_numpy()
+                (rows["majority"] - (1 - costs(rows, measure))).to_numpy(),
+                resolution=1 / N_TEST,
             )
             for (initializer, function), rows in part.groupby(
                 ["initializer", "function"]
@@ -178,6 +180,7 @@ def _steadier(at, measure):
         effects[f"{activation} hidden layers"] = Effect(
             away["glorot_uniform"] - away["zeros"],
             why_not="" if np.median(away["zeros"]) else NOTHING,
+            resolution=1 / (n_points(rows, measure) or N_TEST),
         )
     return effects
 

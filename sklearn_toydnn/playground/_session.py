@@ -17,6 +17,7 @@ from .._verdicts import Comparison
 from ..comparison import LOOKED, LOOKS
 from ._address import N_SEEDS
 from ._recipe import compared_with, why_not_compared
+from ._setting import N_TEST
 from ._workers import Job, Task
 
 _FRAMES = 20  # a second, at most
@@ -194,8 +195,8 @@ class Session:
         """tuple: The mean accuracy, and its 95 % interval where there are several."""
         if len(self.fits) < 5:  # of fewer it says little
             return self.accuracies.mean(), None
-        test = PairedTTest(self.accuracies)
-        return test.mean, test.interval(0.95)
+        test = PairedTTest(self.accuracies, resolution=1 / N_TEST)
+        return test.mean, test.mean_interval(0.05)
 
     # ---- watching
 
@@ -306,8 +307,13 @@ class Session:
             looks=len(LOOKS),
             notes=(LOOKED,),
         )
-        if not self.found.is_decided and self._n_asked < LOOKS[-1]:
+        if not self._is_settled and self._n_asked < LOOKS[-1]:
             self._workers.add(self, self._job, self._next_look())
+
+    @property
+    def _is_settled(self):
+        """Whether a look ends the comparison, as those of `compare` do."""
+        return self.found.is_decided and not self.found.is_skewed
 
     @property
     def _n_scored(self):
@@ -320,8 +326,13 @@ class Session:
             self.status = f"{n} repetitions; the next look is after {asked}."
         elif self.found is None:
             self.status = ""
-        elif self.found.is_decided:
+        elif self._is_settled:
             self.status = f"Decided after {n} repetitions."
+        elif self.found.is_decided:
+            self.status = (
+                f"Decided after {n} repetitions, the most there are. Differences are "
+                "skewed: the level is not exact."
+            )
         else:
             self.status = f"Not decided after {n} repetitions, the most there are."
 
