@@ -207,7 +207,7 @@ class Comparison:
     @property
     def is_skewed(self):
         """bool: Whether the differences of some row are skewed: `note` says which."""
-        return any(test.is_skewed for test in self._tests().values())
+        return any(test.is_skewed for test in self._tests(self._wide()).values())
 
     def is_negated(self, metric):
         """Return whether a metric is the negative of a loss.
@@ -251,7 +251,8 @@ class Comparison:
             ``difference``: positive (as a ratio: above 1) where the estimator is
             better than the baseline.
         """
-        wide = pd.DataFrame(self._differences(), index=self._wide().index)
+        scores = self._wide()
+        wide = pd.DataFrame(self._differences(scores), index=scores.index)
         wide.columns.names = _PAIR
         tidy = wide.melt(ignore_index=False, value_name="difference").reset_index()
         tidy["difference"] = from_scale(tidy["difference"], self.scale)
@@ -308,7 +309,8 @@ class Comparison:
             note : str
                 The conditions under which the row holds.
         """
-        tests, margins = self._tests(), self._margins()
+        wide, margins = self._wide(), self._margins()
+        tests = self._tests(wide)
         within = {
             pair: test.p_within(margins[pair[0]])
             for pair, test in tests.items()
@@ -316,7 +318,7 @@ class Comparison:
         }
         zero = self._correct({pair: t.p_zero() for pair, t in tests.items()})
         small = self._correct(within)
-        of_metric = {metric: self._notes_of_metric(metric) for metric in self.metrics}
+        of_metric = {m: self._notes_of_metric(m, wide) for m in self.metrics}
         compared = pd.DataFrame(
             self._judge(pair, test, zero[pair], small.get(pair, _Corrected()))
             for pair, test in tests.items()
@@ -325,7 +327,7 @@ class Comparison:
             "; ".join([*of_metric[metric], *notes])
             for metric, notes in zip(compared["metric"], compared["note"], strict=True)
         ]
-        rows = self._means().merge(compared, how="left", on=["metric", "estimator"])
+        rows = self._means(wide).merge(compared, how="left", on=["metric", "estimator"])
         return rows.assign(
             verdict=rows["verdict"].fillna(""),
             n_repeats=self.n_repeats,
@@ -375,7 +377,7 @@ class Comparison:
             margins = dict.fromkeys(self.metrics, to_scale(difference, self.scale))
         rows = [
             (*pair, test.n_needed(margins[pair[0]], self._first_level(), power))
-            for pair, test in self._tests().items()
+            for pair, test in self._tests(self._wide()).items()
             if pair[0] in margins
         ]
         if not rows:
@@ -442,9 +444,9 @@ class Comparison:
             return [(name, self.baseline) for name in names if name != self.baseline]
         return [(one, other) for i, one in enumerate(names) for other in names[:i]]
 
-    def _costs(self, metric):
+    def _costs(self, metric, wide):
         """Return the errors or losses behind a metric's scores, for ratios."""
-        scores = self._wide()[metric]
+        scores = wide[metric]
         is_loss = metric in self.losses
         return pd.DataFrame(
             errors(metric, scores, is_loss, self.is_negated(metric)),
@@ -452,15 +454,16 @@ class Comparison:
             columns=scores.columns,
         )
 
-    def _differences(self):
+    def _differences(self, wide):
         """Return the differences by metric, estimator and baseline."""
-        found, wide = {}, self._wide()
+        found = {}
         for metric in self.metrics:
             scores, is_loss = wide[metric], metric in self.losses
             if self.scale == RATIO:
                 made_of_points = not (is_loss or self.is_negated(metric))
                 logs = log_errors(
-                    self._costs(metric), self.test_size if made_of_points else None
+                    self._costs(metric, wide),
+                    self.test_size if made_of_points else None,
                 )
                 scores, is_loss = pd.DataFrame(logs, columns=scores.columns), True
             for one, other in self._pairs():
@@ -468,15 +471,16 @@ class Comparison:
                 found[metric, one, other] = differences(*pair, is_loss)
         return found
 
-    def _share_of_a_point(self, metric):
-        scores = self._wide()[metric].to_numpy()
-        return share_of_a_point(metric, scores, self.test_size)
+    def _share_of_a_point(self, metric, wide):
+        return share_of_a_point(metric, wide[metric].to_numpy(), self.test_size)
 
-    def _tests(self):
-        shares = {metric: self._share_of_a_point(metric) for metric in self.metrics}
-        errors = {m: self._costs(m).mean() for m in shares if self.scale == RATIO}
+    def _tests(self, wide):
+        shares = {
+            metric: self._share_of_a_point(metric, wide) for metric in self.metrics
+        }
+        errors = {m: self._costs(m, wide).mean() for m in shares if self.scale == RATIO}
         tests = {}
-        for (metric, *pair), values in self._differences().items():
+        for (metric, *pair), values in self._differences(wide).items():
             how = {"resolution": shares[metric]}
             if self.test_size is None and not values.any():
                 how = {}  # the scores tell too little
@@ -499,11 +503,11 @@ class Comparison:
         n_tests = len(self._pairs()) * len(self.metrics)
         return self.alpha / self.looks / n_tests / 2
 
-    def _means(self):
+    def _means(self, wide):
         """Return the mean of each estimator's scores, and its interval."""
-        wide, rows = self._wide(), []
+        rows = []
         for metric in self.metrics:
-            share = self._share_of_a_point(metric)
+            share = self._share_of_a_point(metric, wide)
             for name in self.estimators:
                 test = PairedTTest(wide[metric, name], self.overlap, share)
                 low, high = test.mean_interval(self.alpha / self.looks)
@@ -514,10 +518,10 @@ class Comparison:
 
     def _needs_of_equivalence(self):
         """Return, for each margin, how many test points equivalence takes at least."""
-        margins, lines = self._margins(), []
+        margins, wide, lines = self._margins(), self._wide(), []
         n_tests = len(self._pairs()) * len(margins)
         for metric, margin in margins.items():
-            share = self._share_of_a_point(metric)
+            share = self._share_of_a_point(metric, wide)
             if not share:
                 continue
             widening = 1 + self.n_repeats * self.overlap
@@ -526,7 +530,7 @@ class Comparison:
             what, there = "test points", self.n_repeats / share
             if self.scale == RATIO:
                 what = "errors of each estimator, two a test set"
-                there *= self._costs(metric).mean().min()
+                there *= self._costs(metric, wide).mean().min()
             lines.append(
                 f"equivalence in {metric} within {self.smallest_for(metric):g} needs "
                 f"at least {needed:,} {what}; there are {there:,.0f}"
@@ -570,10 +574,12 @@ class Comparison:
             "note": [*_notes(test, zero.level, verdict, self.scale)],
         }
 
-    def _notes_of_metric(self, metric):
+    def _notes_of_metric(self, metric, wide):
         """Return the conditions under which all rows of a metric hold."""
-        n_points = points_behind(self._wide()[metric].to_numpy())
-        if self.test_size is not None or n_points is None:
+        n_points = None
+        if self.test_size is None:
+            n_points = points_behind(wide[metric].to_numpy())
+        if n_points is None:
             return self.notes
         told = f"test_size is not given: taken as {n_points}, from the scores"
         return [*self.notes, told]
