@@ -100,11 +100,11 @@ SPLITTERS = {
 }
 
 
-def tasks(comparisons, nets, drawn, overlapping, block):
+def tasks(comparisons, trees, nets, overlapping, drawn, block):
     """List blocks of comparisons; those of scores that are drawn take less."""
     parts = [
-        (_two_trees, comparisons, block),
-        (_five_trees, comparisons, block),
+        (_two_trees, trees, block),
+        (_five_trees, trees, block),
         (_two_nets, nets, block),
     ]
     for n_folds in SETS:
@@ -320,7 +320,7 @@ def _collapse(generator, mean=0.0):
 
 SKEWED = {
     "lognormal": _lognormal,
-    "GaussianNB, logistic regression": _naive_bayes,
+    "GaussianNB and logistic regression": _naive_bayes,
     "collapse in 5 of 100": _collapse,
 }
 
@@ -443,12 +443,20 @@ STUDY = Study(
     ),
     full={
         "comparisons": 1000,
-        "nets": 200,
-        "drawn": 4000,
+        "trees": 500,
+        "nets": 150,
         "overlapping": 500,
+        "drawn": 4000,
         "block": 20,
     },
-    quick={"comparisons": 20, "nets": 4, "drawn": 100, "overlapping": 4, "block": 20},
+    quick={
+        "comparisons": 20,
+        "trees": 10,
+        "nets": 4,
+        "overlapping": 4,
+        "drawn": 100,
+        "block": 10,
+    },
     tasks=tasks,
     measure=measure,
     summary=summary,
