@@ -37,6 +37,8 @@ def share_of_a_point(metric, scores, test_size):
         largest denominator of the scores stands for it, which is at most that number
         for an accuracy.
     """
+    if np.abs(scores).max() > 1:  # no share of the test points
+        return 0.0
     if test_size is None:
         n_points = points_behind(scores)
         return 1 / n_points if n_points else 0.0
@@ -70,7 +72,7 @@ def ratio_of_errors(n_errors):
 
 def points_behind(scores):
     """Return how many test points scores tell of, at least; None if of none."""
-    found = _denominators(scores, _MOST_POINTS)
+    found = None if np.abs(scores).max() > 1 else _denominators(scores, _MOST_POINTS)
     return None if found is None else max(found)
 
 

@@ -98,224 +98,234 @@ def compare(
     error_score="raise",
     verbose=0,
 ):
-    r"""Compare estimators over repetitions: which is better, and by how much.
+    """Compare estimators over repetitions: which is better, and by how much.
 
-        A repetition is a fresh training and test sample from a maker of data and a fresh
-        seed for every `random_state` inside the estimators; all of them get the same data
-        and seeds. Repetitions are independent, and a paired t-test judges the differences.
-        For data that cannot be drawn again, `X`, `y` and `cv` take the place of the maker,
-        and the t-test is corrected for training sets that overlap [5]_ [6]_, which is an
-        approximation.
+    A repetition is a fresh training and test sample from a maker of data and a fresh
+    seed for every `random_state` inside the estimators; all of them get the same data
+    and seeds. Repetitions are independent, and a paired t-test judges the differences.
+    For data that cannot be drawn again, `X`, `y` and `cv` take the place of the maker,
+    and the t-test is corrected for training sets that overlap [5]_ [6]_, which is an
+    approximation.
 
-        Parameters
-        ----------
-        estimators : dict of str to estimator, or list of (str, estimator)
-            Two or more of scikit-learn's kind: classifiers, pipelines, searches. They are
-            cloned. Their own `random_state` does not count: each is set anew in every
-            repetition, those of cross-validation splitters too, but not those in the
-            grid of a search or under another name. Estimators of one class get one seed.
+    Parameters
+    ----------
+    estimators : dict of str to estimator, or list of (str, estimator)
+        Two or more of scikit-learn's kind: classifiers, pipelines, searches. They are
+        cloned. Their own `random_state` does not count: each is set anew in every
+        repetition, those of cross-validation splitters too, but not those in the
+        grid of a search or under another name. Estimators of one class get one seed.
 
-        maker : callable, default=None
-            Draws data: ``maker(n_samples, random_state=...)`` returns `X` and `y`, as
-            :func:`make_triangle` and :func:`sklearn.datasets.make_moons` do. It is asked
-            once a repetition for all points, which are then shuffled and split. A maker
-            with a parameter `n_samples` gets it by name, else it comes first. Give other
-            arguments by ``functools.partial(make_moons, noise=0.3)``.
+    maker : callable, default=None
+        Draws data: ``maker(n_samples, random_state=...)`` returns `X` and `y`, as
+        :func:`make_triangle` and :func:`sklearn.datasets.make_moons` do. It is asked
+        once a repetition for all points, which are then shuffled and split. A maker
+        with a parameter `n_samples` gets it by name, else it comes first. Give other
+        arguments by ``functools.partial(make_moons, noise=0.3)``.
 
-        train_size : int, default=None
-            The number of training points. It must be given with a maker.
+    train_size : int, default=None
+        The number of training points. It must be given with a maker.
 
-        test_size : int, default=4000
-            The number of test points that a maker draws.
+    test_size : int, default=4000
+        The number of test points that a maker draws.
 
-        val_size : int, default=0
-            The number of points that a maker draws for validation. They go to ``fit`` as
-            `X_val` and `y_val`, by scikit-learn's metadata routing where that is enabled
-            (then only to estimators that request them), else to every estimator.
+    val_size : int, default=0
+        The number of points that a maker draws for validation. They go to ``fit`` as
+        `X_val` and `y_val`, by scikit-learn's metadata routing where that is enabled
+        (then only to estimators that request them), else to every estimator.
 
-        X : array-like of shape (n_samples, n_features), default=None
-            The points, instead of a maker.
+    X : array-like of shape (n_samples, n_features), default=None
+        The points, instead of a maker.
 
-        y : array-like of shape (n_samples,), default=None
-            Their labels.
+    y : array-like of shape (n_samples,), default=None
+        Their labels.
 
-        cv : int, cross-validation splitter or iterable, default=None
-            Splits `X` and `y`: each split is a repetition. Where sizes differ, the test
-            uses the mean sizes. It must be given with `X` and `y`.
+    cv : int, cross-validation splitter or iterable, default=None
+        Splits `X` and `y`: each split is a repetition. Where sizes differ, the test
+        uses the mean sizes. It must be given with `X` and `y`.
 
-        groups : array-like of shape (n_samples,), default=None
-            Groups of the points, for splitters that keep them together.
+    groups : array-like of shape (n_samples,), default=None
+        Groups of the points, for splitters that keep them together.
 
-        params : dict of str to object, default=None
-            Other arguments of ``fit``, with `X` and `y`, as in
-            :func:`sklearn.model_selection.cross_validate`: ``{"sample_weight": weights}``.
+    params : dict of str to object, default=None
+        Other arguments of ``fit``, with `X` and `y`, as in
+        :func:`sklearn.model_selection.cross_validate`: ``{"sample_weight": weights}``.
 
-        n_repeats : int or "auto", default=30
-            The number of repetitions, 2 or more. "auto" looks after 10, 20, 40 and 80,
-            and stops where no comparison is undecided. Each look tests at a quarter of
-            `alpha` (p-values are multiplied by 4), and intervals are as wide, so that
-            looking does not cost validity. It also goes on while differences are skewed. An
-            effect that is estimated where it stopped is a little too large: luck in its
-            favour ends the search. With `cv`, its splits are the repetitions.
+    n_repeats : int or "auto", default=30
+        The number of repetitions, 2 or more. "auto" looks after 10, 20, 40 and 80,
+        and stops where no comparison is undecided. Each look tests at a quarter of
+        `alpha` (p-values are multiplied by 4), and intervals are as wide, so that
+        looking does not cost validity. It also goes on while differences are skewed. An
+        effect that is estimated where it stopped is a little too large: luck in its
+        favour ends the search. With `cv`, its splits are the repetitions.
 
-        baseline : str, default=None
-            The estimator with which the others are compared; None compares every pair.
-            One that is chosen by the same scores is flattered by them.
+    baseline : str, default=None
+        The estimator with which the others are compared; None compares every pair.
+        One that is chosen by the same scores is flattered by them.
 
-        scoring : str, callable, list, tuple, set, dict or None, default=None
-            The scores, as in :func:`sklearn.model_selection.cross_validate`. Greater is
-            better for every scorer, as everywhere in scikit-learn, unless `losses` names
-            the metric. A function of fitted estimator, `X` and `y` may return a dict of
-            scores, also of the fit. The name of a metric is its key in a dict, else the
-            function's.
+    scoring : str, callable, list, tuple, set, dict or None, default=None
+        The scores, as in :func:`sklearn.model_selection.cross_validate`. Greater is
+        better for every scorer, as everywhere in scikit-learn, unless `losses` names
+        the metric. A function of fitted estimator, `X` and `y` may return a dict of
+        scores, also of the fit. The name of a metric is its key in a dict, else the
+        function's.
 
-        losses : list, tuple or set of str, default=()
-            The metrics of which less is better. A plain function whose name ends in "loss"
-            or "error" and is not declared here counts as a score, with a warning.
+    losses : list, tuple or set of str, default=()
+        The metrics of which less is better. A plain function whose name ends in "loss"
+        or "error" and is not declared here counts as a score, with a warning.
 
-        smallest : float or dict of str to float, default=None
-            The smallest difference of interest, more than 0, or one for each of some
-            metrics: 0.005 of an accuracy is half a point, 0.1 of a ratio is 1.1. Without
-            it, verdicts are "better", "worse" or "undecided".
+    smallest : float or dict of str to float, default=None
+        The smallest difference of interest, more than 0, or one for each of some
+        metrics: 0.005 of an accuracy is half a point, 0.1 of a ratio is 1.1. Without
+        it, verdicts are "better", "worse" or "undecided".
 
-        scale : {"difference", "ratio"}, default="difference"
-            Whether scores are compared by their difference or errors (1 - score) and
-            losses by their ratio, that of the baseline to that of the estimator, on
-            average on a logarithmic scale. ``smallest=0.1`` is then from 1/1.1 to 1.1.
-            An error of 0, which has no ratio, counts as half a test point's, or as half of
-            the smallest other error if that is less; a loss of 0 as half of the smallest
-            other loss. scikit-learn's scorers tell by their sign which metrics are losses,
-            `losses` names others; other scores outside of [0, 1] are an error.
+    scale : {"difference", "ratio"}, default="difference"
+        Whether scores are compared by their difference or errors (1 - score) and
+        losses by their ratio, that of the baseline to that of the estimator, on
+        average on a logarithmic scale. ``smallest=0.1`` is then from 1/1.1 to 1.1.
+        An error of 0, which has no ratio, counts as half a test point's, or as half of
+        the smallest other error if that is less; a loss of 0 as half of the smallest
+        other loss. scikit-learn's scorers tell by their sign which metrics are losses,
+        `losses` names others; other scores outside of [0, 1] are an error.
 
-        alpha : float, default=0.05
-            The level of the tests, in (0, 0.5): where no estimator differs, the chance
-            that any is called better or worse nevertheless.
+    alpha : float, default=0.05
+        The level of the tests, in (0, 0.5): where no estimator differs, the chance
+        that any is called better or worse nevertheless.
 
-        random_state : int, RandomState instance or None, default=None
-            Determines data and seeds. Pass an int for the same scores on every call: the
-            first repetitions are then the same for any number of them.
+    random_state : int, RandomState instance or None, default=None
+        Determines data and seeds. Pass an int for the same scores on every call: the
+        first repetitions are then the same for any number of them.
 
-        n_jobs : int, default=None
-            The number of repetitions at the same time, as everywhere in scikit-learn; with
-            ``joblib.parallel_config("dask")`` on a cluster.
+    n_jobs : int, default=None
+        The number of repetitions at the same time, as everywhere in scikit-learn; with
+        ``joblib.parallel_config("dask")`` on a cluster.
 
-        memory : str, joblib.Memory or None, default=None
-            Where to keep scores, your own folder: started again, a comparison takes from
-            there what it had finished. They are known by the data, the estimator with its
-            seeds, `scoring`, and the code of these: the versions of packages and, of your
-            own, functions and classes as they are loaded, with those that they use. What
-            cannot be known again is not kept, with a warning: ``random_state=None``, and
-            what has no name in a module, as lambdas.
+    memory : str, joblib.Memory or None, default=None
+        Where to keep scores, your own folder: started again, a comparison takes from
+        there what it had finished. They are known by the data, the estimator with its
+        seeds, `scoring`, and the code of these: the versions of packages and, of your
+        own, functions and classes as they are loaded, with those that they use. What
+        cannot be known again is not kept, with a warning: ``random_state=None``, and
+        what has no name in a module, as lambdas.
 
-        error_score : "raise" or float, default="raise"
-            The scores of an estimator that fails in a repetition, with a warning; "raise"
-            raises an error. Both name the estimator. A number must be finite, and is
-            compared as other scores are: 0 is the best of losses. An OSError, as of a full
-            disk, is always raised.
+    error_score : "raise" or float, default="raise"
+        The scores of an estimator that fails in a repetition, with a warning; "raise"
+        raises an error. Both name the estimator. A number must be finite, and is
+        compared as other scores are: 0 is the best of losses. An OSError, as of a full
+        disk, is always raised.
 
-        verbose : int, default=0
-            Whether to show a bar with the time that is left.
+    verbose : int, default=0
+        Whether to show a bar with the time that is left.
 
-        Returns
-        -------
-        found : Comparison
-            The scores, in ``found.scores``: a frame with columns repeat, estimator,
-            metric, score and seconds (of the fit). ``found.summary()`` has a row per
-            estimator or pair, with the verdict. ``found.n_repeats_for(0.005)`` tells how
-            many repetitions a difference would take.
+    Returns
+    -------
+    found : Comparison
+        The scores, in ``found.scores``: a frame with columns repeat, estimator,
+        metric, score and seconds (of the fit). ``found.summary()`` has a row per
+        estimator or pair, with the verdict. ``found.n_repeats_for(0.005)`` tells how
+        many repetitions a difference would take.
 
-        Raises
-        ------
-        InvalidParameterError
-            If a parameter has the wrong type or is out of range.
-        ValueError
-            If there is one estimator only, if the baseline is none of them, if there is
-            neither a maker nor data or both, if a maker gives one class, if a score is not
-            finite, if a score such as recall is not defined because no test point has some
-            label, if `losses` names no metric, or if an estimator fails.
+    Raises
+    ------
+    InvalidParameterError
+        If a parameter has the wrong type or is out of range.
+    ValueError
+        If there is one estimator only, if the baseline is none of them, if there is
+        neither a maker nor data or both, if a maker gives one class, if a score is not
+        finite, if a score such as recall is not defined because no test point has some
+        label, if `losses` names no metric, or if an estimator fails.
 
-        Warns
-        -----
-        FitFailedWarning
-            If an estimator fails and `error_score` is a number.
-        UserWarning
-            If scores cannot be kept in `memory`; if a plain function that is named like a
-            loss counts as a score.
+    Warns
+    -----
+    FitFailedWarning
+        If an estimator fails and `error_score` is a number.
+    UserWarning
+        If scores cannot be kept in `memory`; if a plain function that is named like a
+        loss counts as a score.
 
-        See Also
-        --------
-        compare_candidates : The same for what a search has scored.
-        ComparisonDisplay : A picture of it.
+    See Also
+    --------
+    compare_candidates : The same for what a search has scored.
+    ComparisonDisplay : A picture of it.
 
-        Notes
-        -----
-        Let d be the difference to the baseline, positive where the estimator is better,
-        and s the smallest difference of interest [3]_, `smallest`; -s to s is also called
-        the region of practical equivalence [4]_. The verdict is
+    Notes
+    -----
+    Let d be the difference to the baseline, positive where the estimator is better,
+    and s the smallest difference of interest [3]_, `smallest`; -s to s is also called
+    the region of practical equivalence [4]_. The verdict is
 
-        ========================  ==========================================================
-        better                    d = 0 is rejected, d is positive, d < s is not shown
-        better, negligibly        the same, but d < s is shown
-        worse; worse, negligibly  the same with -d for d
-        equivalent                d = 0 is not rejected, and -s < d < s is shown
-        undecided                 none of these: there may be a difference of interest
-        ========================  ==========================================================
+    ========================  ==========================================================
+    better                    d = 0 is rejected, d is positive, d < s is not shown
+    better, negligibly        the same, but d < s is shown
+    worse; worse, negligibly  the same with -d for d
+    equivalent                d = 0 is not rejected, and -s < d < s is shown
+    undecided                 none of these: there may be a difference of interest
+    ========================  ==========================================================
 
-        "better" says that there is a difference, which may be as large as s, or not.
-        d = 0 is tested two-sided, and -s < d < s by two one-sided tests [2]_ (of which the
-        nearer decides), all with Student's t. Holm's method [1]_ corrects the p-values
-        over all rows of the summary, pairs and metrics alike, and those of s over their
-        own: the chance of one wrong "better", "worse" (negligibly or not) among all is at
-        most `alpha`, and so is that of one wrong "equivalent" or "negligibly", under the
-        condition below. Each interval has the level to which Holm's method held its test,
-        and so agrees with the verdict; it is an interval per comparison, not one of a
-        simultaneous family. A comparison that is continued because of what was found, by
-        ``found.extend`` or by another call, no longer has this level; the former says so.
+    "better" says that there is a difference, which may be as large as s, or not.
+    d = 0 is tested two-sided, and -s < d < s by two one-sided tests [2]_ (of which the
+    nearer decides), all with Student's t. Holm's method [1]_ corrects the p-values
+    over all rows of the summary, pairs and metrics alike, and those of s over their
+    own: the chance of one wrong "better", "worse" (negligibly or not) among all is at
+    most `alpha`, and so is that of one wrong "equivalent" or "negligibly", under the
+    condition below. Each interval has the level to which Holm's method held its test,
+    and so agrees with the verdict; it is an interval per comparison, not one of a
+    simultaneous family. A comparison that is continued because of what was found, by
+    ``found.extend`` or by another call, no longer has this level; the former says so.
 
-        Scores made of labels (accuracy, F1 and the like) change by whole test points. Their
-        differences are taken to vary at least as much as rounding to one test point does.
-        Equal differences have the p-value of the sign-flip test, 2 / 2**n. "equivalent"
-        needs enough test points, at least 3 / s of them in all for one comparison at
-        ``alpha=0.05``; the printed result says how many. Ratios of fewer than two errors a
-        test set are never shown to be small.
+    Scores made of labels (accuracy, F1 and the like) change by whole test points. Their
+    differences are taken to vary at least as much as rounding to one test point does.
+    Equal differences have the p-value of the sign-flip test, 2 / 2**n. "equivalent"
+    needs enough test points, at least 3 / s of them in all for one comparison at
+    ``alpha=0.05``; the printed result says how many. Ratios of fewer than two errors a
+    test set are never shown to be small.
 
-        The levels hold on one condition: points err independently and differences are not
-        too skewed. Of 100 comparisons of estimators that do not differ so many are wrong
-        for skewed differences, by ``python -m benchmarks calibration``:
+    The levels hold on one condition: points err independently and differences are not
+    too skewed. Of 100 comparisons of estimators that do not differ so many are wrong
+    for skewed differences, by ``python -m benchmarks calibration``:
 
-    CALIBRATION
-        No test mends this, since it cannot allow for an event that was not seen. The column
-        ``note`` says where differences are skewed; beside "equivalent" and "negligibly" it
-        says how often a failure could have gone unseen, 1 - 0.05**(1 / n).
+    =================================  ==============  ==============  ====
+    differences                        10 repetitions  30 repetitions  auto
+    =================================  ==============  ==============  ====
+    lognormal                          ?               ?               ?
+    GaussianNB and logistic            ?               ?               ?
+    regression, log loss, 20 training
+    points
+    an estimator that collapses in 5   ?               ?               ?
+    of 100 repetitions
+    =================================  ==============  ==============  ====
 
-        References
-        ----------
-        .. [1] S. Holm, "A simple sequentially rejective multiple test procedure",
-           Scandinavian Journal of Statistics 6 (1979).
-        .. [2] D. J. Schuirmann, "A comparison of the two one-sided tests procedure and the
-           power approach for assessing the equivalence of average bioavailability",
-           Journal of Pharmacokinetics and Biopharmaceutics 15 (1987).
-        .. [3] D. Lakens, A. M. Scheel, P. M. Isager, "Equivalence testing for psychological
-           research: a tutorial", Advances in Methods and Practices in Psychological Science
-           1 (2018): the smallest effect size of interest.
-        .. [4] J. K. Kruschke, "Rejecting or accepting parameter values in Bayesian
-           estimation", the same journal and year.
-        .. [5] C. Nadeau, Y. Bengio, "Inference for the generalization error", Machine
-           Learning 52 (2003).
-        .. [6] R. R. Bouckaert, E. Frank, "Evaluating the replicability of significance
-           tests for comparing learning algorithms", PAKDD (2004): repeated splits.
+    No test mends this, since it cannot allow for an event that was not seen. The column
+    ``note`` says where differences are skewed; beside "equivalent" and "negligibly" it
+    says how often a failure could have gone unseen, 1 - 0.05**(1 / n).
 
-        Examples
-        --------
-        >>> from sklearn.tree import DecisionTreeClassifier
-        >>> from sklearn_toydnn import compare, make_triangle
-        >>> trees = {f"depth {n}": DecisionTreeClassifier(max_depth=n) for n in (1, 4)}
-        >>> found = compare(
-        ...     trees, make_triangle, train_size=100, n_repeats=10, baseline="depth 1",
-        ...     scoring="accuracy", smallest=0.01, random_state=0,
-        ... )
-        >>> found.summary()["verdict"].tolist()
-        ['', 'better']
+    References
+    ----------
+    .. [1] S. Holm, "A simple sequentially rejective multiple test procedure",
+       Scandinavian Journal of Statistics 6 (1979).
+    .. [2] D. J. Schuirmann, "A comparison of the two one-sided tests procedure and the
+       power approach for assessing the equivalence of average bioavailability",
+       Journal of Pharmacokinetics and Biopharmaceutics 15 (1987).
+    .. [3] D. Lakens, A. M. Scheel, P. M. Isager, "Equivalence testing for psychological
+       research: a tutorial", Advances in Methods and Practices in Psychological Science
+       1 (2018): the smallest effect size of interest.
+    .. [4] J. K. Kruschke, "Rejecting or accepting parameter values in Bayesian
+       estimation", the same journal and year.
+    .. [5] C. Nadeau, Y. Bengio, "Inference for the generalization error", Machine
+       Learning 52 (2003).
+    .. [6] R. R. Bouckaert, E. Frank, "Evaluating the replicability of significance
+       tests for comparing learning algorithms", PAKDD (2004): repeated splits.
+
+    Examples
+    --------
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> from sklearn_toydnn import compare, make_triangle
+    >>> trees = {f"depth {n}": DecisionTreeClassifier(max_depth=n) for n in (1, 4)}
+    >>> found = compare(
+    ...     trees, make_triangle, train_size=100, n_repeats=10, baseline="depth 1",
+    ...     scoring="accuracy", smallest=0.01, random_state=0,
+    ... )
+    >>> found.summary()["verdict"].tolist()
+    ['', 'better']
     """
     estimators = _named_estimators(estimators)
     check_names([*estimators], baseline)

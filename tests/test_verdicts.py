@@ -207,6 +207,7 @@ def test_a_coarse_score_varies_by_a_share_of_its_step():
         ("my_score", [[0.71234, 0.71234], [0.9, 0.85]], True),  # a tie
         ("f1_macro", [[0.71234, 0.8], [0.9, 0.85]], True),
         ("roc_auc", [[0.71234, 0.8], [0.9, 0.85]], False),
+        ("epochs", [[300, 200], [300, 300]], False),  # no shares of test points
     ],
 )
 def test_scores_made_of_labels_are_told(metric, scores, is_coarse):
@@ -220,6 +221,7 @@ def test_the_scores_tell_how_many_points_are_behind_them():
     assert points_behind(accuracies) == 15
     assert share_of_a_point("accuracy", accuracies, None) == 1 / 15
     assert points_behind(accuracies + 1e-6 * np.pi) is None
+    assert points_behind(np.array([[300, 200]])) is None
     row = verdict_of(np.array([0.1, 0.0, 0.2]))
     assert "test_size is not given: taken as 10, from the scores" in row["note"]
     assert "not given" not in verdict_of(np.array([0.1, 0.0]), test_size=10)["note"]
