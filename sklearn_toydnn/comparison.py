@@ -283,16 +283,13 @@ def compare(
     too skewed. Of 100 comparisons of estimators that do not differ so many are wrong
     for skewed differences, by ``python -m benchmarks calibration``:
 
-    =================================  ==============  ==============  ====
-    differences                        10 repetitions  30 repetitions  auto
-    =================================  ==============  ==============  ====
-    lognormal                          ?               ?               ?
-    GaussianNB and logistic            ?               ?               ?
-    regression, log loss, 20 training
-    points
-    an estimator that collapses in 5   ?               ?               ?
-    of 100 repetitions
-    =================================  ==============  ==============  ====
+    ==================================  ==============  ==============  ====
+    differences                         10 repetitions  30 repetitions  auto
+    ==================================  ==============  ==============  ====
+    lognormal                           ?               ?               ?
+    GaussianNB and logistic regression  ?               ?               ?
+    collapse in 5 of 100                ?               ?               ?
+    ==================================  ==============  ==============  ====
 
     No test mends this, since it cannot allow for an event that was not seen. The column
     ``note`` says where differences are skewed; beside "equivalent" and "negligibly" it

@@ -93,8 +93,7 @@ def close_figures():
 
 @pytest.fixture(autouse=True, scope="module")
 def frozen():
-    # TensorFlow's million objects need not be gone through by each collection. (Holm's
-    # correction thaws them.)
+    # TensorFlow's million objects need not be gone through by each collection.
     gc.collect()
     gc.freeze()
 

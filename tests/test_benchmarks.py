@@ -847,11 +847,14 @@ def test_a_soak_tells_what_grows(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_a_calibration_counts_what_is_wrong(tmp_path, monkeypatch):
-    quick = {"comparisons": 2, "nets": 1, "drawn": 20, "block": 2}
-    change(monkeypatch, calibration, quick=quick)
+    quick = {"comparisons": 1, "trees": 2, "nets": 1, "overlapping": 1, "drawn": 20}
+    change(monkeypatch, calibration, quick=quick | {"block": 2})
+    few = np.arange(-10, 10) / 10
+    monkeypatch.setattr(calibration, "_differences_of_naive_bayes", lambda: few)
     table = calibration.summary(run_one("calibration", tmp_path))
     counted = table[table["relation"] != ""].set_index(["measure", "how"])
-    assert len(counted) == 17 and len(table) == 19
+    # By trees and networks, searches, few points, splits, skewed and drawn differences.
+    assert len(counted) == 7 + 8 + 96 + 4 + 21 + 10 and len(table) == len(counted) + 2
     spread = table.set_index("how")["share"]
     assert spread["common seeds"] == 0 < spread["own seeds"]
     assert counted["share"].between(counted["low"], counted["high"]).all()

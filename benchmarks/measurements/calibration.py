@@ -90,6 +90,7 @@ class Arm(ClassifierMixin, BaseEstimator):
 
 
 SETS, POINTS = (2, 3, 5, 10), (10, 20, 50)
+NEIGHBOURS = "2 nearest neighbours, 100 points"
 SPLITTERS = {
     "KFold(5)": lambda seed: KFold(5),
     "KFold(10)": lambda seed: KFold(10),
@@ -279,7 +280,7 @@ def _overlapping(name, seed):
     arms = {f"arm {n}": Neighbour(5 * n) for n in range(2)}
     how = {"cv": SPLITTERS[name](seed), "alpha": LEVEL, "random_state": seed}
     found = compare(arms, X=X, y=y, **how)
-    yield _count("2 nearest neighbours, 100 points", name, _is_wrong(found))
+    yield _count(NEIGHBOURS, name, _is_wrong(found))
 
 
 # ---- skewed differences
