@@ -37,7 +37,7 @@ def _restore(model, spec, state):
     if fingerprint != spec.fingerprint:
         return
     optimizer = model.optimizer
-    rate = keras.ops.convert_to_numpy(optimizer.learning_rate)
+    rate = optimizer.learning_rate.numpy()
     for variable, value in zip(optimizer.variables, state.optimizer_state, strict=True):
         variable.assign(value)
     if learning_rate != spec.learning_rate:
@@ -83,13 +83,23 @@ def _batches(data, order, n_epochs, batch_size):
     """Return a tf.data.Dataset of the batches of all epochs, one after the other."""
     arrays = [tf.constant(array) for array in data.training]
     slices = tf.data.Dataset.from_tensor_slices
+
+    # AutoGraph has nothing to rewrite here, and on Python 3.13 its parser warns.
+    @tf.autograph.experimental.do_not_convert
+    def cut(order):
+        return slices(order).batch(batch_size)
+
+    @tf.autograph.experimental.do_not_convert
+    def gather(rows):
+        rows = tf.cast(rows, tf.int32)
+        return tuple(tf.gather(array, rows) for array in arrays)
+
     return (
         tf.data.Dataset.from_generator(
             lambda: map(order, range(n_epochs)),
             output_signature=tf.TensorSpec(data.n_rows, row_dtype(data.n_rows)),
         )
-        .flat_map(lambda order: slices(order).batch(batch_size))
-        .map(lambda rows: tf.cast(rows, tf.int32))
-        .map(lambda rows: tuple(tf.gather(array, rows) for array in arrays))
+        .flat_map(cut)
+        .map(gather)
         .prefetch(tf.data.AUTOTUNE)
     )

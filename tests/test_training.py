@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import tracemalloc
+import warnings
 from contextlib import nullcontext
 
 import numpy as np
@@ -17,6 +18,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, EfficiencyWarning
 from sklearn.model_selection import GridSearchCV, learning_curve
 from sklearn.preprocessing import StandardScaler
+from tensorflow.python.autograph.impl import api
 
 from benchmarks import paper
 from sklearn_toydnn import (
@@ -581,6 +583,28 @@ def test_what_cannot_be_compiled(params, message, data):
             clf = compiled(**params, jit_compile="auto").fit(*data)
         assert len(clf.history_["loss"]) == 3
     assert cache_info().misses == 0
+
+
+def test_autograph_rewrites_nothing_of_the_package(data, monkeypatch):
+    # On Python 3.13 its parser warns.
+    rewritten = []
+
+    def refuse(function, _):
+        rewritten.append(function)
+        raise NotImplementedError
+
+    monkeypatch.setattr(api, "_convert_actual", refuse)
+    compiled(jit_compile=False, validation_split=0.3).fit(*data)
+    assert not rewritten
+
+
+@pytest.mark.parametrize("jit_compile", [True, False])
+def test_a_plain_fit_and_its_model_warn_of_nothing(jit_compile, data):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # what the settings leave out, too
+        clf = compiled(jit_compile=jit_compile).fit(*data)
+        clf.partial_fit(*data, classes=[0, 1])
+        assert clf.model_.optimizer.iterations > 0
 
 
 def test_what_tensorflow_cannot_compile(data, monkeypatch):

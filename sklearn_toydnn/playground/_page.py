@@ -1,5 +1,6 @@
 """The page: controls, pictures and words around a session."""
 
+import warnings
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
@@ -295,6 +296,9 @@ def for_visitor():
 def in_notebook():
     """Return the page for a notebook, whose event loop brings what workers say."""
     pn.extension(inline=True)
-    later = IOLoop.current().add_callback
+    with warnings.catch_warnings():
+        # Outside a notebook there may be none: one is made, of which Python 3.12 warns.
+        warnings.filterwarnings("ignore", "There is no current event loop")
+        later = IOLoop.current().add_callback
     view = View(shared_workers(), Page(), {}, later, is_served=False)
     return view.layout
