@@ -655,18 +655,30 @@ def test_a_network_that_diverges_is_told_of(view):
 def test_play_and_pause(view, timers):
     view = view("view=watch&n_samples=60&epochs=300")
     assert view._play.visible and view._play.label == "Pause"
-    view._toggle()
+    view._toggle("Pause")
     assert view._play.label == "Play" and not view.session.is_playing
     timers.pass_time()
     view.settle()
     assert "Epoch 1 of" in view._status.object
     with config_context(enable_metadata_routing=True):
-        view._toggle()
+        view._toggle("Play")
     assert view._play.label == "Pause"
     view.settle()
     assert view._play.label == "Pause" and "Epoch 2 of" in view._status.object
     view.session.leave()
     assert view.session._workers.left == [view.session]
+
+
+def test_pause_that_comes_after_the_end_does_not_begin_again(view):
+    """In the browser the button still said Pause."""
+    view = view("view=watch&n_samples=60&epochs=1")
+    assert view._play.label == "Play"
+    view.frame.pressed = ["Pause", 1]
+    view.settle()
+    assert not view.session.is_busy and "Epoch 1 of 1" in view._status.object
+    with config_context(enable_metadata_routing=True):
+        view.frame.pressed = ["Play", 2]
+    assert view._play.label == "Pause"
 
 
 def test_a_notebook_gets_the_same(monkeypatch):
