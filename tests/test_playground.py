@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from copy import copy
 from queue import Empty, Queue
 from unittest.mock import patch
 
@@ -287,6 +288,38 @@ class AtOnce:
             job.tell(job, "done", (place, found))
 
 
+class OnDemand(AtOnce):
+    """Workers that do what was asked for last when a test says so."""
+
+    def _go_on(self, job):
+        pass
+
+    def work(self):
+        with config_context(enable_metadata_routing=True):
+            super()._go_on(self.current)
+
+
+class Timers(list):
+    """What waits for its time, which comes when a test says so."""
+
+    def pass_time(self):
+        calls = [*self]
+        self.clear()
+        for later, call in calls:
+            later(call)
+
+
+@pytest.fixture(autouse=True)
+def timers(monkeypatch):
+    waiting = Timers()
+
+    def soon(session, seconds, call):
+        waiting.append((session._later, call))
+
+    monkeypatch.setattr(Session, "_soon", soon)
+    return waiting
+
+
 def started(page, workers=None):
     """Return a session that has been told all, and what it said on the way."""
     heard, waiting = [], []
@@ -340,21 +373,72 @@ def test_what_cannot_be_compared_has_no_verdict(change, word):
     assert session.fits and session.fit_of_a is not None
 
 
-def test_playing_goes_on_to_the_last_epoch_and_pauses(monkeypatch):
-    def at_once(session, seconds, call):
-        session._later(call)
+def watch(setting=QUICK):
+    """Return a session that watches a network, and who trains it."""
+    workers = OnDemand()
+    page = Page(setting, "watch")
+    session = Session(workers, page, lambda: None, lambda call: call())
+    session.ask(page)
+    return session, workers
 
-    monkeypatch.setattr(Session, "_soon", at_once)
-    session, heard = started(Page(QUICK, "watch"))
+
+def test_playing_goes_on_to_the_last_epoch(timers):
+    session, workers = watch()
+    for n in (1, 2):
+        workers.work()
+        assert session.status == f"Epoch {n} of 3." and session.is_playing
+        timers.pass_time()
+    workers.work()
     assert session.status == "Epoch 3 of 3." and not session.is_playing
     assert len(session.fits[0].history["val_loss"]) == 3
-    waiting = []
-    session._later = waiting.append
+    session.step()  # at the end: from the start
+    workers.work()
+    assert session.status == "Epoch 1 of 3."
+
+
+def test_pausing_leaves_what_is_seen(timers):
+    """The epoch under way is the next to be seen, and not trained again."""
+    session, workers = watch()
+    workers.work()
+    timers.pass_time()
+    seen = session.fits[:]
     session.pause()
-    with config_context(enable_metadata_routing=True):
-        session.step()  # at the end: from the start
-        while waiting:
-            waiting.pop(0)()
+    workers.work()
+    assert session.fits == seen and session.status == "Epoch 1 of 3."
+    assert not session.is_busy
+    session.step()
+    assert session.status == "Epoch 2 of 3." and len(workers.tasks) == 2
+    session.step()
+    workers.work()
+    assert session.status == "Epoch 3 of 3."
+
+
+def test_steps_are_no_playing():
+    session, workers = watch(QUICK.changed(epochs=30))
+    workers.work()
+    session.pause()
+    session.step()
+    session.step()
+    assert session.is_busy and not session.is_playing
+
+
+def test_what_is_paused_shows_another_setting(timers):
+    session, workers = watch()
+    workers.work()
+    session.pause()
+    session.ask(Page(QUICK.changed(noise=3.0), "watch"))
+    workers.work()
+    timers.pass_time()
+    assert session.is_current and session.status == "Epoch 1 of 3."
+    assert not session.is_busy
+
+
+def test_an_epoch_is_of_the_setting_that_is_asked_for(timers):
+    session, workers = watch()
+    workers.work()
+    session.expect(Page(QUICK.changed(hidden_layer_sizes=(1, 20)), "watch"))
+    session.play()
+    workers.work()
     assert session.status == "Epoch 1 of 3."
 
 
@@ -568,17 +652,33 @@ def test_a_network_that_diverges_is_told_of(view):
     assert np.isfinite(view._loss.figure.y_range.end)
 
 
-def test_play_and_pause(view):
+def test_play_and_pause(view, timers):
     view = view("view=watch&n_samples=60&epochs=300")
     assert view._play.visible and view._play.label == "Pause"
-    view._toggle()
+    view._toggle("Pause")
     assert view._play.label == "Play" and not view.session.is_playing
-    with config_context(enable_metadata_routing=True):
-        view._toggle()
+    timers.pass_time()
     view.settle()
+    assert "Epoch 1 of" in view._status.object
+    with config_context(enable_metadata_routing=True):
+        view._toggle("Play")
     assert view._play.label == "Pause"
+    view.settle()
+    assert view._play.label == "Pause" and "Epoch 2 of" in view._status.object
     view.session.leave()
     assert view.session._workers.left == [view.session]
+
+
+def test_pause_that_comes_after_the_end_does_not_begin_again(view):
+    """In the browser the button still said Pause."""
+    view = view("view=watch&n_samples=60&epochs=1")
+    assert view._play.label == "Play"
+    view.frame.pressed = ["Pause", 1]
+    view.settle()
+    assert not view.session.is_busy and "Epoch 1 of 1" in view._status.object
+    with config_context(enable_metadata_routing=True):
+        view.frame.pressed = ["Play", 2]
+    assert view._play.label == "Pause"
 
 
 def test_a_notebook_gets_the_same(monkeypatch):
@@ -598,10 +698,71 @@ def test_a_notebook_gets_the_same(monkeypatch):
 
 @pytest.fixture(scope="module")
 def workers():
-    with patch.object(_workers, "MAX_SECONDS", 3.0):
+    with patch.object(_workers, "MAX_SECONDS", np.inf):
         made = Workers(2)
         yield made
         made.close()
+
+
+class Scripted:
+    """In place of a process: it answers what a test says, and when."""
+
+    is_ready = is_alive = True
+    growth = 0
+
+    def __init__(self):
+        self.programs, self.begun, self.stops = set(), Queue(), Queue()
+        self._answers, self._has_answered = Queue(), threading.Event()
+
+    def has_become_ready(self):
+        return True
+
+    def begin(self, task):
+        self.begun.put(task)
+
+    def stop(self):
+        self.stops.put(True)
+
+    def kill(self):
+        self.is_alive = False
+        self.say("died")
+
+    def say(self, event, value=None, seconds=0.0):
+        self._answers.put((event, value, seconds))
+        self._has_answered.set()
+
+    def has_answered(self, seconds):
+        return self._has_answered.wait(seconds)
+
+    def answer(self, task):
+        self._has_answered.clear()
+        return self._answers.get()
+
+    def end(self):
+        pass
+
+
+@pytest.fixture
+def scripted(monkeypatch):
+    """Workers with one process, whose part the test plays."""
+    monkeypatch.setattr(_workers, "Process", Scripted)
+    monkeypatch.setattr(_workers, "MAX_SECONDS", np.inf)
+    made = Workers(1)
+    yield made
+    for process in made.processes:
+        process.kill()
+    made.close()
+
+
+HANGS = 600  # seconds: no computer is so slow
+
+
+def wait_until(condition):
+    """Wait for what needs time of another process."""
+    end = time.monotonic() + HANGS
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 class Visitor:
@@ -614,17 +775,17 @@ class Visitor:
         self.job = Job(tasks, lambda job, *heard: self.heard.put((job, *heard)))
         self.workers.submit(self, self.job)
 
-    def hear(self, n, event="done", seconds=120):
+    def hear(self, n, event="done"):
         """Return as many values of an event of what was asked for last."""
-        found, end = [], time.monotonic() + seconds
+        found = []
         while len(found) < n:
             try:
-                job, heard, value = self.heard.get(timeout=end - time.monotonic())
+                job, heard, value = self.heard.get(timeout=HANGS)
             except Empty:
                 raise AssertionError(f"heard {len(found)} of {n} {event}") from None
             if job is self.job and heard == event:
                 found.append(value)
-            elif job is self.job and heard == "failed":
+            elif job is self.job and heard in ("failed", "spent"):
                 raise AssertionError(value)
         return found
 
@@ -633,7 +794,11 @@ def fit_task(setting=QUICK, seed=0):
     return Task("fit", (setting, seed), frozenset([setting.structure]))
 
 
-LONG = QUICK.changed(n_samples=2000, batch_size=8, epochs=300)
+def endless():
+    """Return a setting of so many epochs as no page may ask for."""
+    setting = copy(QUICK)
+    object.__setattr__(setting, "epochs", 10_000_000)
+    return setting
 
 
 def test_tasks_come_back_with_their_places(workers):
@@ -645,56 +810,92 @@ def test_tasks_come_back_with_their_places(workers):
         assert found[2].accuracy == _tasks.fit(QUICK, 2).accuracy
 
 
-@pytest.mark.slow
-def test_a_newer_setting_stops_an_older_one(workers, monkeypatch):
-    stopped = []
-    monkeypatch.setattr(_workers, "MAX_SECONDS", 1000.0)
-    monkeypatch.setattr(_workers, "_LET_FINISH", 0.05)
-    monkeypatch.setattr(_workers.Process, "stop", lambda self: stopped.append(self))
-    visitor = Visitor(workers)
-    longer = LONG.changed(hidden_layer_sizes=(50, 50, 50, 50))
-    visitor.ask(*(fit_task(longer, seed) for seed in range(50)))
-    visitor.hear(2)  # it is compiled, and at work
+def test_a_newer_setting_stops_an_older_one(scripted, monkeypatch):
+    monkeypatch.setattr(_workers, "_LET_FINISH", 0.0)
+    (process,) = scripted.processes
+    visitor = Visitor(scripted)
+    visitor.ask(fit_task(seed=0), fit_task(seed=1))
+    assert process.begun.get(timeout=HANGS) == fit_task(seed=0)
     old = visitor.job
     visitor.ask(fit_task(seed=7))
+    assert process.stops.get(timeout=HANGS) and old.next_task is None
+    process.say("stopped")
+    assert process.begun.get(timeout=HANGS) == fit_task(seed=7)
+    process.say("done", "found")
+    assert visitor.hear(1) == [(0, "found")]
+
+
+@pytest.mark.slow
+def test_a_process_at_something_endless_is_soon_free(workers):
+    visitor = Visitor(workers)
+    visitor.ask(*(fit_task(endless(), seed) for seed in range(50)))
+    visitor.hear(2, "begins")
+    visitor.ask(fit_task(seed=7))
     ((place, fit),) = visitor.hear(1)
-    assert fit.seed == 7 and old.next_task is None
-    end = time.monotonic() + 10
-    while not stopped and time.monotonic() < end:
-        time.sleep(0.05)
-    assert stopped
+    assert fit.seed == 7
 
 
 def test_each_visitor_gets_their_own_in_turn(workers):
+    turns = []
+
+    class Noted(Job):
+        def take(self):
+            turns.append(self.visitor)
+            return super().take()
+
     visitors = [Visitor(workers) for _ in range(4)]
-    order, lock = [], threading.Lock()
-
-    def tell(job, event, value):
-        if event == "done":
-            with lock:
-                order.append((job.visitor, value[1].seed))
-
+    with workers._changed:  # nobody takes anything before all have asked
+        for number, visitor in enumerate(visitors):
+            tasks = [fit_task(seed=10 * number + i) for i in range(3)]
+            visitor.job = Noted(tasks, lambda *heard, to=visitor: to.heard.put(heard))
+            visitor.job.visitor = number
+            workers.submit(visitor, visitor.job)
     for number, visitor in enumerate(visitors):
-        job = Job([fit_task(seed=10 * number + i) for i in range(3)], tell)
-        job.visitor = number
-        workers.submit(visitor, job)
-    end = time.monotonic() + 120
-    while len(order) < 12 and time.monotonic() < end:
-        time.sleep(0.05)
-    assert all(seed // 10 == number for number, seed in order)
-    # The last one's first is done before anybody's third, but for one that had begun.
-    assert {number for number, _ in order[:6]} == {0, 1, 2, 3}
+        seeds = sorted(fit.seed for place, fit in visitor.hear(3))
+        assert seeds == [10 * number + i for i in range(3)]
+    assert turns == 3 * [0, 1, 2, 3]
+
+
+def test_computing_ends_at_its_limit(scripted, monkeypatch):
+    monkeypatch.setattr(_workers, "MAX_SECONDS", 1e6)
+    (process,) = scripted.processes
+    visitor = Visitor(scripted)
+    visitor.ask(*(fit_task(seed=seed) for seed in range(100)))
+    for seconds in (5e5, 4e5, 3e5):
+        process.begun.get(timeout=HANGS)
+        process.say("done", "found", seconds)
+    (words,) = visitor.hear(1, "spent")
+    assert "the most that a page may ask for" in words
+    assert visitor.job.next_task is None and visitor.job.spent == 12e5
+    visitor.ask(fit_task())
+    process.say("done", "found")
+    assert visitor.hear(1)
+
+
+@pytest.mark.parametrize("hears", [True, False])
+def test_a_task_that_takes_too_long_is_stopped_and_that_is_said(
+    hears, scripted, monkeypatch
+):
+    """A process hears nothing while it compiles: it is killed."""
+    monkeypatch.setattr(_workers, "MAX_SECONDS", 0.0)
+    monkeypatch.setattr(_workers, "_PATIENCE", HANGS if hears else 0.0)
+    (process,) = scripted.processes
+    visitor = Visitor(scripted)
+    visitor.ask(fit_task())
+    assert process.stops.get(timeout=HANGS)
+    if hears:
+        process.say("stopped")
+    (words,) = visitor.hear(1, "spent")
+    assert "the most that a page may ask for" in words
 
 
 @pytest.mark.slow
-def test_computing_ends_at_its_limit(workers):
+def test_something_endless_is_stopped(workers):
     visitor = Visitor(workers)
-    visitor.ask(*(fit_task(LONG, seed) for seed in range(100)))
-    (words,) = visitor.hear(1, "spent")
-    assert "the most that a page may ask for" in words
+    with patch.object(_workers, "MAX_SECONDS", 0.5):
+        visitor.ask(*(fit_task(endless(), seed) for seed in range(50)))
+        visitor.hear(1, "spent")
     assert visitor.job.next_task is None
-    # What two processes had begun may have been let finish.
-    assert 3.0 < visitor.job.spent < 3.0 + 2 * 10
     visitor.ask(fit_task())
     assert visitor.hear(1)
 
@@ -719,7 +920,8 @@ def test_a_task_that_fails_says_why(workers):
 @pytest.mark.slow
 def test_a_process_that_dies_is_replaced(workers):
     visitor = Visitor(workers)
-    visitor.ask(*(fit_task(LONG, seed) for seed in range(5)))
+    wait_until(lambda: all(process.is_ready for process in workers.processes))
+    visitor.ask(*(fit_task(endless(), seed) for seed in range(5)))
     visitor.hear(2, "begins")
     pids = [process.pid for process in workers.processes]
     for pid in pids:
@@ -728,7 +930,7 @@ def test_a_process_that_dies_is_replaced(workers):
         visitor.hear(5)
     visitor.ask(fit_task())
     assert visitor.hear(1)
-    assert not {p.pid for p in workers.processes} & {*pids}
+    wait_until(lambda: not {p.pid for p in workers.processes} & {*pids})
 
 
 @pytest.mark.slow
@@ -738,12 +940,13 @@ def test_a_process_that_has_grown_is_replaced_meanwhile(workers, monkeypatch):
     visitor.hear(1)
     before = {process.pid for process in workers.processes}
     monkeypatch.setattr(_workers, "MAX_GROWTH", -1)
-    end = time.monotonic() + 120
-    while {p.pid for p in workers.processes} & before:
+
+    def are_replaced():
         visitor.ask(fit_task(), fit_task())
         visitor.hear(2)  # it is never without an answer
-        assert time.monotonic() < end
-    workers.leave(visitor)
+        return not {p.pid for p in workers.processes} & before
+
+    wait_until(are_replaced)
 
 
 @pytest.mark.slow
@@ -754,8 +957,7 @@ def test_nothing_is_left_to_a_process_that_is_gone(workers, monkeypatch):
     visitor.hear(1)
     (having,) = [p for p in workers.processes if setting.structure in p.programs]
     os.kill(having.pid, signal.SIGKILL)
-    while having in workers.processes:
-        time.sleep(0.1)
+    wait_until(lambda: having not in workers.processes)
     visitor.ask(fit_task(setting))
     assert visitor.hear(1)
 
@@ -782,6 +984,7 @@ def test_the_server_does_without_tensorflow_when_a_network_is_watched():
     """It would hold half a gigabyte for nothing."""
     code = """if True:
         import sys, threading
+        from sklearn_toydnn.playground import _workers
         from sklearn_toydnn.playground._setting import Setting
         from sklearn_toydnn.playground._workers import Job, Task, Workers
 
@@ -791,10 +994,11 @@ def test_the_server_does_without_tensorflow_when_a_network_is_watched():
                 heard.set()
 
         if __name__ == "__main__":
+            _workers.MAX_SECONDS = float("inf")
             heard, done, workers = threading.Event(), [], Workers(1)
             task = Task("train_an_epoch", (Setting(), 0, None), frozenset(["epoch"]))
             workers.submit("somebody", Job([task], tell))
-            assert heard.wait(120)
+            assert heard.wait(600)
             workers.close()
             place, (watched, fit) = done[0]
             assert isinstance(watched, bytes) and fit.accuracy > 0

@@ -1,6 +1,5 @@
 """The playground in a real browser."""
 
-import re
 import subprocess
 import sys
 from urllib.parse import urlsplit
@@ -14,16 +13,31 @@ from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.ioloop import IOLoop
 from tornado.websocket import websocket_connect
 
-from benchmarks.measurements.browser import MISSING, Page, browsing, serving
+from benchmarks.measurements.browser import (
+    HANGS,
+    MISSING,
+    Page,
+    browsing,
+    serving,
+)
 
 pytestmark = pytest.mark.skipif(
     MISSING is not None, reason=f"there is no {MISSING}, with which to look at the page"
 )
 
 
+# Nothing is stopped for its slowness, and playing is not over before it is paused.
+PATIENT = """
+from sklearn_toydnn.playground import __main__, _session, _workers
+_workers.MAX_SECONDS = float("inf")
+_session._FRAMES = 2
+__main__.main()
+"""
+
+
 @pytest.fixture(scope="module")
 def address():
-    with serving() as (address, _):
+    with serving(["-c", PATIENT]) as (address, _):
         yield address
 
 
@@ -62,7 +76,12 @@ def test_it_serves_this_machine_alone(address):
 @pytest.mark.parametrize("origin, may", [("http://evil.example", False), (None, True)])
 def test_no_page_from_elsewhere_may_talk_to_it(address, origin, may):
     url = address.replace("http", "ws") + "ws"
-    request = HTTPRequest(url, headers={"Origin": origin or address.rstrip("/")})
+    request = HTTPRequest(
+        url,
+        headers={"Origin": origin or address.rstrip("/")},
+        connect_timeout=HANGS,
+        request_timeout=HANGS,
+    )
 
     async def connect():
         (await websocket_connect(request, subprotocols=["bokeh"])).close()
@@ -76,11 +95,18 @@ def test_no_page_from_elsewhere_may_talk_to_it(address, origin, may):
 
 def test_every_control_has_a_name_and_is_reached_by_keyboard(page):
     page.open("?augmentation=copies&early_stopping=True")
-    tree = page.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
     roles = {"slider", "combobox", "checkbox", "button", "spinbutton", "textbox"}
-    controls = [n for n in tree if n.get("role", {}).get("value") in roles]
+
+    def find_controls():
+        tree = page.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+        return [n for n in tree if n.get("role", {}).get("value") in roles]
+
+    # They are drawn one after the other, the last of them here.
+    page.control("n_iter_no_change")
+    page.wait(lambda: len(find_controls()) > 25)
+    controls = find_controls()
     names = [node.get("name", {}).get("value", "") for node in controls]
-    assert len(names) > 25 and all(names), names
+    assert all(names), names
     for node in controls:
         states = {one["name"]: one["value"] for one in node.get("properties", [])}
         hidden = states.get("disabled", {}).get("value")
@@ -188,8 +214,8 @@ def test_the_code_is_shown_and_copied(page):
 
 @pytest.mark.slow
 def test_watching_plays_pauses_and_steps(page):
-    def epoch():
-        return int(re.search(r"Epoch (\d+) of", page.words())[1])
+    def epoch():  # where it takes time, that it is computed is said in between
+        return int(page.wait_for_status(r"Epoch (\d+) of")[1])
 
     page.open("?view=watch&epochs=300&n_samples=60")
     page.wait(lambda: epoch() > 3)
@@ -205,7 +231,7 @@ def test_watching_plays_pauses_and_steps(page):
 @pytest.mark.slow
 def test_a_dragged_slider_greys_the_picture_and_trains_at_rest(page):
     page.open("?n_samples=60&epochs=3")
-    slider = page.find("units of layer 1")
+    slider = page.control("units of layer 1")
     thumb = page.run("return arguments[0].parentElement", slider)
     before = page.program()
     drag = ActionChains(page.driver).click_and_hold(thumb).move_by_offset(-40, 0)
@@ -248,10 +274,12 @@ def test_a_question_is_put(page):
 
 def test_bad_addresses_open_the_page_with_a_word(page):
     page.open("?n_samples=1e9&noise=<script>alert(1)</script>&what=1")
-    words = page.words()
-    assert "n_samples is a whole number from 20 to 2000: '1e9' is not" in words
-    assert "noise is a number from 0.0 to 20.0" in words
-    assert "'what' is no parameter here" in words
+    for words in (
+        "n_samples is a whole number from 20 to 2000: '1e9' is not",
+        "noise is a number from 0.0 to 20.0",
+        "'what' is no parameter here",
+    ):
+        page.wait(lambda words=words: words in page.words())
     page.press("n_samples")
     page.wait(lambda: "n_samples is a whole" not in page.words())
 
@@ -263,7 +291,7 @@ def test_it_fits_a_phone(page):
     try:
         page.open("?view=ten&epochs=20")
         assert page.run("return document.documentElement.scrollWidth") <= 400
-        page.run("arguments[0].scrollIntoView({block: 'end'})", page.find("epochs"))
+        page.run("arguments[0].scrollIntoView({block: 'end'})", page.control("epochs"))
         top = page.run("return deep('canvas')[0].getBoundingClientRect().top")
         assert 0 <= top < 400  # the picture stays while the controls scroll
     finally:

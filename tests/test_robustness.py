@@ -207,8 +207,10 @@ def run_threads(n_threads, work, seconds):
 
     def loop(i):
         try:
-            while time.monotonic() < end and not errors:
+            while True:  # once at least, however long the threads take to begin
                 counts[work(i)] += 1
+                if time.monotonic() > end or errors:
+                    return
         except BaseException as error:
             errors.append(error)
 
@@ -218,7 +220,7 @@ def run_threads(n_threads, work, seconds):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(seconds + 300)
+        thread.join(seconds + 600)
     assert not any(thread.is_alive() for thread in threads), "a deadlock"
     if errors:
         raise errors[0]

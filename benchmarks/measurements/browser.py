@@ -15,6 +15,8 @@ from selenium.webdriver.support.select import Select
 MISSING = next(
     (name for name in ("chromium", "chromedriver") if shutil.which(name) is None), None
 )
+SERVER = ("-m", "sklearn_toydnn.playground")
+HANGS = 600  # seconds: no computer is so slow
 # Parts of the page have shadow roots of their own, through which CSS does not look.
 _DEEP = """
 window.deep = (selector) => {
@@ -31,10 +33,9 @@ window.deep = (selector) => {
 
 
 @contextmanager
-def serving(**options):
+def serving(server=SERVER, **options):
     """Serve the playground in a process of its own; yield its address and it."""
-    command = [sys.executable, "-m", "sklearn_toydnn.playground"]
-    command += ["--port", "0", "--no-browser"]
+    command = [sys.executable, *server, "--port", "0", "--no-browser"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options) as run:
         try:
             line = run.stdout.readline()
@@ -61,6 +62,7 @@ def browsing(width=1300, height=1000):
     service = webdriver.ChromeService(shutil.which("chromedriver"))
     driver = webdriver.Chrome(options, service)
     try:
+        driver.set_script_timeout(HANGS)
         yield driver
     finally:
         driver.quit()
@@ -81,11 +83,14 @@ class Page:
         self.driver.get(self.address + query)
         self.run(_DEEP)
         self.wait_for_status()
+        # Its parts are drawn one by one.
+        drawn = "return ['canvas', 'pre code'].every(name => deep(name).length)"
+        self.wait(lambda: self.run(drawn))
         return self
 
-    def wait(self, condition, seconds=90):
+    def wait(self, condition):
         """Wait until a condition holds, and return what it is."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + HANGS
         while not (found := condition()):
             assert time.monotonic() < end, self.words()
             time.sleep(0.05)
@@ -138,17 +143,21 @@ class Page:
             label,
         )
 
+    def control(self, label):
+        """Return the control with this label, once it is drawn."""
+        return self.wait(lambda: self.find(label))
+
     def press(self, label, *keys):
         """Press keys in a control."""
-        self.find(label).send_keys(*(keys or (Keys.ARROW_RIGHT,)))
+        self.control(label).send_keys(*(keys or (Keys.ARROW_RIGHT,)))
 
     def click(self, label):
         """Click on a control."""
-        self.run("arguments[0].click()", self.find(label))
+        self.run("arguments[0].click()", self.control(label))
 
     def choose(self, label, option):
         """Choose an option of a list."""
-        Select(self.find(label)).select_by_visible_text(option)
+        Select(self.control(label)).select_by_visible_text(option)
 
     # ---- what is seen
 

@@ -96,7 +96,12 @@ class View:
             sizing_mode=None,
             width=230,
         )
-        self._play.on_click(lambda event: self._toggle())
+        # What it said to the visitor is asked for: here it may say the other by now.
+        self._play.js_on_click(
+            args={"button": self._play, "frame": self.frame},
+            code="frame.data.pressed = [button.data.label, Date.now()]",
+        )
+        self.frame.param.watch(lambda event: self._toggle(event.new[0]), "pressed")
         self._step.on_click(lambda event: self.session.step())
         self._keep.on_click(lambda event: self._keep_present())
         self._smallest.param.watch(self._ask_smallest, "value")
@@ -179,8 +184,8 @@ class View:
         self._ask(page)
         self._views.value, self._smallest.value = page.view, page.smallest
 
-    def _toggle(self):
-        if self.session.is_playing:
+    def _toggle(self, said):
+        if said == "Pause":
             self.session.pause()
         else:
             self.session.play()

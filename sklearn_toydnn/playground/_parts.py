@@ -91,6 +91,7 @@ class Frame(pn.custom.JSComponent):
     is_stale = param.Boolean()
     has_address = param.Boolean()
     is_drawn = param.Boolean()  # which the browser says
+    pressed = param.List()  # what the button of playing said when pressed, and when
     _esm = """
     export function render({model, el}) {
       let root = el;

@@ -62,7 +62,7 @@ class Session:
         self.scores = self.found = None
         self.status = self.remark = self.problem = ""
         self.is_current = self.is_busy = False
-        self._job = self._shown_job = self._watched = None
+        self._job = self._shown_job = self._watched = self._held = None
         self._epochs_to_go = np.inf  # while a network is watched
         self._asked_page, self._n_changes = None, 0
 
@@ -72,10 +72,11 @@ class Session:
         """Compute a page, and nothing else any more."""
         if page.view != self.page.view:
             self._epochs_to_go = np.inf
+        self._epochs_to_go = max(1, self._epochs_to_go)  # there is one to be seen
         self.page = self._asked_page = page
         self.remark = self.problem = ""
         self._job, self.is_current = None, False
-        self.scores = self.found = self._watched = None
+        self.scores = self.found = self._watched = self._held = None
         if page.view == "watch":
             self._watch()
         elif page.view == "versus":
@@ -92,6 +93,7 @@ class Session:
             return
         self.leave()
         self.page, self.is_current, self.is_busy = page, False, False
+        self._watched = self._held = None  # of the setting before
         self._changed()
 
     def leave(self):
@@ -203,7 +205,8 @@ class Session:
     @property
     def is_playing(self):
         """bool: Whether epoch follows epoch."""
-        return self.page.view == "watch" and self.is_busy and self._epochs_to_go > 1
+        goes_on = self.is_busy and np.isinf(self._epochs_to_go)
+        return self.page.view == "watch" and goes_on
 
     def play(self):
         """Go on, from the start if it is at its end."""
@@ -215,7 +218,7 @@ class Session:
         self._go_on_by(self._epochs_to_go + 1 if waits else 1)
 
     def pause(self):
-        """Go on no more."""
+        """Go on no more: what is shown stays."""
         self._epochs_to_go = 0
         self._changed()
 
@@ -223,13 +226,20 @@ class Session:
         self.problem, self._epochs_to_go = "", n_epochs
         if self._n_epochs >= self.page.setting.epochs:
             self._watched = None
-        if not self.is_busy:
+        held, self._held = self._held, None
+        if held:
+            self._take_epoch(*held)
+        elif not self.is_busy:
             self._watch()
         self._changed()
 
     @property
     def _n_epochs(self):
         return len(self.fits[0].history["loss"]) if self._watched else 0
+
+    @property
+    def _epoch_in_words(self):
+        return f"Epoch {self._n_epochs} of {self.page.setting.epochs}."
 
     def _watch(self, spent=0.0):
         """Ask for an epoch, in the time that the ones before have left."""
@@ -241,12 +251,16 @@ class Session:
         self._submit([Task("train_an_epoch", arguments, programs)], spent)
 
     def _take_epoch(self, watched, fit):
+        if self._epochs_to_go < 1:  # paused meanwhile
+            self._held, self.is_busy = (watched, fit), False
+            self.status = self._epoch_in_words if self._watched else ""
+            return
         self._watched, self.fits = watched, []
         self._show_fit(self._job, fit)
-        n_epochs = self.page.setting.epochs
-        self.status = f"Epoch {self._n_epochs} of {n_epochs}."
+        self.status = self._epoch_in_words
         self._epochs_to_go -= 1
-        self.is_busy = self._epochs_to_go > 0 and self._n_epochs < n_epochs
+        is_last = self._n_epochs >= self.page.setting.epochs
+        self.is_busy = self._epochs_to_go > 0 and not is_last
         if self.is_busy:
             wait = max(0.0, 1 / _FRAMES - (time.monotonic() - self._job.start))
             self._soon(wait, partial(self._go_on, self._job))

@@ -231,6 +231,8 @@ class Workers:
             self._learning -= missing
             job.spent += seconds
             job.n_running -= 1
+            if event == "died" and stopped is not None:  # it did not hear in time
+                event = "stopped"
             is_cut = event == "stopped" or (
                 job.spent > MAX_SECONDS and job.next_task is not None
             )
@@ -242,7 +244,7 @@ class Workers:
             self._changed.notify_all()
         if event == "done":
             _tell(job, event, (place, value))
-        elif event == "failed" or (event == "died" and stopped is None):
+        elif event != "stopped":
             _tell(job, "failed", value or _DIED)
         if is_cut:
             _tell(job, "spent", _SPENT)
