@@ -9,7 +9,8 @@ Few test points. Each of 10, 20 or 50 test points is missed with a probability o
 each of two or five arms, of which every pair is compared, by 2 to 10 test sets: fresh
 ones, or the folds of one data set. Where one arm never errs and the other one misses a
 point with a probability of exactly `smallest`, at most 5 of 100 may be equivalent. The
-same of trees that are the candidates of a real search, on 60 points.
+same of trees that are the candidates of a real search, on 60 points; each has one seed
+in all folds, whose luck repeats.
 
 Overlapping splits. Two 1-nearest neighbours look at five features each, of ten that are
 alike; the corrected test is an approximation for them.
