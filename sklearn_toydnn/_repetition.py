@@ -357,7 +357,7 @@ _BY_LABEL = (
     *("recall", "precision", "f1", "jaccard", "balanced_accuracy", "roc_auc"),
     "average_precision",
 )
-_OVER_ALL = ("_micro", "_weighted", "_samples")
+_OVER_ALL = ("micro", "weighted", "samples")
 
 
 def _name(scoring):
