@@ -33,7 +33,7 @@ ANSWERS = {
     "how_wide_how_deep": ["worse", "better", "better"],
     "early_stopping": ["worse", "worse", "better", "better"],
 }
-VERDICTS = "better|worse|equivalent|undecided"
+VERDICTS = r"\b(?:better|worse|equivalent|undecided)\b"  # not probability_better
 # Blocks that no test runs: they install, serve, or are what .ci/run itself runs.
 NOT_RUN = {
     "README.rst": ["benchmarks --quick", "pytest", "docs/_build/html", "playground"],
