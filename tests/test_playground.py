@@ -19,7 +19,6 @@ import pytest
 
 pytest.importorskip("panel", reason="the extra playground is not installed")
 
-import param
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import config_context
@@ -568,12 +567,14 @@ def test_a_control_changes_setting_address_and_picture(view):
 
 def test_structure_waits_for_the_slider_to_rest(view):
     view = view("n_samples=60&epochs=3")
-    change(view, "units of layer 1", 7)
+    slider = widget(view, "units of layer 1")
+    with config_context(enable_metadata_routing=True):
+        slider._process_events({"value": 7})  # as the browser says it: it is dragged
+    view.settle()
     assert view.frame.is_stale
     assert view.session.shown_page.setting.hidden_layer_sizes == (20, 20)
-    slider = widget(view, "units of layer 1")
-    with config_context(enable_metadata_routing=True), param.edit_constant(slider):
-        slider.value_throttled = 7
+    with config_context(enable_metadata_routing=True):
+        slider._process_events({"value_throttled": 7})
     view.settle()
     assert view.session.shown_page.setting.hidden_layer_sizes == (7, 20)
     assert not view.frame.is_stale
