@@ -21,7 +21,13 @@ from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.parallel import Parallel, delayed
 
-from ._metrics import check_losses, is_plain, negated_losses, warn_of_suspects
+from ._metrics import (
+    check_losses,
+    is_plain,
+    negated_losses,
+    scorers_of,
+    warn_of_suspects,
+)
 from ._scale import RATIO, check_smallest, errors
 
 # ---- data
@@ -291,9 +297,8 @@ class Repetitions:
 
         scikit-learn then warns and scores 0, whatever was predicted.
         """
-        names = self._named_metrics()
-        if isinstance(self.scoring, dict):
-            names = [s if isinstance(s, str) else n for n, s in self.scoring.items()]
+        scorers = scorers_of(self.scoring, self._named_metrics())
+        names = [s if isinstance(s, str) else n for n, s in scorers.items()]
         needy = [
             name
             for name in names

@@ -105,6 +105,9 @@ class Comparison:
     is_skewed : bool
         Whether the differences of some row are so skewed that tests are not exact.
 
+    is_settled : bool
+        Whether ``compare(n_repeats="auto")`` would stop: decided, and not skewed.
+
     Raises
     ------
     ValueError
@@ -208,6 +211,11 @@ class Comparison:
     def is_skewed(self):
         """bool: Whether the differences of some row are skewed: `note` says which."""
         return any(test.is_skewed for test in self._tests(self._wide()).values())
+
+    @property
+    def is_settled(self):
+        """bool: Whether a look ends the comparison: all is decided, nothing skewed."""
+        return self.is_decided and not self.is_skewed
 
     def is_negated(self, metric):
         """Return whether a metric is the negative of a loss.

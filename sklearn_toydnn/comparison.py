@@ -384,7 +384,7 @@ def look(score, judge):
     for first, last in pairwise([0, *LOOKS]):
         scores = pd.concat([scores, score(range(first, last))], ignore_index=True)
         found = judge(scores)
-        if found.is_decided and not found.is_skewed:
+        if found.is_settled:
             break
     return found
 

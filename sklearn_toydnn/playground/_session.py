@@ -321,13 +321,8 @@ class Session:
             looks=len(LOOKS),
             notes=(LOOKED,),
         )
-        if not self._is_settled and self._n_asked < LOOKS[-1]:
+        if not self.found.is_settled and self._n_asked < LOOKS[-1]:
             self._workers.add(self, self._job, self._next_look())
-
-    @property
-    def _is_settled(self):
-        """Whether a look ends the comparison, as those of `compare` do."""
-        return self.found.is_decided and not self.found.is_skewed
 
     @property
     def _n_scored(self):
@@ -340,7 +335,7 @@ class Session:
             self.status = f"{n} repetitions; the next look is after {asked}."
         elif self.found is None:
             self.status = ""
-        elif self._is_settled:
+        elif self.found.is_settled:
             self.status = f"Decided after {n} repetitions."
         elif self.found.is_decided:
             self.status = (
