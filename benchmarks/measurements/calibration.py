@@ -429,9 +429,11 @@ def plot(frame):
             label=f"should be {relation} this",
         )
         ax.set_yticks(rows.index, rows["measure"] + ", " + rows["how"])
+        ax.margins(y=0.01)
         ax.invert_yaxis()
         ax.set(xlim=(0, None), xlabel="share of comparisons")
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), frameon=False)
+        # Above: below so many rows a share of their height is far away.
+        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), frameon=False)
     return figure
 
 
