@@ -71,7 +71,8 @@ class Comparison:
 
     test_size : float, default=None
         The number of test points behind a score, on average. It tells how coarse a
-        score made of labels is. None takes the largest denominator of the scores.
+        score made of labels is. None takes the largest denominator of the scores, and
+        claims no equivalence of such scores.
 
     overlap : float, default=0.0
         n_test / n_train where training sets overlap, 0 where data are fresh.
@@ -494,6 +495,9 @@ class Comparison:
                 how = {}  # the scores tell too little
             elif self.scale == RATIO and shares[metric]:
                 how = ratio_of_errors(errors[metric][pair] / shares[metric])
+            if self.test_size is None and shares[metric]:
+                # A balanced accuracy of 60 points may have a denominator of 1,840.
+                how["can_be_small"] = False
             tests[metric, *pair] = PairedTTest(values, self.overlap, **how)
         return tests
 
@@ -526,6 +530,8 @@ class Comparison:
 
     def _needs_of_equivalence(self):
         """Return, for each margin, how many test points equivalence takes at least."""
+        if self.test_size is None:
+            return []
         margins, wide, lines = self._margins(), self._wide(), []
         n_tests = len(self._pairs()) * len(margins)
         for metric, margin in margins.items():
@@ -567,6 +573,9 @@ class Comparison:
             "detectable": test.detectable(self._first_level()),
         }
         verdict = _verdict(test.mean, zero.rejected, small.rejected)
+        notes = [*_notes(test, zero.level, verdict, self.scale)]
+        if self.test_size is not None and not test.can_be_small:
+            notes.append(_FEW_ERRORS)
         return {
             **dict(zip(_PAIR, pair, strict=True)),
             **{name: from_scale(value, self.scale) for name, value in effects.items()},
@@ -579,7 +588,7 @@ class Comparison:
             "verdict": verdict,
             "level": zero.level,
             "equivalence_level": small.level,
-            "note": [*_notes(test, zero.level, verdict, self.scale)],
+            "note": notes,
         }
 
     def _notes_of_metric(self, metric, wide):
@@ -589,7 +598,10 @@ class Comparison:
             n_points = points_behind(wide[metric].to_numpy())
         if n_points is None:
             return self.notes
-        told = f"test_size is not given: taken as {n_points}, from the scores"
+        told = (
+            f"test_size is not given: taken as {n_points}, from the scores, and "
+            "equivalence is not claimed"
+        )
         return [*self.notes, told]
 
 
@@ -607,8 +619,6 @@ def _notes(test, level, verdict, scale):
             f"two repetitions: a difference is seen from {n_errors:.3g} standard "
             f"errors, here {seen:.2g}"
         )
-    if not test.can_be_small:
-        yield _FEW_ERRORS
     if test.is_skewed:
         yield _SKEWED
     if verdict == "equivalent" or "negligibly" in verdict:

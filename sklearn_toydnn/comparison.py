@@ -532,8 +532,9 @@ def compare_candidates(
 
     train_size, test_size : int, default=None
         The mean sizes of training and test sets, where ``search.cv`` does not tell
-        their ratio. `test_size` also says how coarse scores are; without it the scores
-        tell, and the column ``note`` says so.
+        their ratio. `test_size` also says how coarse scores are. Without it the scores
+        tell, accuracies and the like are never called equivalent, and the column
+        ``note`` says so.
 
     losses : list, tuple or set of str, default=()
         Metrics of which less is better, where a function that returns several scores

@@ -13,7 +13,7 @@ from matplotlib import colors
 from matplotlib import pyplot as plt
 from scipy import stats
 from sklearn.base import BaseEstimator
-from sklearn.datasets import make_moons
+from sklearn.datasets import load_wine, make_moons
 from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
@@ -94,7 +94,8 @@ def verdict_of(differences, metric="accuracy", **how):
         (spread(0.0, 0.1), "undecided"),
         (np.zeros(30), "undecided"),  # nothing tells by how much they could vary
         (np.full(30, 0.25), "better"),
-        (np.full(30, -0.001), "worse, negligibly"),
+        (np.full(30, -np.pi / 3000), "worse, negligibly"),  # no shares of points
+        (np.full(30, -0.001), "worse"),  # shares, of so many points as nobody told
     ],
 )
 def test_verdicts(differences, verdict):
@@ -225,6 +226,22 @@ def test_the_scores_tell_how_many_points_are_behind_them():
     row = verdict_of(np.array([0.1, 0.0, 0.2]))
     assert "test_size is not given: taken as 10, from the scores" in row["note"]
     assert "not given" not in verdict_of(np.array([0.1, 0.0]), test_size=10)["note"]
+
+
+def test_equivalence_takes_a_test_size():
+    """A balanced accuracy has larger denominators than there are test points."""
+    X, y = load_wine(return_X_y=True)
+    grid = {"max_depth": [3, 4, 5]}
+    how = {"cv": 3, "scoring": "balanced_accuracy"}
+    search = GridSearchCV(DecisionTreeClassifier(random_state=0), grid, **how)
+    found = compare_candidates(search.fit(X, y), smallest=0.9)
+    assert points_behind(found._wide()["balanced_accuracy"].to_numpy()) > len(y)
+    verdicts = found.summary()["verdict"][1:]
+    assert not verdicts.str.contains("equivalent|negligibly").any()
+    assert found.summary()["note"].str.contains("equivalence is not claimed")[1:].all()
+    assert "needs at least" not in repr(found)
+    told = compare_candidates(search, smallest=0.9, train_size=119, test_size=59)
+    assert "equivalent" in told.summary()["verdict"].tolist()
 
 
 @pytest.mark.parametrize("scale, smallest", [("difference", 0.005), ("ratio", 0.1)])
