@@ -4,7 +4,6 @@ import pickle
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -200,38 +199,35 @@ def test_without_a_seed_fits_differ(data):
 # ---- load
 
 
-def run_threads(n_threads, work, seconds):
-    """Run `work(i)` again and again in threads; count the calls of each kind."""
-    counts, errors = Counter(), []
-    end = time.monotonic() + seconds
+def run_threads(n_threads, work, n_calls):
+    """Call `work(i)` for each i below `n_calls` in threads; count the calls of each kind."""
+    calls, kinds, errors = iter(range(n_calls)), [], []
 
-    def loop(i):
+    def loop():
         try:
-            while True:  # once at least, however long the threads take to begin
-                counts[work(i)] += 1
-                if time.monotonic() > end or errors:
+            for i in calls:
+                kinds.append(work(i))
+                if errors:
                     return
         except BaseException as error:
             errors.append(error)
 
-    threads = [
-        threading.Thread(target=loop, args=(i,), daemon=True) for i in range(n_threads)
-    ]
+    threads = [threading.Thread(target=loop, daemon=True) for _ in range(n_threads)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(seconds + 600)
-    assert not any(thread.is_alive() for thread in threads), "a deadlock"
+        thread.join(600)
     if errors:
         raise errors[0]
-    return counts
+    assert len(kinds) == n_calls, "a deadlock"
+    return Counter(kinds)
 
 
 @pytest.mark.parametrize(
-    "n_threads, seconds",
-    [(8, 3), pytest.param(64, 60, marks=pytest.mark.slow)],
+    "n_threads, n_calls",
+    [(8, 200), pytest.param(64, 5_000, marks=pytest.mark.slow)],
 )
-def test_right_answers_under_load(n_threads, seconds, data, other_data, survived):
+def test_right_answers_under_load(n_threads, n_calls, data, other_data, survived):
     sets = [data, other_data]
     fits = {
         (i, seed): net(random_state=seed).fit(*sets[i])
@@ -259,7 +255,7 @@ def test_right_answers_under_load(n_threads, seconds, data, other_data, survived
             assert moving.predict(X).tobytes() in labels.values()
         return kind
 
-    counts = run_threads(n_threads, work, seconds)
+    counts = run_threads(n_threads, work, n_calls)
     assert len(counts) == 4
     assert state(moving) in {states[0, 0], states[1, 0]}
     survived["calls from threads"] += sum(counts.values())

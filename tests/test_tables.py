@@ -100,7 +100,7 @@ def test_each_line_of_what_works_has_its_test():
     "tried, kind",
     [
         ("fits interrupted, at any line of the package", "interruptions"),
-        ("calls in 64 threads, for a minute", "calls from threads"),
+        ("calls in 64 threads", "calls from threads"),
         ("files of an interrupted run damaged", "damaged files"),
         ("full disks", "full disks"),
     ],
