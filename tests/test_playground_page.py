@@ -1,5 +1,6 @@
 """The playground in a real browser."""
 
+import re
 import subprocess
 import sys
 from urllib.parse import urlsplit
@@ -8,6 +9,8 @@ import pytest
 
 pytest.importorskip("panel", reason="the extra playground is not installed")
 
+from bokeh.protocol import Protocol
+from bokeh.util.token import generate_jwt_token, generate_session_id
 from selenium.webdriver import ActionChains, Keys
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.ioloop import IOLoop
@@ -62,6 +65,27 @@ def test_it_opens_with_nothing_from_elsewhere(page):
     hosts = {urlsplit(url).netloc for url in page.requests() if url.startswith("http")}
     assert hosts == {urlsplit(page.address).netloc}
     assert page.errors() == []
+
+
+def test_a_page_that_connects_again_takes_nothing_from_elsewhere(address):
+    """It gets a new session where the server has dropped its first one."""
+
+    async def session():
+        request = HTTPRequest(address.replace("http", "ws") + "ws")
+        token = generate_jwt_token(generate_session_id())
+        connection = await websocket_connect(request, subprotocols=["bokeh", token])
+        ask = Protocol().create("PULL-DOC-REQ")
+        for part in (ask.header_json, ask.metadata_json, ask.content_json):
+            await connection.write_message(part)
+        received = ""
+        while '"roots"' not in received:
+            received = str(await connection.read_message())
+            assert received != "None", "it does not answer"
+        connection.close()
+        return received
+
+    links = re.findall(r'"https?://[^"]*\.css\b[^"]*"', IOLoop().run_sync(session))
+    assert links == []
 
 
 def test_it_serves_this_machine_alone(address):

@@ -200,7 +200,7 @@ def test_without_a_seed_fits_differ(data):
 
 
 def run_threads(n_threads, work, n_calls):
-    """Call `work(i)` for each i below `n_calls` in threads; count the calls of each kind."""
+    """Call `work(i)` for each i below `n_calls` in threads; count each kind."""
     calls, kinds, errors = iter(range(n_calls)), [], []
 
     def loop():

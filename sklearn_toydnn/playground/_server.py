@@ -1,6 +1,7 @@
 """A server of the page, for this machine alone."""
 
 import panel as pn
+from panel.io.resources import LOCAL_DIST
 
 from ._page import for_visitor, shared_workers
 
@@ -43,4 +44,7 @@ def make_page():
     """Return what a visitor gets."""
     page = pn.Template(_TEMPLATE)
     page.add_panel("playground", for_visitor())
+    # Panel says this as it writes the page, too late for one that reconnects to a new
+    # session: that one would ask Panel's network for style sheets.
+    pn.state.curdoc.template_variables["dist_url"] = LOCAL_DIST
     return page
