@@ -160,7 +160,7 @@ def run_one(name, output, n_jobs=1, **how):
     return run([name], quick=True, output=output, n_jobs=n_jobs, **how)[name].frame
 
 
-@pytest.mark.fast("figure1*", "table1*")
+@pytest.mark.fast("figure1*", "figure2*")
 @pytest.mark.parametrize("name", ROWS)
 def test_each_study_leaves_its_csv_and_picture(name, tiny, tmp_path, capsys):
     frame = run_one(name, tmp_path)
@@ -541,7 +541,7 @@ def test_a_full_disk_damages_nothing(tmp_path, survived):
 @pytest.mark.fast("28")
 @pytest.mark.parametrize("number", [errno.EROFS, errno.ENOSPC, errno.EIO])
 def test_a_disk_lost_on_the_way_is_said(
-    number, some_work, tmp_path, monkeypatch, capsys
+    number, some_work, undrawn, tmp_path, monkeypatch, capsys
 ):
     def lost(one, other):
         raise OSError(number, os.strerror(number))

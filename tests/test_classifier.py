@@ -119,6 +119,7 @@ def test_losses_on_one_hot_labels(loss, three_classes):
     assert clf.score(*three_classes) > 0.7
 
 
+@pytest.mark.fast("compiled")
 def test_history_model_and_probabilities_agree(data, jit_compile):
     X, y = data
     clf = small(epochs=3).fit(X, y, X_val=X[:50], y_val=y[:50])
@@ -144,6 +145,7 @@ def test_history_model_and_probabilities_agree(data, jit_compile):
     ]
 
 
+@pytest.mark.fast("compiled")
 def test_validation_split_holds_out_the_last_rows(data, jit_compile):
     X, y = data
     split = small(validation_split=0.25).fit(X, y)
@@ -152,6 +154,7 @@ def test_validation_split_holds_out_the_last_rows(data, jit_compile):
     assert split.history_ == given.history_
 
 
+@pytest.mark.fast("compiled")
 def test_class_weights_multiply_sample_weights(data, jit_compile):
     X, y = data
     sample_weight = np.linspace(0, 2, len(y))
@@ -162,6 +165,7 @@ def test_class_weights_multiply_sample_weights(data, jit_compile):
     np.testing.assert_array_equal(given, sample_weight)
 
 
+@pytest.mark.fast("compiled")
 def test_zero_weight_is_leaving_out(data, jit_compile):
     X, y = data
     kept = np.arange(len(y)) % 3 > 0
@@ -186,6 +190,7 @@ def test_callbacks_work_on_copies(data, jit_compile):
     assert len(routed.history_["loss"]) == 4
 
 
+@pytest.mark.fast("compiled")
 def test_float64(data, jit_compile):
     clf = small(dtype="float64").fit(*data)
     assert {w.dtype for w in weights(clf)} == {np.dtype("float64")}
@@ -202,12 +207,14 @@ def test_same_seed_same_weights(data, jit_compile):
         assert (weights(other)[0] != weights(small().fit(*data))[0]).any()
 
 
+@pytest.mark.fast("compiled")
 def test_random_state_instance_moves_on(data, jit_compile):
     clf = small(random_state=np.random.RandomState(0))
     first = weights(clf.fit(*data))[0].copy()
     assert (weights(clf.fit(*data))[0] != first).any()
 
 
+@pytest.mark.fast("compiled")
 def test_no_process_wide_generator_is_touched(data, jit_compile):
     def states():
         of_keras = global_state.get_global_attribute("global_seed_generator")
@@ -228,6 +235,7 @@ def test_no_process_wide_generator_is_touched(data, jit_compile):
     assert_same_weights(one, small().fit(*data))
 
 
+@pytest.mark.fast("compiled")
 def test_shuffle_makes_the_difference(data, jit_compile):
     plain = small(shuffle=False, dropout_rate=0.0).fit(*data)
     shuffled = small(dropout_rate=0.0).fit(*data)
@@ -319,6 +327,7 @@ def test_routed_parameters_arrive(data):
     assert clf.model_.loss.get_config()["label_smoothing"] == 0.5
 
 
+@pytest.mark.fast("compiled")
 def test_pickle_gives_back_the_same_classifier(data, jit_compile):
     clf = small().fit(*data)
     again = pickle.loads(pickle.dumps(clf))
@@ -624,6 +633,7 @@ def test_what_mlpclassifier_has_too(data, three_classes):
 # ---- initialize, scikeras' own
 
 
+@pytest.mark.fast("compiled")
 def test_initialize_draws_the_weights_that_fit_starts_from(data, jit_compile):
     clf = small().initialize(*data)
     assert clf.history_ == {"loss": [], "accuracy": []} and clf.n_iter_ == 0

@@ -163,6 +163,7 @@ def way_of_the_points(fit):
     return modules, depth
 
 
+@pytest.mark.fast("params0-way0")
 @pytest.mark.parametrize(
     "params, way",
     [

@@ -37,7 +37,7 @@ def test_importing_and_fitting_print_nothing():
         "from sklearn_toydnn import DNNClassifier, make_triangle\n"
         "X, y = make_triangle(n_samples=60, random_state=0)\n"
         # More fits than TensorFlow needs to warn of retracing.
-        "for n in range(20, 60, 5):\n"
+        "for n in range(20, 60, 7):\n"
         "    clf = DNNClassifier(epochs=2, random_state=0)\n"
         "    clf.fit(X[:n], y[:n], X_val=X[:10], y_val=y[:10]).predict(X[:n])\n"
     )

@@ -181,7 +181,7 @@ def test_outcomes_are_those_of_the_settings(tmp_path_factory, data, pair):
     assert_each_as_alone(MAKERS[name], values, data, tmp_path_factory.mktemp("fits"))
 
 
-@pytest.mark.fast("lambdas", "epsilon")
+@pytest.mark.fast("lambdas")
 @pytest.mark.filterwarnings("ignore:Fits are not kept")
 @pytest.mark.parametrize("name", MAKERS)
 def test_these_pairs_differ(name, data, tmp_path):
@@ -200,7 +200,7 @@ def assert_each_as_alone(make, values, data, folder):
     return alone
 
 
-@pytest.mark.fast("True-*")
+@pytest.mark.fast("True-set_floatx*")
 @pytest.mark.parametrize(
     "set_, get, value",
     [
@@ -227,6 +227,7 @@ def test_keras_settings_are_part_of_the_keys(
     assert not differ(first, clone(clf).fit(*data))
 
 
+@pytest.mark.slow
 def test_the_number_of_threads_is_part_of_the_key_where_it_counts(
     data, tmp_path, monkeypatch
 ):
@@ -253,7 +254,7 @@ def test_arrays_are_described_whole(three_classes, tmp_path):
 # ---- what is shared
 
 
-@pytest.mark.fast("<lambda>[012]")
+@pytest.mark.fast("<lambda>[01]")
 @pytest.mark.parametrize(
     "make",
     [

@@ -193,6 +193,7 @@ def test_the_link_restores_the_page(page):
     assert page.query() == link
 
 
+@pytest.mark.slow
 def test_going_back_leaves_the_page(page):
     page.driver.get("about:blank")
     page.open("?n_samples=60&epochs=3")
@@ -296,6 +297,7 @@ def test_a_question_is_put(page):
     assert 'kernel_initializer="zeros"' in page.program()
 
 
+@pytest.mark.slow
 def test_bad_addresses_open_the_page_with_a_word(page):
     page.open("?n_samples=1e9&noise=<script>alert(1)</script>&what=1")
     for words in (

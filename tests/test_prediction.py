@@ -75,9 +75,11 @@ def test_a_row_alone_is_a_row_among_others(n_networks, n_rows, dtype, monkeypatc
 def test_labels_and_probabilities_are_those_of_rows_alone(n_classes):
     X, y = make_blobs(300, centers=n_classes, cluster_std=4, random_state=0)
     clf = DNNClassifier(epochs=3, random_state=0).fit(X, y)
-    alone = [clf.predict_proba(row[None])[0] for row in X]
-    np.testing.assert_array_equal(clf.predict_proba(X), alone)
-    np.testing.assert_array_equal(clf.predict(X), [clf.predict([row])[0] for row in X])
+    some = X[::6]
+    alone = [clf.predict_proba(row[None])[0] for row in some]
+    np.testing.assert_array_equal(clf.predict_proba(X)[::6], alone)
+    labels = [clf.predict([row])[0] for row in some]
+    np.testing.assert_array_equal(clf.predict(X)[::6], labels)
 
 
 def test_threads_predict_the_same_bits():

@@ -80,7 +80,7 @@ def count_lines(clf, data):
 @pytest.mark.parametrize(
     "params, n_times, stages",
     [
-        ({}, 80, ["_network", "_training", "_program_cache", "_program"]),
+        ({}, 40, ["_network", "_training", "_program_cache", "_program"]),
         ({"early_stopping": True}, 40, ["_callbacks", "_program"]),
         ({"memory": "fits"}, 40, ["_training", "_keys", "memory"]),
         ({"jit_compile": False, "epochs": 1}, 6, ["_training", "_keras_model"]),
@@ -148,6 +148,7 @@ def test_an_interrupted_compilation_is_done_again(data, survived):
 # ---- determinism
 
 
+@pytest.mark.slow
 def test_the_order_of_fits_changes_neither(data, other_data):
     def fits(*order):
         cache_clear()
