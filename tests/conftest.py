@@ -23,7 +23,7 @@ collect_ignore = ["conftest.py"]  # it has no tests, and docs has one of that na
 # Compiling takes longer than hypothesis expects of an example.
 settings.register_profile(
     "quick",
-    max_examples=15,
+    max_examples=10,
     deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),

@@ -160,7 +160,7 @@ def run_one(name, output, n_jobs=1, **how):
     return run([name], quick=True, output=output, n_jobs=n_jobs, **how)[name].frame
 
 
-@pytest.mark.fast("figure1*", "figure2*")
+@pytest.mark.fast("figure1*")
 @pytest.mark.parametrize("name", ROWS)
 def test_each_study_leaves_its_csv_and_picture(name, tiny, tmp_path, capsys):
     frame = run_one(name, tmp_path)
@@ -479,6 +479,7 @@ def test_interrupting_the_start_is_one_line(number, delay, tmp_path):
     assert (process.returncode, error) == (130, INTERRUPTED)
 
 
+@pytest.mark.slow
 def test_pytest_by_itself_finds_the_studies():
     """Not as ``python -m pytest``, which has the working directory on its path."""
     code = "import sys; sys.path.remove(''); import pytest; sys.exit(pytest.main())"
@@ -538,7 +539,7 @@ def test_a_full_disk_damages_nothing(tmp_path, survived):
         survived["full disks"] += 1
 
 
-@pytest.mark.fast("28")
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [errno.EROFS, errno.ENOSPC, errno.EIO])
 def test_a_disk_lost_on_the_way_is_said(
     number, some_work, undrawn, tmp_path, monkeypatch, capsys

@@ -290,6 +290,7 @@ def test_the_number_of_samples_that_an_accuracy_needs():
     )
 
 
+@pytest.mark.slow
 def test_unpaired_or_double_results_are_errors():
     grid, leaders = grid_and_leaders()
     others = grid, leaders, table3(), fluctuations(), noise()

@@ -200,6 +200,7 @@ def test_float64(data, jit_compile):
 # ---- randomness
 
 
+@pytest.mark.fast("compiled")
 def test_same_seed_same_weights(data, jit_compile):
     assert_same_weights(small().fit(*data), small().fit(*data))
     for seed in [1, None]:

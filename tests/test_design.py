@@ -115,6 +115,7 @@ def test_few_modules_know_of_panel():
     assert knowing == {"_pictures", "_parts", "_controls", "_page", "_server"}
 
 
+@pytest.mark.slow
 def test_the_server_of_the_playground_does_without_tensorflow():
     pytest.importorskip("panel", reason="the extra playground is not installed")
     code = "import sys, sklearn_toydnn.playground._server\n"

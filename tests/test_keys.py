@@ -277,6 +277,7 @@ def test_what_computes_the_same_shares_a_program(make, data):
     assert cache_info().misses == 1
 
 
+@pytest.mark.slow
 def test_numpys_numbers_are_those_of_python(data):
     """Keras computes otherwise with a number that has a dtype."""
     for params in ({"optimizer__beta_2": 0.99}, {"loss__label_smoothing": 0.1}):
@@ -314,6 +315,7 @@ class Unhashable:
         return ops.tanh(x)
 
 
+@pytest.mark.slow
 def test_activations_need_no_hash(data):
     one = net(activation=Unhashable()).fit(*data)
     assert not differ(one, net(activation="tanh").fit(*data))

@@ -162,7 +162,7 @@ OPTIMIZERS = {
 }
 
 
-@pytest.mark.fast("Adam", "decay of biases")
+@pytest.mark.fast("Adam")
 @pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
 def test_every_optimizer_ends_where_keras_does_and_goes_on_there(make, data):
     """The state is in Keras' form: either path goes on where the other ended."""
@@ -294,6 +294,7 @@ def test_own_losses_are_used(loss, dtype, data):
     assert_close(own, plain(clf).fit(*data))
 
 
+@pytest.mark.slow
 def test_a_loss_class_is_structure_only():
     X, y = make_data(50)
     cache_clear()
@@ -304,7 +305,7 @@ def test_a_loss_class_is_structure_only():
     assert cache_info().misses == 2
 
 
-@pytest.mark.fast("sum")
+@pytest.mark.slow
 @pytest.mark.parametrize("reduction", ["sum", "mean_with_sample_weight"])
 def test_validation_loss_of_many_rows(reduction):
     X, y = make_data(1500)
@@ -322,6 +323,7 @@ def test_validation_loss_of_many_rows(reduction):
     )
 
 
+@pytest.mark.slow
 def test_a_learning_rate_is_of_one_fit_only(data):
     alone = compiled().fit(*data)
     cache_clear()
@@ -663,6 +665,7 @@ def test_padding_makes_no_difference(data, monkeypatch):
     assert_equal(padded, compiled().fit(*data))
 
 
+@pytest.mark.slow
 def test_the_cache_is_bounded_and_its_cost_can_be_read(data):
     programs = Programs(maxsize=2)
     assert cache_info().maxsize >= 512
@@ -814,6 +817,7 @@ def own(factor):
     return lambda x: keras.ops.tanh(x) * factor
 
 
+@pytest.mark.slow
 def test_what_is_compiled_for_own_functions_is_rationed(data, monkeypatch):
     budget = Programs(maxsize=1024, max_own_bytes=2**24)
     monkeypatch.setattr("sklearn_toydnn._training.programs", budget)
@@ -834,6 +838,7 @@ def test_what_is_compiled_for_own_functions_is_rationed(data, monkeypatch):
         compiled(epochs=1, activation=own(7)).fit(*data)
 
 
+@pytest.mark.slow
 def test_what_reads_a_variable_is_compiled_for_each_fit(data):
     factor = tf.Variable(1.0)
     clf = compiled(activation=lambda x: keras.ops.tanh(x) * factor)
@@ -870,6 +875,7 @@ print(resident_memory())
 # ---- blocks of epochs
 
 
+@pytest.mark.slow
 def test_any_blocks_of_epochs_give_the_same_bits(data, monkeypatch):
     clf = compiled(epochs=10, validation_split=0.3)
     whole = clone(clf).fit(*data)
