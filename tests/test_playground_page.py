@@ -74,6 +74,7 @@ def test_a_page_that_connects_again_takes_nothing_from_elsewhere(address):
         request = HTTPRequest(address.replace("http", "ws") + "ws")
         token = generate_jwt_token(generate_session_id())
         connection = await websocket_connect(request, subprotocols=["bokeh", token])
+        await connection.read_message()  # it says that it listens
         ask = Protocol().create("PULL-DOC-REQ")
         for part in (ask.header_json, ask.metadata_json, ask.content_json):
             await connection.write_message(part)
