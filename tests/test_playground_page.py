@@ -12,7 +12,7 @@ pytest.importorskip("panel", reason="the extra playground is not installed")
 from bokeh.protocol import Protocol
 from bokeh.util.token import generate_jwt_token, generate_session_id
 from selenium.webdriver import ActionChains, Keys
-from tornado.httpclient import HTTPClientError, HTTPRequest
+from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 from tornado.ioloop import IOLoop
 from tornado.websocket import websocket_connect
 
@@ -116,6 +116,31 @@ def test_no_page_from_elsewhere_may_talk_to_it(address, origin, may):
     else:
         with pytest.raises(HTTPClientError, match="403"):
             IOLoop().run_sync(connect)
+
+
+@pytest.mark.parametrize("host, may", [("evil.example", False), ("localhost", True)])
+def test_no_foreign_name_leads_to_it(address, host, may):
+    """DNS can have a foreign page's own host be this machine."""
+    port = urlsplit(address).port
+    headers = {"Host": f"{host}:{port}", "Origin": f"http://{host}:{port}"}
+    timeouts = {"connect_timeout": HANGS, "request_timeout": HANGS}
+
+    async def answers():
+        for path in ("", "static/js/bokeh.min.js"):
+            request = HTTPRequest(address + path, headers=headers, **timeouts)
+            yield (await AsyncHTTPClient().fetch(request, raise_error=False)).code
+        url = address.replace("http", "ws") + "ws"
+        request = HTTPRequest(url, headers=headers, **timeouts)
+        try:
+            (await websocket_connect(request, subprotocols=["bokeh"])).close()
+            yield 200
+        except HTTPClientError as error:
+            yield error.code
+
+    async def collect():
+        return [code async for code in answers()]
+
+    assert IOLoop().run_sync(collect) == [200 if may else 403] * 3
 
 
 def test_every_control_has_a_name_and_is_reached_by_keyboard(page):

@@ -2,6 +2,8 @@
 
 import panel as pn
 from panel.io.resources import LOCAL_DIST
+from tornado.routing import Matcher, Rule
+from tornado.web import ErrorHandler
 
 from ._page import for_visitor, shared_workers
 
@@ -30,6 +32,9 @@ def serve(host, port, announce):
         start=False,
         verbose=False,
     )
+    # A foreign name may lead here, and Tornado lets a page from it talk to its host.
+    refusal = Rule(_ForeignHost(host), ErrorHandler, {"status_code": 403})
+    server._tornado.default_router.rules.insert(0, refusal)
     server.start()
     announce()
     try:
@@ -38,6 +43,17 @@ def serve(host, port, announce):
         pass
     finally:
         workers.close()
+
+
+class _ForeignHost(Matcher):
+    """Match requests, also for a WebSocket, that name another machine than this."""
+
+    def __init__(self, host):
+        self._hosts = {host, "localhost"}
+
+    def match(self, request):
+        """Return the arguments of the handler, or None where there is no match."""
+        return None if request.host_name in self._hosts else {}
 
 
 def make_page():
