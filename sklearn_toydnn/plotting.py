@@ -4,18 +4,26 @@ Every function draws into a matplotlib Axes, the current one unless given, and
 returns it; nothing is shown or saved.
 """
 
+from collections.abc import Mapping
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.colors import ListedColormap
+from sklearn.base import BaseEstimator
 from sklearn.inspection import DecisionBoundaryDisplay
+from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from .datasets import _check_points
 
 _COLORS = plt.get_cmap("viridis")  # the paper's: purple is label 0, yellow label 1
+
+
+_MARGIN = 0.05  # of the points' range, on each side of them
+_ALIKE = 5  # axes have one scale where one range is at most so many times the other
 
 
 def _label_colors(n_labels):
@@ -29,7 +37,8 @@ def plot_dataset(X, y, *, ax=None):
     Parameters
     ----------
     X : array-like of shape (n_samples, 2)
-        The points; the axes have the names of a pandas frame's columns.
+        The points; the axes have the names of a frame's columns, and else one scale
+        where the features' ranges are alike.
 
     y : array-like of shape (n_samples,)
         Their labels.
@@ -61,7 +70,7 @@ def plot_dataset(X, y, *, ax=None):
 
 def _draw_points(X, y, labels, ax):
     """Draw points in the colours that their labels have among all labels."""
-    names = list(X.columns) if isinstance(X, pd.DataFrame) else None
+    names = _names_of(X)
     X, y = _check_points(X), column_or_1d(y)
     check_consistent_length(X, y)
     ax = sns.scatterplot(
@@ -76,7 +85,10 @@ def _draw_points(X, y, labels, ax):
         ax=ax,
     )
     if names is None:
-        ax.set(xlabel="$x_0$", ylabel="$x_1$", aspect="equal")
+        spans = np.ptp(X, axis=0)
+        is_alike = spans.max() <= _ALIKE * spans.min()
+        aspect = "equal" if is_alike else "auto"
+        ax.set(xlabel="$x_0$", ylabel="$x_1$", aspect=aspect)
     else:  # of units that may differ; a dollar would begin a formula
         xlabel, ylabel = (str(name).replace("$", r"\$") for name in names)
         ax.set(xlabel=xlabel, ylabel=ylabel, aspect="auto")
@@ -89,8 +101,10 @@ def plot_history(history, *, metric="loss", ax=None):
 
     Parameters
     ----------
-    history : dict of list of float
-        One value per epoch, as in ``DNNClassifier.history_``.
+    history : dict of list of float, estimator or keras.callbacks.History
+        One value per epoch, as in ``DNNClassifier.history_``; or what has it: a fitted
+        classifier, a pipeline that ends in one, a search that found one, or what
+        ``keras.Model.fit`` returns.
 
     metric : {"loss", "accuracy"}, default="loss"
         What to draw; ``"val_" + metric`` is drawn beside it where present.
@@ -105,6 +119,10 @@ def plot_history(history, *, metric="loss", ax=None):
 
     Raises
     ------
+    NotFittedError
+        If the classifier has not been fitted.
+    TypeError
+        If there is no history in what is given.
     ValueError
         If the history does not have the metric.
 
@@ -115,6 +133,7 @@ def plot_history(history, *, metric="loss", ax=None):
     >>> ax.get_ylabel()
     'loss'
     """
+    history = _find_history(history)
     if metric not in history:
         raise ValueError(f"metric={metric!r} is not in the history: {list(history)}.")
     names = {metric: "training", f"val_{metric}": "validation"}
@@ -123,6 +142,23 @@ def plot_history(history, *, metric="loss", ax=None):
     ax = sns.lineplot(curves, estimator=None, dashes=False, ax=ax)
     ax.set(xlabel="epoch", ylabel=metric)
     return ax
+
+
+def _find_history(source):
+    """Return the history that is given, or that of what is given."""
+    if isinstance(source, Mapping):
+        return source
+    if isinstance(source, BaseEstimator):
+        check_is_fitted(source)
+        source = getattr(source, "best_estimator_", source)
+        source = source[-1] if isinstance(source, Pipeline) else source
+    history = getattr(source, "history_", getattr(source, "history", None))
+    if not isinstance(history, Mapping):
+        raise TypeError(
+            "history must be a dict of lists, a fitted network, a pipeline that ends "
+            f"in one or Keras' History, got {type(source).__name__}."
+        )
+    return history
 
 
 def plot_decision_regions(classifier, X, y, *, ax=None):
@@ -134,7 +170,7 @@ def plot_decision_regions(classifier, X, y, *, ax=None):
         A fitted scikit-learn classifier or pipeline on two features.
 
     X : array-like of shape (n_samples, 2)
-        The points; the regions span their extent.
+        The points; the regions span their range and a margin of 5 % of it.
 
     y : array-like of shape (n_samples,)
         Their labels.
@@ -166,14 +202,14 @@ def plot_decision_regions(classifier, X, y, *, ax=None):
     '$x_1$'
     """
     check_is_fitted(classifier)
-    X = X if isinstance(X, pd.DataFrame) else _check_points(X)
     ax = plt.gca() if ax is None else ax
     classes = getattr(classifier, "classes_", np.unique(y)[:0])
     labels = np.union1d(classes, y)
     colors = _label_colors(len(labels))[np.searchsorted(labels, classes)]
     DecisionBoundaryDisplay.from_estimator(
         classifier,
-        X,
+        _corners(X),
+        eps=0,
         response_method="predict",
         alpha=0.3,
         ax=ax,
@@ -181,6 +217,20 @@ def plot_decision_regions(classifier, X, y, *, ax=None):
     )
     # Labels of another type than the classes are among `labels` as text.
     return _draw_points(X, np.asarray(y).astype(labels.dtype), labels, ax)
+
+
+def _names_of(X):
+    """Return the names of a frame's columns, None for an array."""
+    return list(X.columns) if hasattr(X, "columns") else None
+
+
+def _corners(X):
+    """Return two corners of a box around the points, named as their features are."""
+    names, X = _names_of(X), _check_points(X)
+    low, high = X.min(axis=0), X.max(axis=0)
+    margin = np.where(high > low, _MARGIN * (high - low), 1.0)
+    corners = np.stack([low - margin, high + margin])
+    return corners if names is None else pd.DataFrame(corners, columns=names)
 
 
 def _colors_of_regions(colors):

@@ -4,8 +4,12 @@ import pytest
 from matplotlib import pyplot as plt
 from sklearn.cluster import KMeans
 from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
+from sklearn_toydnn import DNNClassifier
 from sklearn_toydnn.plotting import plot_dataset, plot_decision_regions, plot_history
 
 
@@ -104,6 +108,62 @@ def test_points_of_labels_that_are_no_classes_are_drawn(raw):
 def test_what_is_no_classifier_is_drawn_too(raw):
     X, y = raw
     plot_decision_regions(KMeans(3, random_state=0).fit(X), X, y)
+
+
+@pytest.mark.parametrize("center, span", [(0, 0.1), (0, 1e-6), (1e6, 0.05), (0, 1e4)])
+def test_regions_have_a_margin_of_a_share_of_the_range(center, span, raw):
+    X, y = raw
+    X = center + span * X / np.ptp(X, axis=0)
+    net = make_pipeline(StandardScaler(), DecisionTreeClassifier(max_depth=2))
+    ax = plot_decision_regions(net.fit(X, y), X, y)
+    for limits, column in zip((ax.get_xlim(), ax.get_ylim()), X.T, strict=True):
+        share = np.ptp(column) / np.ptp(limits)
+        assert 0.85 < share < 0.95
+    (points,) = ax.collections[-1:]
+    np.testing.assert_array_equal(points.get_offsets(), X)
+
+
+def test_a_feature_that_is_constant_has_regions_too(raw):
+    X, y = raw
+    X = X * [1, 0]
+    ax = plot_decision_regions(DecisionTreeClassifier(max_depth=2).fit(X, y), X, y)
+    assert ax.get_ylim() == (-1, 1)
+
+
+def test_axes_of_unlike_ranges_have_scales_of_their_own(raw):
+    X, y = raw
+    for scales, aspect in [([1, 1], 1), ([1, 0.5], 1), ([1000, 0.01], "auto")]:
+        ax = plot_dataset(X * scales, y, ax=plt.figure().gca())
+        assert ax.get_aspect() == aspect
+        ax.figure.canvas.draw()
+        box = ax.get_position()
+        assert min(box.width, box.height) > 0.2
+
+
+def test_axes_have_the_names_of_a_polars_frame(raw):
+    polars = pytest.importorskip("polars")
+    X, y = raw
+    X = polars.DataFrame(X, schema=["income", "share"])
+    tree = DecisionTreeClassifier(max_depth=2).fit(X, y)
+    for ax in (plot_dataset(X, y), plot_decision_regions(tree, X, y)):
+        assert (ax.get_xlabel(), ax.get_ylabel()) == ("income", "share")
+
+
+def test_history_is_that_of_what_is_given(raw):
+    X, y = (array[:100] for array in raw)
+    net = DNNClassifier(epochs=3, random_state=0)
+    pipeline = make_pipeline(StandardScaler(), net).fit(X, y)
+    search = GridSearchCV(pipeline, {"dnnclassifier__epochs": [3]}, cv=2).fit(X, y)
+    history = pipeline[-1].model_.fit(X, y, epochs=3, verbose=0)
+    for source in (pipeline[-1], pipeline, search, history):
+        ax = plot_history(source, metric="accuracy", ax=plt.figure().gca())
+        assert len(ax.lines[0].get_xdata()) == 3
+    with pytest.raises(NotFittedError):
+        plot_history(DNNClassifier())
+    with pytest.raises(TypeError, match="a fitted network, a pipeline.*got list"):
+        plot_history([0.1, 0.2])
+    with pytest.raises(TypeError, match="got DecisionTreeClassifier"):
+        plot_history(DecisionTreeClassifier().fit(X, y))
 
 
 def test_axes_have_the_names_of_a_frame(raw):
