@@ -176,9 +176,7 @@ def train_with_keras_callbacks(run, model, callbacks, epochs, n_steps, verbose):
         for variable, value in zip(model.optimizer.variables, state, strict=True):
             variable.assign(value)
         logs = name_scores(history[0])
-        for callback in callback_list.callbacks:
-            if isinstance(callback, keras.callbacks.TerminateOnNaN):
-                callback.on_batch_end(n_steps - 1, logs)
+        _tell_within_epoch(callback_list.callbacks, n_steps, logs)
         callback_list.on_epoch_end(epoch, logs)
         if model.stop_training:
             break
@@ -186,12 +184,52 @@ def train_with_keras_callbacks(run, model, callbacks, epochs, n_steps, verbose):
     return model.history.history
 
 
+def _tell_within_epoch(callbacks, n_steps, logs):
+    """Tell callbacks what an epoch's end does not tell."""
+    validation = {
+        name.removeprefix("val_"): value
+        for name, value in logs.items()
+        if name.startswith("val_")
+    }
+    for callback in callbacks:
+        if isinstance(callback, keras.callbacks.TerminateOnNaN):
+            callback.on_batch_end(n_steps - 1, logs)
+        if validation:
+            callback.on_test_begin()
+            callback.on_test_end(validation)
+
+
+# Callbacks with hooks within epochs that do nothing there unless they are asked to.
+_ACTS = {
+    # The loss of an epoch is NaN if that of a batch is.
+    "keras.src.callbacks.terminate_on_nan.TerminateOnNaN": lambda callback: False,
+    "keras.src.callbacks.model_checkpoint.ModelCheckpoint": (
+        lambda callback: callback.save_freq != "epoch"
+    ),
+    "keras.src.callbacks.tensorboard.TensorBoard": (
+        lambda callback: (
+            callback.update_freq != "epoch"
+            or callback.write_steps_per_second
+            or callback._should_trace
+        )
+    ),
+    "mlflow.keras.callback.MlflowCallback": (
+        lambda callback: not callback.log_every_epoch
+    ),
+    "wandb.integration.keras.callbacks.metrics_logger.WandbMetricsLogger": (
+        lambda callback: callback.logging_batch_wise
+    ),
+    "wandb.integration.keras.callbacks.model_checkpoint.WandbModelCheckpoint": (
+        lambda callback: callback.save_freq != "epoch"
+    ),
+}
+
+
 def acts_within_epochs(callback):
     """Return whether a Keras callback acts where a compiled program cannot be left."""
-    if type(callback) is keras.callbacks.TerminateOnNaN:
-        return False  # the loss of an epoch is NaN if that of a batch is
-    if type(callback) is keras.callbacks.ModelCheckpoint:
-        return callback.save_freq != "epoch"
+    acts = _ACTS.get(f"{type(callback).__module__}.{type(callback).__qualname__}")
+    if acts is not None:
+        return acts(callback)
     hooks = [
         f"on_{phase}batch_{moment}"
         for phase in ("", "train_", "test_")

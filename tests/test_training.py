@@ -32,6 +32,7 @@ from sklearn_toydnn import (
     make_triangle,
     stop_fits,
 )
+from sklearn_toydnn._callbacks import acts_within_epochs
 from sklearn_toydnn._loop import Loop
 from sklearn_toydnn._network import Network
 from sklearn_toydnn._optimizer import OptimizerSpec
@@ -505,6 +506,45 @@ def test_callbacks_between_epochs_act_as_in_keras(make, data, tmp_path):
         sorted(path.name for path in (tmp_path / n).iterdir()) for n in ("one", "other")
     ]
     assert names[0] == names[1]
+
+
+class FakeMlflowCallback(keras.callbacks.Callback):
+    """Has the hooks of MLflow's, and its name."""
+
+    def __init__(self, log_every_epoch=True):
+        super().__init__()
+        self.log_every_epoch, self.logged = log_every_epoch, []
+
+    def on_batch_end(self, batch, logs=None):
+        if not self.log_every_epoch:
+            self.logged.append(logs)
+
+    def on_test_end(self, logs=None):
+        self.logged.append(logs)
+
+
+FakeMlflowCallback.__module__ = "mlflow.keras.callback"
+FakeMlflowCallback.__qualname__ = "MlflowCallback"
+
+
+def test_what_other_tools_log_of_epochs_is_compiled(data):
+    callback = FakeMlflowCallback()
+    clf = compiled(epochs=2, validation_split=0.3, callbacks=[callback]).fit(*data)
+    names = "loss", "accuracy"
+    for i, logs in enumerate(callback.logged):
+        assert logs == {name: clf.history_[f"val_{name}"][i] for name in names}
+    assert len(callback.logged) == 2
+    clf.set_params(callbacks=[FakeMlflowCallback(log_every_epoch=False)])
+    with pytest.raises(ValueError, match="MlflowCallback acts within an epoch"):
+        clf.fit(*data)
+
+
+def test_tensorboard_acts_within_epochs_where_it_is_asked_to(tmp_path):
+    def acts(**params):
+        return acts_within_epochs(keras.callbacks.TensorBoard(tmp_path, **params))
+
+    assert not acts()
+    assert acts(update_freq="batch") and acts(write_steps_per_second=True)
 
 
 def test_terminate_on_nan_ends_training(data):
