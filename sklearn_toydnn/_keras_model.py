@@ -1,6 +1,7 @@
 """The Keras model of a plan and a state: what `model_` shows and Keras trains."""
 
 from ._loop import CHUNK
+from ._network import make_initializer
 from ._optimizer import step_counter
 from ._state import row_dtype
 from ._tensorflow import keras, tf, without_retracing_warnings
@@ -8,7 +9,7 @@ from ._tensorflow import keras, tf, without_retracing_warnings
 
 def build_model(plan, state):
     """Return a compiled keras.Sequential in this state."""
-    model = plan.network.build(state.weights, plan.given.dropout_rate, state.seed)
+    model = plan.network.build(state.weights, plan.dropout_rate, state.seed)
     optimizer = plan.optimizer.make()
     model.compile(
         optimizer=optimizer,
@@ -21,7 +22,14 @@ def build_model(plan, state):
         run_eagerly=plan.given.run_eagerly,
         # Keras' own choice, XLA, makes its Dropout layer slow on CPU.
         jit_compile=False,
+        # Which Keras adds under the global policy "mixed_float16".
+        auto_scale_loss=False,
     )
+    for layer in model.layers:
+        if hasattr(layer, "kernel_initializer"):
+            layer.kernel_initializer = make_initializer(
+                plan.given.kernel_initializer, state.seed
+            )
     optimizer.build(model.trainable_variables)
     # Callbacks ask metrics whether more is better; a first use makes them.
     model.compute_metrics(None, *map(keras.ops.zeros, plan.shapes(1)))
@@ -57,7 +65,7 @@ def get_state(model):
 def train_with_keras(plan, data, state, epochs, callbacks, eagerly):
     """Train with keras.Model.fit.
 
-    Returns weights, optimizer state, history and the model.
+    Returns weights, optimizer state and history.
     """
     model = build_model(plan, state)
     model.run_eagerly = eagerly
@@ -75,8 +83,7 @@ def train_with_keras(plan, data, state, epochs, callbacks, eagerly):
             callbacks=callbacks,
             verbose=int(plan.given.verbose),
         ).history
-    model.run_eagerly = plan.given.run_eagerly
-    return *get_state(model), history, model
+    return *get_state(model), history
 
 
 def _batches(data, order, n_epochs, batch_size):

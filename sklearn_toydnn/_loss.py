@@ -7,6 +7,9 @@ from ._tensorflow import keras
 # By this name Keras finds the loss of a function in the files that it saves.
 from keras.src.losses.losses import LossFunctionWrapper
 
+# Losses that compare all outputs of a row: a single one has nothing to teach.
+_OVER_CLASSES = {"kldivergence", "cosinesimilarity"}
+
 
 def find_loss(loss, dtype):
     """Return the class of a loss, or an instance that is or wraps what is given."""
@@ -39,7 +42,7 @@ def describe_loss(loss, given, params):
 
 def compares_classes(loss):
     """Return whether a loss, or a class of losses, asks for an output per class."""
-    return "categorical" in _name(loss)
+    return "categorical" in _name(loss) or _name(loss) in _OVER_CLASSES
 
 
 def takes_numbers(loss):

@@ -4,6 +4,8 @@ import json
 from contextlib import suppress
 from dataclasses import dataclass, field
 from numbers import Real
+from uuid import uuid4
+from weakref import WeakValueDictionary
 
 from sklearn.utils._param_validation import InvalidParameterError
 
@@ -58,7 +60,7 @@ class OptimizerSpec:
                 config["learning_rate"] = keras.saving.serialize_keras_object(rate)
             rate = None
         name = f"{maker.__module__}.{maker.__qualname__}"
-        settings = json.dumps(config, sort_keys=True, default=id)
+        settings = json.dumps(config, sort_keys=True, default=_name_object)
         fingerprint = " ".join(filter(None, [name, settings, not_decayed]))
         return cls(maker, config, rate, fingerprint, refusal(maker), not_decayed)
 
@@ -107,6 +109,20 @@ class OptimizerSpec:
         if self.not_decayed:
             exclude_from_decay(optimizer, None, self.not_decayed)
         return optimizer
+
+
+_NAMED = WeakValueDictionary()  # objects by names that no other object ever has
+
+
+def _name_object(thing):
+    """Return the name of an object that is no text, the same as long as it lives."""
+    for named in _NAMED.valuerefs():
+        if named() is thing:
+            return named.key
+    name = uuid4().hex
+    with suppress(TypeError):  # of what cannot be referred to, each is another
+        _NAMED[name] = thing
+    return name
 
 
 _CLASSES = {}  # Keras' own, by name: to look one up takes 3 ms

@@ -10,7 +10,6 @@ from types import SimpleNamespace
 import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import InvalidParameterError
-from sklearn.utils.class_weight import compute_sample_weight
 
 from ._keys import NotKnown
 from ._loss import (
@@ -24,8 +23,15 @@ from ._network import Network, get_activation, make_initializer
 from ._optimizer import OptimizerSpec
 from ._state import State
 from ._tensorflow import keras
-from ._validation import encode
+from ._validation import encode, weigh_classes
 
+# scikit-learn's names, and where an error points those who give them.
+_ELSEWHERE = {
+    "logistic": " Keras calls it 'sigmoid'.",
+    "identity": " Keras calls it 'linear'.",
+    "log_loss": " 'auto' is the log loss.",
+    "lbfgs": " Keras has no L-BFGS; MLPClassifier has.",
+}
 _AUTO_OUTPUT = {True: "sigmoid", False: "softmax"}
 _OVER_CLASSES = (
     keras.activations.softmax,
@@ -76,6 +82,11 @@ class Plan:
         """bool: Whether targets are the numbers of the classes, not one-hot rows."""
         return len(self.classes) == 2 or takes_numbers(self.loss)
 
+    @property
+    def dropout_rate(self):
+        """float: The share dropped of the last hidden layer; 0 where there is none."""
+        return self.given.dropout_rate if len(self.network.layer_sizes) > 2 else 0.0
+
     def initial_state(self, clf):
         """Draw a seed and, from it, the initial weights."""
         # Not NumPy's global generator: fits in threads would disturb one another.
@@ -114,7 +125,7 @@ class Plan:
         if self.given.class_weight is None:
             return None
         labels = self.classes[self.decode(targets)]
-        return compute_sample_weight(self.given.class_weight, labels)
+        return weigh_classes(self.given.class_weight, self.classes, labels)
 
     def shapes(self, n_rows):
         """Return the shapes of the targets and of the outputs of so many rows."""
@@ -143,16 +154,17 @@ def look_up(clf, param, get):
         raise InvalidParameterError(
             f"The {param!r} parameter of {type(clf).__name__} must be a name or "
             f"an object that Keras knows. Got {value!r} instead."
+            + (_ELSEWHERE.get(value, "") if isinstance(value, str) else "")
         ) from error
 
 
 def _make_network(clf, of_logits):
     hidden = clf.hidden_layer_sizes
     hidden = (hidden,) if isinstance(hidden, Integral) else tuple(hidden)
-    if not hidden or not all(isinstance(n, Integral) and n >= 1 for n in hidden):
+    if not all(isinstance(n, Integral) and n >= 1 for n in hidden):
         raise InvalidParameterError(
             f"The 'hidden_layer_sizes' parameter of {type(clf).__name__} must be "
-            f"one or more ints of at least 1. Got {clf.hidden_layer_sizes!r}."
+            f"ints of at least 1. Got {clf.hidden_layer_sizes!r}."
         )
 
     def activation(param):

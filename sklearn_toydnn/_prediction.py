@@ -25,14 +25,20 @@ _OF_ROWS = (
 
 
 def predict_proba(network, output_cut, weights, X):
-    """Return the probabilities of the classes, of shape (n_samples, n_classes).
+    """Return the probabilities of the classes: float64, (n_samples, n_classes).
 
     `output_cut` is where two classes part in the output: 0 where the loss takes it for
     logits. Where an output activation leaves [0, 1], the most probable class is still
     the one that Keras takes for its accuracy.
     """
     output = predict(network, weights, X)
-    output = _link(network, output_cut, output)
+    with np.errstate(all="ignore"):
+        return _normalise(_link(network, output_cut, output))
+
+
+def _normalise(output):
+    """Return probabilities that sum to 1 in each row, in float64."""
+    output = output.astype(np.float64)
     unknown = np.isnan(output).any(axis=1)
     if output.shape[1] == 1:
         output = np.clip(output, 0, 1)
@@ -51,8 +57,7 @@ def _link(network, output_cut, output):
     if output_cut == 0:
         if output.shape[1] == 1:
             return special.expit(output)
-        with np.errstate(invalid="ignore"):  # of a network that diverged
-            return special.softmax(output, axis=1)
+        return special.softmax(output, axis=1)
     activation = keras.activations.get(network.output_activation)
     if activation is keras.activations.log_softmax:
         return np.exp(output)
@@ -70,7 +75,7 @@ def predict(network, weights, X):
     ]
     n_rows = max(_ROWS, _BLOCK // max(network.layer_sizes))
     output = np.empty((len(X), network.layer_sizes[-1]), network.dtype)
-    with np.errstate(invalid="ignore", over="ignore"):  # of a network that diverged
+    with np.errstate(all="ignore"):  # training has warned of what diverged
         for start in range(0, len(X), n_rows):
             block = X[start : start + n_rows]
             for activation, kernel, bias in layers:

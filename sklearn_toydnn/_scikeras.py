@@ -11,7 +11,6 @@ from ._tensorflow import keras  # before scikeras, whose import is not quiet
 
 # isort: split
 from abc import ABCMeta
-from copy import deepcopy
 from inspect import Parameter, isclass, signature
 
 from scikeras import wrappers
@@ -22,6 +21,10 @@ from ._numeric import plain_number
 from ._optimizer import exclude_from_decay, exclusions_from_decay
 
 _ROUTES = ("optimizer__", "loss__", "callbacks__")
+OWN_MODEL = (
+    "the network is built from the classifier's own parameters. For a Keras model of "
+    "your own use scikeras' KerasClassifier; compare takes it too."
+)
 
 
 def _sklearn_tags(self):
@@ -136,6 +139,10 @@ class KerasClassifier(
     def _set_routed(self, params, error):
         """Set parameters like ``optimizer__learning_rate``, or raise `error`."""
         for name in params:
+            if name.partition("__")[0] in ("model", "build_fn"):
+                raise error(
+                    f"{type(self).__name__} has no parameter {name!r}: {OWN_MODEL}"
+                )
             if not name.startswith(_ROUTES) or name in _ROUTES:
                 raise error(
                     f"{type(self).__name__} has no parameter {name!r}. It takes those "
@@ -183,7 +190,7 @@ class KerasClassifier(
         )
 
     def _make_callbacks(self):
-        """Return the callbacks of one fit: instances of classes, copies of others."""
+        """Return the callbacks of one fit: instances given, or made of classes."""
         routed = [name for name in vars(self) if name.startswith("callbacks__")]
         if routed and not self.callbacks:
             raise ValueError(f"{', '.join(routed)}: there are no callbacks to take it.")
@@ -192,7 +199,7 @@ class KerasClassifier(
         except TypeError as error:
             raise TypeError(f"callbacks={self.callbacks!r}: {error}") from error
         vars(self).pop("_predict_callbacks")
-        return deepcopy(keras.tree.flatten(vars(self).pop("_fit_callbacks")))
+        return keras.tree.flatten(vars(self).pop("_fit_callbacks"))
 
     # ---- what scikeras makes public
 

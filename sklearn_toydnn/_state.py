@@ -62,7 +62,6 @@ class Outcome:
     history: dict
     converged: bool = True
     fell_back: bool = False  # to Keras, where next time it may compile
-    model: object = None  # in that state, if Keras has made one
 
 
 def row_dtype(n_rows):

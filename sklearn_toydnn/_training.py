@@ -58,7 +58,7 @@ def _only_what_lasts(compute):
     outcome = compute()
     if outcome.fell_back:
         raise NotToBeKept(outcome)
-    return replace(outcome, model=None)
+    return outcome
 
 
 @lru_cache
@@ -95,9 +95,9 @@ def train(plan, data, state, epochs, callbacks=(), watchers=()):
                 f"Keras cannot train with optimizer={plan.given.optimizer!r}, "
                 f"loss={plan.given.loss!r} and dtype={plan.network.dtype!r}: {error}"
             ) from error
-    (weights, optimizer_state, history, model), converged = trained, True
-    if stopping:  # the model holds the last epoch's weights
-        weights, converged, model = stopping.best_weights, stopping.converged, None
+    (weights, optimizer_state, history), converged = trained, True
+    if stopping:
+        weights, converged = stopping.best_weights, stopping.converged
     state = replace(
         state,
         weights=weights,
@@ -105,7 +105,7 @@ def train(plan, data, state, epochs, callbacks=(), watchers=()):
         optimizer_state=optimizer_state,
         optimizer_key=plan.optimizer.key,
     )
-    return Outcome(state, history, converged, failed is not None, model)
+    return Outcome(state, history, converged, failed is not None)
 
 
 # ---- compiled
@@ -146,13 +146,13 @@ def _warn_or_raise(plan, reason):
 def _train_compiled(plan, data, state, epochs, callbacks, watchers):
     """Train in a compiled program.
 
-    Returns weights, optimizer state, history and, if one was made, the Keras model.
+    Returns weights, optimizer state and history.
     """
     stop_request, *others = watchers
     given, check = plan.given, stop_request.begin
     order = state.row_order(data.n_rows, given.shuffle)
     with programs.borrow(Structure.of(plan, data)) as program:
-        dropout = given.dropout_rate, state.seed
+        dropout = plan.dropout_rate, state.seed
         run = Run(program, data, order, len(epochs), *dropout, check)
         if callbacks or given.verbose:
             model = build_model(plan, state)
@@ -161,12 +161,12 @@ def _train_compiled(plan, data, state, epochs, callbacks, watchers):
             history = train_with_keras_callbacks(
                 run, model, callbacks, epochs, n_steps, verbose
             )
-            return *get_state(model), history, model
+            return *get_state(model), history
         start = program.optimizer_state(plan.optimizer, state)
         epochs = range(len(epochs))
         weights, optimizer_state, scores = run(state.weights, start, epochs, others)
     history = dict(zip(HISTORY, scores.T.tolist(), strict=False))
-    return weights, optimizer_state, history, None
+    return weights, optimizer_state, history
 
 
 # ---- early stopping

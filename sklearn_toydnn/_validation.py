@@ -6,7 +6,7 @@ from numbers import Real
 import numpy as np
 from sklearn.model_selection import train_test_split
 from sklearn.utils._param_validation import InvalidParameterError
-from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     _check_sample_weight,
@@ -25,12 +25,44 @@ def check_points(clf, X, y="no_validation", *, reset=False):
 
     `reset` tells whether features are remembered or are to be those seen before.
     """
+    has_labels = not isinstance(y, str)
+    if has_labels:
+        _check_is_one_label(y)
     # A value too large for float32 is an error below; NumPy need not warn too.
     with np.errstate(over="ignore"):
         checked = validate_data(clf, X, y, reset=reset, dtype=clf.dtype)
-    if not isinstance(y, str):
+    check_is_no_date(X, "X")
+    if has_labels:
         check_classification_targets(checked[1])
     return checked
+
+
+def check_is_no_date(X, name):
+    """Raise an error for dates and durations, which would become whole numbers."""
+    dtype = np.asarray(X).dtype
+    if dtype.kind in "mM":
+        raise ValueError(
+            f"{name} must be numbers, got {dtype}. Convert dates and durations, for "
+            "example to days since the first of them."
+        )
+
+
+def _check_is_one_label(y):
+    """Raise an error if there is more than one label to a point."""
+    y = np.asarray(y)
+    if y.ndim != 2 or y.shape[1] < 2 or y.dtype.kind not in "biuf":
+        return
+    if np.isin(y, (0, 1)).all():
+        if (y.sum(axis=1) == 1).all():
+            raise ValueError(
+                f"y must be a 1d array of labels, got one-hot rows of shape {y.shape}. "
+                "Pass y.argmax(axis=1)."
+            )
+        raise ValueError(
+            f"y must be a 1d array of labels, got several to a point, of shape "
+            f"{y.shape}. Use OneVsRestClassifier(DNNClassifier()), which fits a "
+            "network for each label."
+        )
 
 
 def _check_weights(clf, sample_weight, X, y):
@@ -49,16 +81,11 @@ def _check_weights(clf, sample_weight, X, y):
     sample_weight = _check_sample_weight(
         sample_weight, X, dtype=np.float64, ensure_non_negative=True, copy=True
     )
-    with np.errstate(over="ignore"):
-        if clf.class_weight is not None:
-            sample_weight *= compute_sample_weight(clf.class_weight, y)
-        sample_weight = sample_weight.astype(X.dtype)
+    if clf.class_weight is not None:
+        with np.errstate(over="ignore"):  # an error below
+            sample_weight *= weigh_classes(clf.class_weight, clf.classes_, y)
     if not sample_weight.any():
         raise ValueError("sample_weight and class_weight leave no row any weight.")
-    if not np.isfinite(sample_weight).all():
-        raise ValueError(
-            f"sample_weight times class_weight contains values too large for {X.dtype}."
-        )
     return sample_weight
 
 
@@ -70,6 +97,14 @@ def _check_class_weight(clf):
                 "each class a finite number that is not negative. Got "
                 f"{clf.class_weight!r} instead."
             )
+
+
+def weigh_classes(class_weight, classes, y):
+    """Return the weight of each label's class, also where `y` lacks some classes."""
+    if class_weight == "balanced":
+        return compute_sample_weight(class_weight, y)
+    weights = compute_class_weight(class_weight, classes=classes, y=classes)
+    return weights[encode(y, classes, "y")]
 
 
 def encode(y, classes, name):
@@ -88,7 +123,7 @@ def encode(y, classes, name):
 
 
 def encode_training_data(clf, plan, X, y, sample_weight):
-    """Return points, targets and, where there are any, weights."""
+    """Return points, targets and, where there are any, weights in float64."""
     sample_weight = _check_weights(clf, sample_weight, X, y)
     targets = plan.encode(y, "y")
     if sample_weight is None:
@@ -110,6 +145,38 @@ def split(clf, plan, training, X_val, y_val, seed):
     return _split_off(training, clf.validation_split)
 
 
+def scale_weights(data, dtype, *, normalise):
+    """Return the data with weights of the dtype, where there are any.
+
+    `normalise` divides them by their mean over the training points, so that no scale
+    of theirs changes the length of a gradient step.
+    """
+    if len(data.training) == 2:
+        return data
+    scale, weights = 1.0, data.training[-1]
+    if normalise:
+        scale = weights.max()  # so that equal ones become 1, and no sum overflows
+        scale *= (weights / scale).mean()
+
+    def scaled(arrays):
+        *others, weights = arrays
+        with np.errstate(over="ignore", under="ignore"):
+            weights = (weights / scale).astype(dtype)
+        if not np.isfinite(weights).all():
+            raise ValueError(
+                "sample_weight times class_weight contains values too large for "
+                f"{dtype}."
+            )
+        return *others, weights
+
+    has_weights = len(data.validation) > 2  # points given as X_val have none
+    validation = scaled(data.validation) if has_weights else data.validation
+    data = Data(scaled(data.training), validation)
+    if not data.training[-1].any():
+        raise ValueError("sample_weight and class_weight leave no row any weight.")
+    return data
+
+
 def _check_validation_points(clf, X_val, y_val):
     """Return the points and labels that `fit` was given."""
     if X_val is None or y_val is None:
@@ -123,6 +190,7 @@ def _check_validation_points(clf, X_val, y_val):
         validate_data(clf, X_val, reset=False, skip_check_array=True, ensure_2d=False)
     except ValueError as error:
         raise ValueError(f"X_val does not have the features of X: {error}") from error
+    check_is_no_date(X_val, "X_val")
     X_val = check_array(X_val, dtype=clf.dtype, input_name="X_val")
     if X_val.shape[1] != clf.n_features_in_:
         raise ValueError(

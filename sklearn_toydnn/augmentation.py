@@ -23,6 +23,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._numeric import add_noise, as_float, check_moved
+from ._validation import check_is_no_date
 
 _STD = [Interval(Real, 0, None, closed="left")]
 
@@ -100,7 +101,7 @@ class GaussianNoise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self : GaussianNoise
             The fitted transformer.
         """
-        validate_data(self, X, dtype=[np.float64, np.float32])
+        self._check_points(X, reset=True)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -129,7 +130,7 @@ class GaussianNoise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             If the points are not valid, or ``std`` is so large that one of them
             becomes infinite.
         """
-        X = validate_data(self, X, dtype=[np.float64, np.float32])
+        X = self._check_points(X, reset=True)
         return add_noise(X, self.std, check_random_state(self.random_state), "std")
 
     def transform(self, X):
@@ -146,7 +147,11 @@ class GaussianNoise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             The same points.
         """
         check_is_fitted(self)
-        return validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
+        return self._check_points(X, reset=False)
+
+    def _check_points(self, X, reset):
+        check_is_no_date(X, "X")
+        return validate_data(self, X, reset=reset, dtype=[np.float64, np.float32])
 
 
 class GaussianAugmenter(BaseSampler):
@@ -275,6 +280,7 @@ class GaussianAugmenter(BaseSampler):
             copies that ``fraction`` asks for, or if ``std`` is so large that one
             of them becomes infinite.
         """
+        check_is_no_date(X, "X")
         # imbalanced-learn takes every frame for one of pandas.
         polars_X = is_polars_dataframe(X)
         polars_y = is_polars_dataframe(y) or is_polars_series(y)

@@ -7,7 +7,13 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.callback import with_callbacks
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    InvalidParameterError,
+    Options,
+    StrOptions,
+)
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import check_is_fitted
 
@@ -15,13 +21,47 @@ from ._callbacks import EpochTasks
 from ._keras_model import build_model
 from ._parameters import Plan
 from ._prediction import predict_proba
-from ._scikeras import KerasClassifier
+from ._scikeras import OWN_MODEL, KerasClassifier
 from ._state import State
 from ._tensorflow import check_usable, keras
 from ._training import train_or_recall
-from ._validation import check_points, encode_training_data, split
+from ._validation import (
+    check_points,
+    encode_training_data,
+    scale_weights,
+    split,
+)
 
 _ONE_OR_MORE = Interval(Integral, 1, None, closed="left")
+
+
+class _Weights:
+    """Arrays of each layer: those of the Keras model, once `model_` has made one.
+
+    The model's are copies; read-only, so that a change of one is not lost silently.
+    """
+
+    def __init__(self, place):
+        self._place = place  # of a layer's two arrays, in Keras' order
+
+    def __set_name__(self, owner, name):
+        self._name = name
+
+    def __get__(self, clf, owner=None):
+        if clf is None:
+            return self
+        if "_model" in vars(clf):
+            arrays = clf._model.get_weights()[self._place :: 2]
+            for array in arrays:
+                array.flags.writeable = False
+            return arrays
+        try:
+            return vars(clf)[self._name]
+        except KeyError:
+            raise AttributeError(f"{self._name}: not fitted yet") from None
+
+    def __set__(self, clf, arrays):
+        clf.__dict__ = clf._without_model(vars(clf)) | {self._name: arrays}
 
 
 class DNNClassifier(KerasClassifier):
@@ -36,7 +76,8 @@ class DNNClassifier(KerasClassifier):
     ----------
     hidden_layer_sizes : int or array-like of shape (n_hidden_layers,), \
             default=(20, 20)
-        The number of units of each hidden layer; an int is one layer.
+        The number of units of each hidden layer; an int is one layer. ``()`` has no
+        hidden layer, and nothing to drop: logistic regression.
 
     activation : str or callable, default="relu"
         Activation of the hidden layers, as Keras names it, or a function of your
@@ -111,8 +152,10 @@ class DNNClassifier(KerasClassifier):
         last call. The history starts again either way.
 
     callbacks : list, dict, keras.callbacks.Callback, class or None, default=None
-        Keras callbacks. Each fit works on copies of instances; classes take
-        parameters as ``callbacks__patience`` and so on.
+        Keras callbacks. Instances are used as they are, and keep what a fit leaves in
+        them, as in Keras, also one that fails; fits in threads that share one share
+        its state. Classes take parameters as ``callbacks__patience`` and so on, and
+        each fit makes its own.
 
     run_eagerly : bool, default=False
         Whether Keras runs step by step in Python, to debug what it calls.
@@ -194,7 +237,11 @@ class DNNClassifier(KerasClassifier):
         same probability for every class.
 
     model_ : keras.Sequential
-        A compiled Keras model that holds the trained weights.
+        A compiled Keras model of the trained network. Weights set or trained in it
+        count in `predict`, `coefs_`, `partial_fit` and what is saved, until the next
+        fit, which makes a new model. The state of its optimizer, `clone` and
+        `memory` take no part. From when it is asked for, `coefs_` and `intercepts_`
+        are read-only copies of its weights.
 
     n_features_in_ : int
         Number of features seen during fit.
@@ -336,9 +383,11 @@ class DNNClassifier(KerasClassifier):
         self.verbose = verbose
         self._set_routed(kwargs, TypeError)
 
+    coefs_, intercepts_ = _Weights(0), _Weights(1)
+
     # ---- fitting
 
-    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None):
+    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, **others):
         """Train the network.
 
         Parameters
@@ -350,7 +399,10 @@ class DNNClassifier(KerasClassifier):
             Their labels.
 
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the points, not negative. None weighs all alike.
+            Weights of the points, not negative. None weighs all alike. Times those of
+            `class_weight`, they are divided by their mean over the points that are
+            trained on, so that their scale does not change the learning rate; losses
+            in `history_` are in these weights.
 
         X_val : array-like of shape (n_samples_val, n_features), default=None
             Validation points. In a pipeline, name them in its `transform_input`
@@ -360,6 +412,9 @@ class DNNClassifier(KerasClassifier):
 
         y_val : array-like of shape (n_samples_val,), default=None
             Labels of the validation points.
+
+        **others : dict
+            Nothing else is taken; the error says where arguments of Keras go.
 
         Returns
         -------
@@ -371,12 +426,20 @@ class DNNClassifier(KerasClassifier):
         InvalidParameterError
             If a parameter has the wrong type, is out of range or names nothing
             in Keras (a ValueError and a TypeError).
+        TypeError
+            If another argument is given.
         ValueError
             If the data are not valid training or validation data, if a routed
             parameter is not taken by what it is routed to, or if `warm_start` is to
             go on with other classes.
         """
         self._validate_params()
+        for name in others:
+            raise TypeError(
+                f"fit takes no argument {name!r}: parameters of {type(self).__name__} "
+                "are given to its constructor or to set_params. For more arguments of "
+                "keras.Model.fit use scikeras' KerasClassifier; compare takes it too."
+            )
         with self._all_or_nothing() as clf:
             clf._fit(X, y, sample_weight, X_val, y_val)
         return self
@@ -396,7 +459,8 @@ class DNNClassifier(KerasClassifier):
             All labels that any call will bring; needed in the first call.
 
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the points, not negative. None weighs all alike.
+            Weights of the points, not negative. None weighs all alike. Unlike in
+            `fit`, they are taken as they are: of chunks, no mean is the whole's.
 
         Returns
         -------
@@ -406,11 +470,19 @@ class DNNClassifier(KerasClassifier):
         Raises
         ------
         InvalidParameterError, ValueError
-            As `fit` does, and if `classes` is missing or empty where it is needed.
+            As `fit` does, and if `classes` is missing or empty where it is needed, or
+            if `class_weight` is "balanced", which one chunk cannot tell.
         """
         self._validate_params()
         if self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True.")
+        if isinstance(self.class_weight, str):
+            raise ValueError(
+                "partial_fit does not support class_weight='balanced': one chunk does "
+                "not tell how frequent classes are. Give the weights as a dict, as "
+                "compute_class_weight('balanced', classes=classes, y=y) returns them "
+                "for all labels, or a large sample of them."
+            )
         with self._all_or_nothing() as clf:
             clf._partial_fit(X, y, classes, sample_weight)
         return self
@@ -445,6 +517,14 @@ class DNNClassifier(KerasClassifier):
             clf._begin(np.unique(y), go_on=False)
         return self
 
+    def _validate_params(self):
+        if callable(self.hidden_layer_sizes):
+            raise InvalidParameterError(
+                f"The 'hidden_layer_sizes' parameter of {type(self).__name__} is a "
+                f"function: {OWN_MODEL}"
+            )
+        super()._validate_params()
+
     @contextmanager
     def _all_or_nothing(self):
         """Yield a copy to train; become it, in one step, when all has gone well.
@@ -458,12 +538,19 @@ class DNNClassifier(KerasClassifier):
 
     def _snapshot(self):
         """Return a shallow copy, which no other thread can change."""
-        state = vars(self).copy()
-        # It is trained in place, and made again from the rest.
-        state.pop("_model", None)
         copied = object.__new__(type(self))
-        copied.__dict__ = state
+        copied.__dict__ = self._without_model(vars(self))
         return copied
+
+    def _without_model(self, state):
+        """Return a copy of a state with the weights of the Keras model instead of it.
+
+        The model is trained in place, and made again from the rest.
+        """
+        state = state.copy()
+        if state.pop("_model", None) is not None:
+            state["coefs_"], state["intercepts_"] = self.coefs_, self.intercepts_
+        return state
 
     @with_callbacks
     def _fit(self, X, y, sample_weight, X_val, y_val):
@@ -480,7 +567,8 @@ class DNNClassifier(KerasClassifier):
             )
         plan = self._begin(self.classes_ if go_on else classes, go_on)
         training = points, labels, sample_weight
-        self._train(plan, training, (X_val, y_val), range(self.epochs), tasks)
+        epochs = range(self.epochs)
+        self._train(plan, training, (X_val, y_val), epochs, tasks, normalise=True)
         for task in tasks:
             task.end_fit(self._weights())
 
@@ -499,7 +587,7 @@ class DNNClassifier(KerasClassifier):
         if len(classes) < 2:
             raise ValueError(
                 f"{type(self).__name__} needs samples of at least 2 classes, but the "
-                f"data contain only one class: {classes[0]!r}."
+                f"data contain only one class: {classes.tolist()[0]!r}."
             )
         self.classes_, self.n_classes_ = classes, len(classes)
         plan = Plan.of(self)
@@ -507,11 +595,12 @@ class DNNClassifier(KerasClassifier):
             self._keep(plan, plan.initial_state(self), {"loss": [], "accuracy": []})
         return plan
 
-    def _train(self, plan, training, validation, epochs, watchers=()):
+    def _train(self, plan, training, validation, epochs, watchers=(), normalise=False):
         """Encode and split, train or recall, keep."""
         state = self._state(plan.network)
         training = encode_training_data(self, plan, *training)
         data = split(self, plan, training, *validation, state.seed)
+        data = scale_weights(data, plan.network.dtype, normalise=normalise)
         callbacks = self._make_callbacks()
         outcome = train_or_recall(plan, data, state, epochs, callbacks, watchers)
         history = outcome.history
@@ -520,8 +609,6 @@ class DNNClassifier(KerasClassifier):
             past = self.history_
             history = {k: past[k] + history[k] for k in past.keys() & history.keys()}
         self._keep(plan, outcome.state, history)
-        if outcome.model is not None:
-            self._model = outcome.model
         self._warn(outcome, len(epochs))
 
     # ---- what is kept
@@ -585,19 +672,22 @@ class DNNClassifier(KerasClassifier):
 
     @property
     def model_(self):
-        """keras.Sequential: A compiled Keras model that holds the trained weights."""
+        """keras.Sequential: A compiled Keras model of the trained network.
+
+        Weights that are set in it are the classifier's: they count in `predict`,
+        `coefs_` and `partial_fit`, and are saved.
+        """
         check_is_fitted(self)
         if "_model" not in vars(self):
             check_usable()
-            self._model = build_model(
-                Plan.of(self, fitted=True), self._state(self._network)
-            )
+            model = build_model(Plan.of(self, fitted=True), self._state(self._network))
+            model(np.zeros((1, self.n_features_in_), self.dtype))  # export asks for it
+            self._model = model
         return self._model
 
     def __getstate__(self):
         """Leave the Keras model out: it is built again from the arrays."""
-        state = super().__getstate__()
-        return {name: value for name, value in state.items() if name != "_model"}
+        return self._without_model(super().__getstate__())
 
     def __setstate__(self, state):
         """Take what earlier versions have saved, too."""
@@ -658,7 +748,7 @@ class DNNClassifier(KerasClassifier):
 
         Returns
         -------
-        proba : ndarray of shape (n_samples, n_classes), dtype=`dtype`
+        proba : ndarray of shape (n_samples, n_classes), dtype=float64
             Probabilities in the order of `classes_`; each row sums to 1.
         """
         check_is_fitted(self)
@@ -677,7 +767,7 @@ class DNNClassifier(KerasClassifier):
 
         Returns
         -------
-        log_proba : ndarray of shape (n_samples, n_classes), dtype=`dtype`
+        log_proba : ndarray of shape (n_samples, n_classes), dtype=float64
             ``log(predict_proba(X))``: minus infinity where the probability is 0.
         """
         with np.errstate(divide="ignore"):

@@ -1,10 +1,12 @@
 """What DNNClassifier promises, whatever trains it."""
 
+import json
 import multiprocessing
 import pickle
 import random
 import subprocess
 import sys
+import threading
 import warnings
 from abc import ABC
 from functools import partial
@@ -16,7 +18,10 @@ from keras.src.backend.common import global_state
 from scikeras.wrappers import KerasClassifier
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.ensemble import AdaBoostClassifier, VotingClassifier
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 from sklearn.model_selection import (
     GridSearchCV,
     RandomizedSearchCV,
@@ -24,12 +29,14 @@ from sklearn.model_selection import (
     learning_curve,
     validation_curve,
 )
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks import paper
 from sklearn_toydnn import DNNClassifier, GaussianAugmenter, make_triangle
+from sklearn_toydnn._optimizer import OptimizerSpec
 from sklearn_toydnn._tensorflow import keras, tf
 
 LossFunctionWrapper = keras.losses.Huber.__base__  # has no public name
@@ -127,7 +134,7 @@ def test_history_model_and_probabilities_agree(data, jit_compile):
         name: len(values) for name, values in clf.history_.items()
     } == dict.fromkeys(["loss", "accuracy", "val_loss", "val_accuracy"], 3)
     proba = clf.predict_proba(X[:50])
-    assert proba.dtype == np.float32
+    assert proba.dtype == np.float64
     assert np.mean(clf.predict(X[:50]) == y[:50]) == pytest.approx(
         clf.history_["val_accuracy"][-1]
     )
@@ -165,6 +172,78 @@ def test_class_weights_multiply_sample_weights(data, jit_compile):
     np.testing.assert_array_equal(given, sample_weight)
 
 
+@pytest.mark.fast("compiled-*")
+@pytest.mark.parametrize("scale", [1e-6, 1e6, 1e308])
+def test_the_scale_of_weights_makes_no_difference(scale, data, jit_compile):
+    X, y = data
+    sample_weight = np.linspace(0, 1, len(y))
+    sgd = {"optimizer": "SGD", "optimizer__learning_rate": 0.5}
+    one = small(**sgd).fit(X, y, sample_weight)
+    other = small(**sgd).fit(X, y, scale * sample_weight)
+    for a, b in zip(weights(one), weights(other), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+    np.testing.assert_allclose(one.history_["loss"], other.history_["loss"], rtol=1e-5)
+    equal = small(**sgd).fit(X, y, scale * np.ones(len(y)))
+    for a, b in zip(weights(small(**sgd).fit(X, y)), weights(equal), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_weights_have_a_mean_of_1_over_the_points_trained_on(data):
+    X, y = data
+    sample_weight = np.linspace(0, 3, len(y))  # whose first row has none
+    params = {"validation_split": 0.25, "epochs": 1, "shuffle": False, "batch_size": -1}
+    clf = small(**params, dropout_rate=0.0).fit(X, y, sample_weight)
+    start = small(**params, dropout_rate=0.0).initialize(X, y)
+    proba = start.predict_proba(X)[np.arange(len(y)), y]
+    trained = slice(1, 1 + int(199 * 0.75))
+    normalised = sample_weight / sample_weight[trained].mean()
+    loss = -(normalised * np.log(proba))[trained].mean()
+    assert clf.history_["loss"] == [pytest.approx(loss, rel=1e-5)]
+    proba = clf.predict_proba(X)[np.arange(len(y)), y]
+    loss = -(normalised * np.log(proba))[trained.stop :].mean()
+    assert clf.history_["val_loss"] == [pytest.approx(loss, rel=1e-5)]
+
+
+def test_partial_fit_takes_weights_as_they_are(data):
+    X, y = data
+    sgd = small(optimizer="SGD", optimizer__learning_rate=0.1).initialize(X, y)
+    one, other = (pickle.loads(pickle.dumps(sgd)) for _ in range(2))
+    one.partial_fit(X, y, sample_weight=np.full(len(y), 1e-3))
+    other.partial_fit(X, y)
+    moved = [np.abs(clf.coefs_[0] - sgd.coefs_[0]).max() for clf in (one, other)]
+    assert 0 < moved[0] < 0.01 * moved[1]
+
+
+def test_adaboost_learns_with_sgd(data):
+    """Its weights sum to 1."""
+    net = small(epochs=30, optimizer="SGD", optimizer__learning_rate=0.3)
+    boosted = AdaBoostClassifier(net, n_estimators=2, random_state=0).fit(*data)
+    assert boosted.score(*data) > 0.8
+
+
+def test_class_weights_are_of_all_classes(three_classes):
+    X, y = three_classes
+    clf = small(class_weight={"a": 1.0, "b": 2.0, "c": 3.0})
+    some = y != "c"
+    one = clone(clf).partial_fit(X[some], y[some], classes=list("abc"))
+    other = small().partial_fit(
+        X[some],
+        y[some],
+        classes=list("abc"),
+        sample_weight=np.where(y[some] == "b", 2.0, 1.0),
+    )
+    assert_same_weights(one, other)
+    # Validation points may lack a class, too.
+    stopping = clf.set_params(early_stopping=True, n_iter_no_change=1)
+    assert stopping.fit(X, y, X_val=X[some], y_val=y[some]).n_iter_ > 0
+
+
+def test_balanced_weights_are_for_whole_data(data):
+    clf = small(class_weight="balanced").fit(*data)
+    with pytest.raises(ValueError, match="partial_fit does not support class_weight="):
+        clf.partial_fit(*data)
+
+
 @pytest.mark.fast("compiled")
 def test_zero_weight_is_leaving_out(data, jit_compile):
     X, y = data
@@ -174,20 +253,49 @@ def test_zero_weight_is_leaving_out(data, jit_compile):
     )
 
 
-def test_callbacks_work_on_copies(data, jit_compile):
+class Recorder(keras.callbacks.Callback):
+    """Record losses; cannot be copied, as it holds a lock."""
+
+    def __init__(self, fail_at=None):
+        super().__init__()
+        self.losses, self.lock, self.fail_at = [], threading.Lock(), fail_at
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.losses.append(logs["loss"])
+        if epoch == self.fail_at:
+            raise RuntimeError("as it does")
+
+
+def test_callbacks_are_the_instances_given(data, jit_compile):
     X, y = data
+    recorder = Recorder()
     stop = keras.callbacks.EarlyStopping("loss", min_delta=10.0, patience=1)
-    clf = small(epochs=30, callbacks=[stop]).fit(X, y)
-    assert len(clf.history_["loss"]) == 2
-    assert getattr(stop, "model", None) is None
+    clf = small(epochs=30, callbacks={"a": recorder, "more": [stop]}).fit(X, y)
+    assert recorder.losses == clf.history_["loss"] and clf.n_iter_ == 2
+    assert stop.stopped_epoch == 1
+    clf.set_params(callbacks=recorder, epochs=3).fit(X, y)
+    assert len(recorder.losses) == 2 + 3
+    clf.partial_fit(X, y)
+    assert len(recorder.losses) == 2 + 3 + 1
+    failing = Recorder(fail_at=1)
+    before = weights(clf)
+    with pytest.raises(RuntimeError, match="as it does"):
+        clf.set_params(callbacks=[failing]).fit(X, y)
+    assert len(failing.losses) == 2
+    for array, past in zip(weights(clf), before, strict=True):
+        np.testing.assert_array_equal(array, past)
+
+
+def test_classes_of_callbacks_are_made_for_each_fit(data, jit_compile):
     routed = small(
         epochs=30,
         callbacks=keras.callbacks.EarlyStopping,
         callbacks__monitor="loss",
         callbacks__min_delta=10.0,
         callbacks__patience=3,
-    ).fit(X, y)
-    assert len(routed.history_["loss"]) == 4
+    )
+    for _ in range(2):
+        assert len(routed.fit(*data).history_["loss"]) == 4
 
 
 @pytest.mark.fast("compiled")
@@ -392,7 +500,6 @@ def test_pipeline_scales_validation_points_with_the_training_scaler(augment):
 @pytest.mark.parametrize(
     "params, message",
     [
-        ({"hidden_layer_sizes": []}, "'hidden_layer_sizes' parameter"),
         ({"hidden_layer_sizes": (20, 0)}, "'hidden_layer_sizes' parameter"),
         ({"hidden_layer_sizes": (2.5,)}, "'hidden_layer_sizes' parameter"),
         ({"hidden_layer_sizes": 0}, "'hidden_layer_sizes' parameter"),
@@ -408,6 +515,8 @@ def test_pipeline_scales_validation_points_with_the_training_scaler(augment):
         ({"loss": "crossed"}, "'loss' parameter"),
         ({"loss": dict}, "'loss' parameter"),
         ({"loss": "sparse_categorical_crossentropy"}, "compares one output per class"),
+        ({"loss": "kl_divergence"}, "compares one output per class"),
+        ({"loss": keras.losses.CosineSimilarity()}, "compares one output per class"),
         ({"batch_size": 0}, "'batch_size' parameter"),
         ({"epochs": 0}, "'epochs' parameter"),
         ({"validation_split": 1.0}, "'validation_split' parameter"),
@@ -445,11 +554,45 @@ def test_bad_parameters_are_named(params, message, data):
     assert not hasattr(clf, "history_")
 
 
+@pytest.mark.parametrize(
+    "params, message",
+    [
+        ({"model": len}, "use scikeras' KerasClassifier; compare takes it"),
+        ({"build_fn": len}, "use scikeras' KerasClassifier"),
+        ({"model__units": 3}, "use scikeras' KerasClassifier"),
+        ({"hidden_layer_sizes": len}, "use scikeras' KerasClassifier"),
+        ({"activation": "logistic"}, "Keras calls it 'sigmoid'"),
+        ({"output_activation": "identity"}, "Keras calls it 'linear'"),
+        ({"optimizer": "lbfgs"}, "Keras has no L-BFGS; MLPClassifier has"),
+        ({"loss": "log_loss"}, "'auto' is the log loss"),
+    ],
+    ids=lambda case: ",".join(case) if isinstance(case, dict) else "",
+)
+def test_errors_point_to_what_does_it(params, message, data):
+    with pytest.raises((TypeError, ValueError), match=message):
+        small(**params).fit(*data)
+
+
+def test_arguments_of_fit_are_parameters(data):
+    with pytest.raises(TypeError, match="'epochs': parameters of DNN.*constructor"):
+        small().fit(*data, epochs=3)
+
+
+def test_labels_of_several_columns_are_explained(data):
+    X, y = data
+    with pytest.raises(ValueError, match=r"one-hot rows of .*Pass y.argmax\(axis=1\)"):
+        small().fit(X, np.eye(2)[y])
+    labels = np.stack([y, X[:, 0] > 0], axis=1).astype(int)
+    with pytest.raises(ValueError, match="OneVsRestClassifier"):
+        small().fit(X, labels)
+    assert OneVsRestClassifier(small()).fit(X, labels).predict(X).shape == (200, 2)
+
+
 def test_unknown_names_are_refused():
     with pytest.raises(TypeError, match="DNNClassifier has no parameter 'layers'"):
         DNNClassifier(layers=3)
-    with pytest.raises(TypeError, match="'model__units'.*'optimizer__'"):
-        DNNClassifier(model__units=3)
+    with pytest.raises(TypeError, match="'fit__epochs'.*'optimizer__'"):
+        DNNClassifier(fit__epochs=3)
     clf = DNNClassifier()
     with pytest.raises(ValueError, match="no parameter 'layers'"):
         clf.set_params(epochs=3, layers=3)
@@ -464,7 +607,16 @@ def test_unknown_names_are_refused():
         ({"X": [[np.nan, 1.0]] * 200}, "Input X contains NaN"),
         ({"X": [[1e300, 1.0]] * 200}, "Input X contains infinity or a value too large"),
         ({"X": [1.0] * 200}, "Expected 2D array"),
-        ({"y": [0] * 200}, "at least 2 classes"),
+        (
+            {"X": [[np.datetime64("2026")] * 2] * 200},
+            "X must be numbers, got date",
+        ),
+        (
+            {"X_val": [[np.timedelta64(1, "s")] * 2], "y_val": [0]},
+            "X_val must be numbers, got timedelta64",
+        ),
+        ({"y": [0] * 200}, "at least 2 classes, but .* only one class: 0[.]"),
+        ({"y": [np.float64(0.5)] * 200}, "only one class: 0.5|Unknown label"),
         ({"y": np.linspace(0, 1, 200)}, "Unknown label type"),
         ({"y": [0, 1]}, "inconsistent numbers of samples"),
         ({"sample_weight": [1.0]}, "sample_weight has 1 rows, but X has 200"),
@@ -522,6 +674,136 @@ def test_two_kinds_of_validation_data_are_refused(data):
         small(validation_split=0.5).fit(*data, X_val=data[0], y_val=data[1])
 
 
+# ---- what it predicts
+
+
+def test_probabilities_are_plain_floats(three_classes):
+    X, y = three_classes
+    proba = small().fit(X, y).predict_proba(X)
+    assert proba.dtype == np.float64
+    np.testing.assert_allclose(proba.sum(axis=1), 1, atol=1e-15)
+    json.dumps(dict(enumerate(proba[0])))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        log_loss(y, proba)
+        VotingClassifier([("net", small())], voting="soft").fit(X, y).predict(X)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    "params",
+    [{}, {"optimizer": "SGD", "optimizer__learning_rate": 1e30}],
+    ids=["sure", "diverged"],
+)
+def test_prediction_warns_of_no_arithmetic(params, three_classes):
+    X, y = three_classes
+    clf = small(**params).fit(X, y)
+    assert clf.diverged_ == bool(params)
+    with np.errstate(all="raise"):
+        proba = clf.predict_proba(1e4 * X)
+        clf.predict(1e4 * X)
+    assert np.isfinite(proba).all()
+
+
+@pytest.mark.fast("compiled")
+def test_without_hidden_layers_it_is_logistic_regression(data, jit_compile):
+    X, y = data
+    clf = small(hidden_layer_sizes=(), dropout_rate=0.9, epochs=400, batch_size=-1)
+    clf.set_params(optimizer__learning_rate=0.1, dtype="float64").fit(X, y)
+    logistic = LogisticRegression(C=np.inf).fit(X, y)
+    np.testing.assert_allclose(
+        clf.predict_proba(X), logistic.predict_proba(X), atol=0.01
+    )
+    assert [layer.rate for layer in clf.model_.layers[:-1]] == [0.0]
+
+
+# ---- its Keras model
+
+
+def test_weights_of_the_model_are_the_classifiers(data):
+    X, y = data
+    clf = small().fit(X, y)
+    other = small(random_state=1).fit(X, y)
+    before = pickle.loads(pickle.dumps(clf))
+    clf.model_.set_weights(other.model_.get_weights())
+    assert_same_weights(clf, other)
+    np.testing.assert_array_equal(clf.predict_proba(X), other.predict_proba(X))
+    assert_same_weights(pickle.loads(pickle.dumps(clf)), other)
+    with pytest.raises(ValueError, match="read-only"):
+        clf.coefs_[0][:] = 0
+    clf.partial_fit(X, y)
+    expected = before
+    expected.coefs_, expected.intercepts_ = other.coefs_, other.intercepts_
+    assert_same_weights(clf, expected.partial_fit(X, y))
+
+
+def test_weights_trained_in_the_model_count(data):
+    X, y = data
+    clf = small(hidden_layer_sizes=(4,)).fit(X, y)
+    before = [array.copy() for array in weights(clf)]
+    clf.model_.fit(X, y, verbose=0)
+    assert all((a != b).any() for a, b in zip(weights(clf), before, strict=True))
+    np.testing.assert_allclose(
+        clf.predict_proba(X)[:, 1], clf.model_.predict(X, verbose=0)[:, 0], atol=1e-6
+    )
+    clf.intercepts_ = [array * 0 for array in clf.intercepts_]
+    assert not any(array.any() for array in clf.model_.get_weights()[1::2])
+
+
+def test_the_model_tells_its_initializer(data):
+    clf = small(kernel_initializer="he_normal").fit(*data)
+    names = {
+        type(layer.kernel_initializer).__name__
+        for layer in clf.model_.layers
+        if hasattr(layer, "kernel_initializer")
+    }
+    assert names == {"HeNormal"}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_the_global_policy_of_keras_is_not_its_own(data):
+    X, y = data
+    same = {"epochs": 1, "dropout_rate": 0.0}
+    expected = small(**same).fit(X, y)
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        for params in ({}, {"callbacks": [Recorder()]}, {"jit_compile": False}):
+            clf = small(**same, **params).fit(X, y)
+            for a, b in zip(weights(clf), weights(expected), strict=True):
+                np.testing.assert_allclose(a, b, atol=1e-5)
+            assert clf.model_.predict(X, verbose=0).dtype == np.float32
+            clf.set_params(jit_compile="auto", callbacks=None).partial_fit(X, y)
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
+def test_the_floats_of_keras_may_change_between_fits(data):
+    X, y = data
+    expected = small(warm_start=True, callbacks=[Recorder()]).fit(X, y).fit(X, y)
+    clf = small(warm_start=True, callbacks=[Recorder()]).fit(X, y)
+    floatx = keras.config.floatx()
+    keras.config.set_floatx("float64")
+    try:
+        clf.fit(X, y)
+    finally:
+        keras.config.set_floatx(floatx)
+    for a, b in zip(weights(clf), weights(expected), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_an_optimizer_is_not_taken_for_another_of_its_address(data):
+    """Of objects that have no text, an address would be used again."""
+
+    def fingerprint():
+        return OptimizerSpec.of("adam", {"learning_rate": lambda: 0.01}).fingerprint
+
+    assert len({fingerprint() for _ in range(100)}) == 100
+    rate = object.__new__(type("Rate", (), {}))
+    one, other = (OptimizerSpec.of("adam", {"x": rate}).fingerprint for _ in range(2))
+    assert one == other
+
+
 def test_prediction_checks_its_input(data):
     with pytest.raises(NotFittedError):
         small().predict(data[0])
@@ -565,7 +847,7 @@ def test_an_activation_of_ones_own_meets_the_networks_precision(data):
         return 2 * tf.nn.relu(x) * tf.ones(1, tf.float64)
 
     clf = DNNClassifier((3,), activation=doubled, dtype="float64", epochs=1)
-    assert clf.fit(*data).predict_proba(data[0]).dtype == "float64"
+    assert clf.fit(*data).coefs_[0].dtype == "float64"
 
 
 def test_other_bad_input_is_named(data, three_classes):

@@ -214,7 +214,7 @@ def assert_each_as_alone(make, values, data, folder):
 def test_keras_settings_are_part_of_the_keys(
     set_, get, value, jit_compile, data, tmp_path
 ):
-    clf = net(memory=str(tmp_path), jit_compile=jit_compile, loss="kl_divergence")
+    clf = net(memory=str(tmp_path), jit_compile=jit_compile, loss="poisson")
     before = get()
     first = clone(clf).fit(*data)
     set_(value)

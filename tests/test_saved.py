@@ -58,8 +58,8 @@ def points(loaded):
 def test_they_predict_as_then(loaded, points, folder, name):
     expected = np.load(folder / "probabilities.npz")[name]
     proba = loaded.predict_proba(points)
-    assert proba.dtype == expected.dtype
     # The last bits of a sigmoid or an exponential are the processor's.
+    proba = proba.astype(expected.dtype)
     np.testing.assert_array_max_ulp(proba, expected, maxulp=4)
     labels = loaded.classes_[expected.argmax(axis=1)]
     np.testing.assert_array_equal(loaded.predict(points), labels)
