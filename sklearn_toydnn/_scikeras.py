@@ -21,6 +21,8 @@ from ._numeric import plain_number
 from ._optimizer import exclude_from_decay, exclusions_from_decay
 
 _ROUTES = ("optimizer__", "loss__", "callbacks__")
+# What subclasses of scikeras' classifier may define, and would find ignored here.
+_UNUSED = {"_keras_build_fn", "feature_encoder", "target_encoder", "scorer"}
 OWN_MODEL = (
     "the network is built from the classifier's own parameters. For a Keras model of "
     "your own use scikeras' KerasClassifier; compare takes it too."
@@ -84,6 +86,12 @@ class KerasClassifier(
     def __init_subclass__(cls, **kwargs):
         """Describe the constructor without ``**kwargs``, which is no parameter."""
         super().__init_subclass__(**kwargs)
+        unused = sorted(_UNUSED & set(vars(cls)))
+        if unused:
+            raise TypeError(
+                f"{cls.__name__} defines {', '.join(unused)}, which "
+                f"{cls.__base__.__name__} does not use: {OWN_MODEL}"
+            )
         _, *named = signature(cls.__init__).parameters.values()
         named = [p for p in named if p.kind is not Parameter.VAR_KEYWORD]
         cls.__signature__ = signature(cls.__init__).replace(parameters=named)
