@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from sklearn_toydnn._resolution import ratio_of_errors
-from sklearn_toydnn._scale import log_errors
-from sklearn_toydnn._ttest import PairedTTest, holm
+from sklearn_toydnn.comparison.resolution import ratio_of_errors
+from sklearn_toydnn.comparison.scale import log_errors
+from sklearn_toydnn.comparison.statistics import PairedTTest, holm
 
 # Whether all comparisons must be for a sentence, or some; whether some must not be
 # against it, by anything worth naming; or whether none must differ.

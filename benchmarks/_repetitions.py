@@ -8,8 +8,8 @@ from scipy import stats
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 import sklearn_toydnn
-from sklearn_toydnn._repetition import Fresh, Repetitions
-from sklearn_toydnn._ttest import PairedTTest
+from sklearn_toydnn.comparison.repetition import Fresh, Repetitions
+from sklearn_toydnn.comparison.statistics import PairedTTest
 
 N_TEST = 4000
 EPOCHS = [5, 10, 20, 50, 100, 200]  # read on the way, from the history of one fit

@@ -53,8 +53,8 @@ from sklearn_toydnn import (
     compare,
     make_triangle,
 )
-from sklearn_toydnn._repetition import with_seeds
-from sklearn_toydnn.comparison import LOOKS
+from sklearn_toydnn.comparison.estimators import LOOKS
+from sklearn_toydnn.comparison.repetition import with_seeds
 
 TREES = {f"depth {n}": DecisionTreeClassifier(max_depth=n) for n in (1, 2, 4)}
 FEW = {"train_size": 60, "test_size": 100, "n_repeats": 4, "random_state": 0}
@@ -238,7 +238,7 @@ def test_scores_are_those_of_a_plain_loop():
     assert (found.scores["seconds"] > 0).all()
     scores = found.scores.set_index(["repeat", "estimator"])["score"]
     seed = np.random.RandomState(0).randint(np.iinfo(np.int32).max), 2
-    from sklearn_toydnn._repetition import Fresh
+    from sklearn_toydnn.comparison.repetition import Fresh
 
     X, y, (train, test), _ = Fresh(make_triangle, 60, 100, 0).draw(seed, 2)
     for name, estimator in nets.items():

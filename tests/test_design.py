@@ -17,10 +17,16 @@ from sklearn_toydnn import DNNClassifier, make_triangle
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(sklearn_toydnn.__file__).parent
 DESIGN = (ROOT / "docs" / "design.rst").read_text()
-TREES = {path.stem: ast.parse(path.read_text()) for path in PACKAGE.glob("*.py")}
-PLAYGROUND = {
-    path.stem: ast.parse(path.read_text()) for path in PACKAGE.glob("playground/*.py")
-}
+
+
+def parse(folder):
+    """Return the modules of a folder by their names, parsed."""
+    return {path.stem: ast.parse(path.read_text()) for path in folder.glob("*.py")}
+
+
+TREES = parse(PACKAGE)
+COMPARISON, PLAYGROUND = parse(PACKAGE / "comparison"), parse(PACKAGE / "playground")
+WINGS = {"package": TREES, "comparison": COMPARISON, "playground": PLAYGROUND}
 N_ROWS = 173  # of no other array
 
 
@@ -43,17 +49,21 @@ def imports(tree):
 # ---- modules
 
 
-def test_each_module_is_on_the_map():
-    listed = re.findall(r"^``(?:sklearn_toydnn/)?(\w+)\.py``", section("Modules"), re.M)
-    assert sorted(listed) == sorted(set(TREES) - {"__init__"})
+@pytest.mark.parametrize(
+    "title, trees",
+    [
+        ("Modules", TREES),
+        ("The way of a comparison", COMPARISON),
+        ("The playground", PLAYGROUND),
+    ],
+    ids=WINGS,
+)
+def test_each_module_is_on_the_map(title, trees):
+    listed = re.findall(r"^``(?:sklearn_toydnn/)?(\w+)\.py``", section(title), re.M)
+    assert sorted(listed) == sorted(set(trees) - {"__init__"})
 
 
-def test_each_module_of_the_playground_is_on_its_map():
-    listed = re.findall(r"^``(\w+)\.py``", section("The playground"), re.M)
-    assert sorted(listed) == sorted(set(PLAYGROUND) - {"__init__"})
-
-
-@pytest.mark.parametrize("trees", [TREES, PLAYGROUND], ids=["package", "playground"])
+@pytest.mark.parametrize("trees", WINGS.values(), ids=WINGS)
 def test_imports_go_round_no_circle(trees):
     within = {
         name: {module.lstrip(".") or imported for module, imported in imports(tree)
@@ -61,6 +71,17 @@ def test_imports_go_round_no_circle(trees):
         for name, tree in trees.items()
     }  # fmt: skip
     assert list(TopologicalSorter(within).static_order())
+
+
+def test_what_a_comparison_says_knows_nothing_of_fitting():
+    """Scores may come from anywhere."""
+    known = {
+        name: {module for module, _ in imports(COMPARISON[name])}
+        for name in ("result", "statistics", "resolution", "scale", "metrics")
+    }
+    for name, modules in known.items():
+        within = {module[1:] for module in modules if module.startswith(".")}
+        assert within <= set(known), name
 
 
 def test_one_module_knows_of_scikeras():
@@ -75,7 +96,7 @@ def test_one_module_knows_of_scikeras():
 def test_the_private_names_of_others_are_listed():
     """Names with an underscore that are used, but are nobody's here."""
     own, used = set(), set()
-    for tree in [*TREES.values(), *PLAYGROUND.values()]:
+    for tree in (tree for trees in WINGS.values() for tree in trees.values()):
         for node in ast.walk(tree):
             match node:
                 case ast.FunctionDef(name=name) | ast.ClassDef(name=name):

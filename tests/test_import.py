@@ -1,10 +1,12 @@
 """What importing the package costs, and what it and a fit print: in a fresh process."""
 
+import ast
 import io
 import os
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -60,6 +62,19 @@ def test_public_names_are_there_and_others_are_an_error():
         assert getattr(sklearn_toydnn, name).__name__ == name
     with pytest.raises(AttributeError, match="no attribute 'make_square'"):
         _ = sklearn_toydnn.make_square
+
+
+def test_type_checkers_see_the_public_names():
+    package = Path(sklearn_toydnn.__file__).parent
+    assert (package / "py.typed").is_file()
+    stub = ast.parse((package / "__init__.pyi").read_text())
+    homes = {
+        alias.asname: node.module.lstrip(".")
+        for node in stub.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert homes == sklearn_toydnn._HOME
 
 
 def run_with(redirections, code):

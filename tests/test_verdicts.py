@@ -49,9 +49,9 @@ from sklearn_toydnn import (
     compare_candidates,
     make_triangle,
 )
-from sklearn_toydnn._resolution import points_behind, share_of_a_point
-from sklearn_toydnn._ttest import PairedTTest
 from sklearn_toydnn.comparison import Comparison
+from sklearn_toydnn.comparison.resolution import points_behind, share_of_a_point
+from sklearn_toydnn.comparison.statistics import PairedTTest
 
 ONE_TEST = ["difference", "difference_ci_low", "difference_ci_high", "p_value"]
 

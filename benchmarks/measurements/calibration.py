@@ -51,8 +51,9 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import ExtraTreeClassifier
 
 from sklearn_toydnn import DNNClassifier, compare, compare_candidates, make_triangle
-from sklearn_toydnn._ttest import POWER, detectable_effect, power_of
-from sklearn_toydnn.comparison import LOOKS, Comparison, look
+from sklearn_toydnn.comparison import Comparison
+from sklearn_toydnn.comparison.estimators import LOOKS, look
+from sklearn_toydnn.comparison.statistics import POWER, detectable_effect, power_of
 
 from .._repetitions import new_figure
 from .._study import Study

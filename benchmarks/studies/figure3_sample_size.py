@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 
-from sklearn_toydnn._scale import log_errors
+from sklearn_toydnn.comparison.scale import log_errors
 
 from .. import paper
 from .._judging import NEVER, SOME, Effect, Sentence, ratio

@@ -9,7 +9,7 @@ from itertools import product
 
 import seaborn as sns
 
-from sklearn_toydnn._repetition import Fresh
+from sklearn_toydnn.comparison.repetition import Fresh
 
 from .. import paper
 from .._repetitions import each_seed, make_net, new_figure, repeat, score_and_majority

@@ -12,9 +12,9 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from .._ttest import PairedTTest
-from .._verdicts import Comparison
-from ..comparison import LOOKED, LOOKS
+from ..comparison.estimators import LOOKED, LOOKS
+from ..comparison.result import Comparison
+from ..comparison.statistics import PairedTTest
 from ._address import N_SEEDS
 from ._recipe import compared_with, why_not_compared
 from ._setting import N_TEST

@@ -16,7 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score, log_loss
 from sklearn.utils import check_random_state
 
-from .._repetition import Fresh, Repetitions
+from ..comparison.repetition import Fresh, Repetitions
 from ._recipe import (
     compared_with,
     make_maker,

@@ -21,14 +21,14 @@ from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.parallel import Parallel, delayed
 
-from ._metrics import (
+from .metrics import (
     check_losses,
     is_plain,
     negated_losses,
     scorers_of,
     warn_of_suspects,
 )
-from ._scale import RATIO, check_smallest, errors
+from .scale import RATIO, check_smallest, errors
 
 # ---- data
 

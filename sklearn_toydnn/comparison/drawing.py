@@ -4,7 +4,7 @@ import numpy as np
 import seaborn as sns
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from ._scale import RATIO
+from .scale import RATIO
 
 MANY = 30  # pairs, more than which are drawn as a matrix
 

@@ -1,18 +1,17 @@
-"""Estimators compared over repetitions: an answer that is bigger than seed noise."""
+"""Estimators compared on fresh data, or on the folds of one data set."""
 
 import warnings
 from collections import Counter
+from inspect import signature
 from itertools import pairwise
 from numbers import Integral, Real
 
 import joblib
 import numpy as np
 import pandas as pd
-from matplotlib import pyplot as plt
 from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import check_cv
-from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -20,14 +19,11 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_params,
 )
-from sklearn.utils.validation import check_is_fitted
 
-from ._comparison_drawing import MANY, draw_matrix, draw_rows
-from ._folds import judging_of_folds, judging_of_search
-from ._metrics import negated_losses, warn_of_suspects
-from ._repetition import Fixed, Fresh, Repetitions, takes_validation
-from ._scale import DIFFERENCE, RATIO
-from ._verdicts import Comparison, check_names
+from .folds import judging_of_folds
+from .repetition import Fixed, Fresh, Repetitions, takes_validation
+from .result import Comparison, check_names
+from .scale import DIFFERENCE, RATIO
 
 LOOKS = (10, 20, 40, 80)  # the repetitions after which "auto" looks
 
@@ -35,10 +31,8 @@ LOOKED = (
     "looks after 10, 20, 40, 80 repetitions, each at alpha / 4, until all is decided: "
     "effects come out a little too large"
 )
-_FLATTERED = "baseline chosen by these same scores, which flatters it"
-
-_SIZE = Interval(Integral, 1, None, closed="left")
-_JUDGING = {
+SIZE = Interval(Integral, 1, None, closed="left")
+JUDGING = {
     "smallest": [Interval(Real, 0, None, closed="neither"), dict, None],
     "losses": [list, tuple, set],
     "scale": [StrOptions({DIFFERENCE, RATIO})],
@@ -50,8 +44,8 @@ _JUDGING = {
     {
         "estimators": [dict, list, tuple],
         "maker": [callable, None],
-        "train_size": [_SIZE, None],
-        "test_size": [_SIZE],
+        "train_size": [SIZE, None],
+        "test_size": [SIZE],
         "val_size": [Interval(Integral, 0, None, closed="left")],
         "X": ["array-like", "sparse matrix", None],
         "y": ["array-like", None],
@@ -64,7 +58,7 @@ _JUDGING = {
         ],
         "baseline": [str, None],
         "scoring": [str, callable, list, tuple, set, dict, None],
-        **_JUDGING,
+        **JUDGING,
         "random_state": ["random_state"],
         "n_jobs": [Integral, None],
         "memory": [str, HasMethods("cache"), None],
@@ -336,8 +330,12 @@ def compare(
         how |= {"test_size": test_size}
     elif maker is None and X is not None and y is not None and cv is not None:
         data = _fixed(estimators, X, y, cv, groups, params)
-        given = train_size, test_size, val_size, n_repeats
-        _check_not_given(given, (None, 4000, 0, 30))
+        _check_are_defaults(
+            train_size=train_size,
+            test_size=test_size,
+            val_size=val_size,
+            n_repeats=n_repeats,
+        )
         n_repeats = len(data.splits)
         how |= judging_of_folds(data.splits)
     elif maker is None and X is not None and y is not None:
@@ -447,8 +445,9 @@ def _fixed(estimators, X, y, cv, groups, params):
     return Fixed(X, y, splits, params or {})
 
 
-def _check_not_given(given, defaults):
-    if given != defaults:
+def _check_are_defaults(**given):
+    parameters = signature(compare).parameters
+    if any(value != parameters[name].default for name, value in given.items()):
         raise ValueError(
             "train_size, test_size, val_size and n_repeats (also 'auto') are for a "
             "maker: with cv, its splits decide."
@@ -461,8 +460,8 @@ def _what_is_known(random_state, estimators, maker, scoring):
     Or warn that nothing is kept, and why.
     """
     # Here, since TensorFlow takes seconds to import.
-    from ._code import describe_code
-    from ._keys import NotKnown
+    from .._keys import NotKnown
+    from .fingerprint import describe_code
 
     parts = {"maker": maker, "scoring": scoring}
     parts |= {f"estimator {name!r}": net for name, net in estimators.items()}
@@ -482,333 +481,3 @@ def _what_is_known(random_state, estimators, maker, scoring):
         why_not += f" cannot be known again: {error}"
     warnings.warn(f"memory: nothing is kept: {why_not}.", stacklevel=4)
     return None
-
-
-# ---- what a search has scored
-
-
-@validate_params(
-    {
-        "search": [HasMethods("fit")],
-        "baseline": [
-            Interval(Integral, 0, None, closed="left"),
-            StrOptions({"best"}),
-            None,
-        ],
-        "train_size": [_SIZE, None],
-        "test_size": [_SIZE, None],
-        **_JUDGING,
-    },
-    prefer_skip_nested_validation=False,
-)
-def compare_candidates(
-    search,
-    *,
-    baseline=None,
-    train_size=None,
-    test_size=None,
-    losses=(),
-    smallest=None,
-    scale="difference",
-    alpha=0.05,
-):
-    """Compare the candidates of a finished search by the scores it has kept.
-
-    The folds of a search share most of their training points, so that its scores vary
-    less than on fresh data: Student's t is corrected for it [1]_ [2]_, which is an
-    approximation. A search maximises its scores: greater is better.
-
-    Parameters
-    ----------
-    search : GridSearchCV, RandomizedSearchCV or Pipeline
-        The search, fitted, or another one with their ``cv_results_``, such as Optuna's,
-        or a pipeline that ends in one. Successive halving scores its candidates on
-        different points, and is refused.
-
-    baseline : int, "best" or None, default=None
-        The candidate with which the others are compared, by its place in
-        ``cv_results_["params"]``. "best" is ``best_index_``: being best of these same
-        scores flatters it, which the column ``note`` says. None compares every pair.
-
-    train_size, test_size : int, default=None
-        The mean sizes of training and test sets, where ``search.cv`` does not tell
-        their ratio. `test_size` also says how coarse scores are. Without it the scores
-        tell, accuracies and the like are never called equivalent, and the column
-        ``note`` says so.
-
-    losses : list, tuple or set of str, default=()
-        Metrics of which less is better, where a function that returns several scores
-        returns losses too.
-
-    smallest : float or dict of str to float, default=None
-        As in :func:`compare`.
-
-    scale : {"difference", "ratio"}, default="difference"
-        As in :func:`compare`.
-
-    alpha : float, default=0.05
-        As in :func:`compare`.
-
-    Returns
-    -------
-    found : Comparison
-        As :func:`compare` returns it; candidates are named by their parameters, and
-        the seconds are a candidate's mean over the splits.
-
-    Raises
-    ------
-    InvalidParameterError
-        If a parameter has the wrong type or is out of range.
-    NotFittedError
-        If the search has not been fitted.
-    ValueError
-        If it is of successive halving, has one candidate or one split only, or scores
-        that are not finite; if it has no parameters of candidates; if the sizes are
-        needed; if `losses` names no metric.
-
-    Warns
-    -----
-    UserWarning
-        If a plain function that is named like a loss counts as a score.
-
-    See Also
-    --------
-    compare : Compares on fresh data.
-
-    Notes
-    -----
-    The variance of a mean difference of n splits is s\u00b2 (1 / n + n_test / n_train),
-    with n - 1 degrees of freedom; for repeated splits too. That p-values are two-sided
-    and corrected by Holm's method is what differs from scikit-learn's example
-    "Statistical comparison of models using grid search".
-
-    References
-    ----------
-    .. [1] C. Nadeau, Y. Bengio, "Inference for the generalization error", Machine
-       Learning 52 (2003).
-    .. [2] R. R. Bouckaert, E. Frank, "Evaluating the replicability of significance
-       tests for comparing learning algorithms", PAKDD (2004).
-
-    Examples
-    --------
-    >>> from sklearn.model_selection import GridSearchCV
-    >>> from sklearn.tree import DecisionTreeClassifier
-    >>> from sklearn_toydnn import compare_candidates, make_triangle
-    >>> X, y = make_triangle(400, random_state=0)
-    >>> search = GridSearchCV(DecisionTreeClassifier(), {"max_depth": [1, 5]}, cv=10)
-    >>> compare_candidates(search.fit(X, y)).summary()["verdict"].tolist()
-    ['', 'better']
-    """
-    if isinstance(search, Pipeline):
-        search = search[-1]
-    check_is_fitted(search, "cv_results_")
-    results = search.cv_results_
-    if "n_resources" in results:
-        raise ValueError(
-            "search is of successive halving, which scores its candidates on different "
-            "points: no pairs to compare."
-        )
-    names = _name_candidates(_params_of_candidates(search))
-    scores = _tidy_results(search, names)
-    how = judging_of_search(search, train_size, test_size)
-    is_best = baseline == "best"
-    if is_best:
-        baseline = getattr(search, "best_index_", None)
-        if baseline is None:
-            raise ValueError("baseline='best': with refit=False there is no best one.")
-    if baseline is not None:
-        if baseline >= len(names):
-            raise ValueError(f"baseline={baseline} of {len(names)} candidates.")
-        ranks = [results[name][baseline] for name in results if name[:5] == "rank_"]
-        how["notes"] += (_FLATTERED,) if is_best or 1 in ranks else ()
-        baseline = names[baseline]
-    metrics = scores["metric"].unique()
-    negated = negated_losses(search.scoring, metrics)
-    how |= {"losses": tuple(losses), "negated": negated}
-    warn_of_suspects(search.scoring, metrics, losses, stacklevel=3)
-    return Comparison(scores, baseline, smallest, scale, alpha, **how)
-
-
-def _params_of_candidates(search):
-    """Return the parameters of each candidate; Optuna's search has them in trials."""
-    if "params" in search.cv_results_:
-        return search.cv_results_["params"]
-    if hasattr(search, "trials_"):
-        return [trial.params for trial in search.trials_]
-    raise ValueError(
-        "search must have cv_results_['params'], as GridSearchCV has: "
-        f"{type(search).__name__} has none. Compare its best estimators with compare."
-    )
-
-
-def _tidy_results(search, names):
-    """Return the scores of a search, tidy; all must be finite."""
-    results = search.cv_results_
-    means = [name for name in results if name.startswith("mean_test_")]
-    scores = pd.DataFrame(
-        [
-            (repeat, name, mean.removeprefix("mean_test_"), score, seconds)
-            for mean in means
-            for repeat in range(search.n_splits_)
-            for name, score, seconds in zip(
-                names,
-                results[mean.replace("mean_", f"split{repeat}_", 1)],
-                results["mean_fit_time"],
-                strict=True,
-            )
-        ],
-        columns=["repeat", "estimator", "metric", "score", "seconds"],
-    )
-    failed = scores[~np.isfinite(scores["score"])]["estimator"].unique()
-    if len(failed):
-        raise ValueError(f"Scores that are not finite have: {', '.join(failed)}.")
-    if isinstance(search.scoring, str):
-        scores["metric"] = search.scoring
-    return scores
-
-
-def _name_candidates(candidates):
-    """Name candidates by their parameters, and where that is not enough by number."""
-    names = [", ".join(f"{k}={v}" for k, v in params.items()) for params in candidates]
-    return [
-        name if names.count(name) == 1 else f"{name} (candidate {i})"
-        for i, name in enumerate(names)
-    ]
-
-
-# ---- the picture
-
-
-class ComparisonDisplay:
-    """Differences with their intervals, over the band of what is not worth naming.
-
-    A row is an estimator against the baseline, or a pair; a dot is a repetition. The
-    thin line is the interval of the test of no difference: the verdict is "better" or
-    "worse" where it lies on one side of the line at no difference. The thick line is
-    that of the two one-sided tests: where it lies in the band of what is too small to
-    be of interest, the difference is equivalent or negligible. Marks and words tell
-    verdicts apart, not colours alone. More than 30 pairs are drawn as a matrix.
-
-    Parameters
-    ----------
-    comparison : Comparison
-        What :func:`compare` or :func:`compare_candidates` has found.
-
-    Raises
-    ------
-    TypeError
-        If it is none.
-
-    Attributes
-    ----------
-    axes_ : ndarray of matplotlib.axes.Axes, of shape (n_metrics,)
-        The axes, one for each metric.
-
-    ax_ : matplotlib.axes.Axes
-        The first of them.
-
-    figure_ : matplotlib.figure.Figure
-        Their figure.
-
-    summary_ : pandas.DataFrame
-        What is drawn: ``comparison.summary()``, without the rows in which nothing is
-        compared.
-
-    See Also
-    --------
-    compare : What is drawn.
-
-    Examples
-    --------
-    >>> from sklearn.tree import DecisionTreeClassifier
-    >>> from sklearn_toydnn import ComparisonDisplay, make_triangle
-    >>> trees = {f"depth {n}": DecisionTreeClassifier(max_depth=n) for n in (1, 4)}
-    >>> display = ComparisonDisplay.from_estimators(
-    ...     trees, make_triangle, train_size=100, n_repeats=10, baseline="depth 1"
-    ... )
-    >>> display.ax_.get_xlabel()
-    'difference in score to depth 1, better →'
-    """
-
-    def __init__(self, comparison):
-        if not isinstance(comparison, Comparison):
-            raise TypeError(
-                f"comparison must be what compare returns, not {type(comparison)}."
-            )
-        self.comparison = comparison
-
-    @classmethod
-    def from_estimators(cls, estimators, maker=None, *, ax=None, **params):
-        """Compare estimators and draw what is found.
-
-        Parameters
-        ----------
-        estimators : dict of str to estimator
-            As in :func:`compare`.
-
-        maker : callable, default=None
-            As in :func:`compare`.
-
-        ax : matplotlib.axes.Axes or array of them, default=None
-            As in :meth:`plot`.
-
-        **params : dict
-            The other parameters of :func:`compare`.
-
-        Returns
-        -------
-        display : ComparisonDisplay
-            The display, drawn.
-        """
-        return cls(compare(estimators, maker, **params)).plot(ax=ax)
-
-    def plot(self, ax=None):
-        """Draw the comparison.
-
-        Parameters
-        ----------
-        ax : matplotlib.axes.Axes or array of them, default=None
-            Where to draw: as many as there are metrics. None makes a figure of its
-            own, as high as the rows need.
-
-        Returns
-        -------
-        self : ComparisonDisplay
-            With the fitted attributes.
-
-        Raises
-        ------
-        ValueError
-            If there is not one of the axes for each metric.
-        """
-        found = self.comparison
-        summary = found.summary()
-        self.summary_ = summary[summary["baseline"].notna()].reset_index(drop=True)
-        by_metric = self.summary_.groupby("metric", sort=False)
-        is_matrix = found.baseline is None and by_metric.size().max() > MANY
-        n_rows = len(found.estimators) if is_matrix else by_metric.size().max()
-        self.axes_ = _axes(ax, by_metric.ngroups, n_rows, is_matrix)
-        self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
-        for ax, (metric, rows) in zip(self.axes_, by_metric, strict=True):
-            if is_matrix:
-                draw_matrix(ax, found, metric, rows)
-                continue
-            names = rows["estimator"]
-            if found.baseline is None:
-                names = names + " \N{EN DASH} " + rows["baseline"]
-            draw_rows(ax, found, metric, rows, names)
-        return self
-
-
-def _axes(ax, n_metrics, n_rows, is_matrix):
-    """Return the axes to draw on: those given, or of a figure as large as it takes."""
-    if ax is None:
-        width, height = (
-            (3 + 0.4 * n_rows,) * 2 if is_matrix else (7, 1.2 + 0.36 * n_rows)
-        )
-        size = width * n_metrics, height
-        _, ax = plt.subplots(1, n_metrics, figsize=size, layout="constrained")
-    axes = np.atleast_1d(ax).ravel()
-    if len(axes) != n_metrics:
-        raise ValueError(f"ax: there are {n_metrics} metrics, and {len(axes)} axes.")
-    return axes

@@ -13,7 +13,7 @@ from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 
 import joblib
 
-from ._keys import _PLAIN, NotKnown, process_settings
+from .._keys import _PLAIN, NotKnown, process_settings
 
 # Of classes: what differs from process to process, or is only for readers.
 _NO_CODE = ("__dict__", "__weakref__", "__doc__", "__firstlineno__", "_abc_impl")

@@ -1,0 +1,8 @@
+"""Estimators compared over repetitions: an answer that is bigger than seed noise."""
+
+from .display import ComparisonDisplay
+from .estimators import compare
+from .result import Comparison
+from .search import compare_candidates
+
+__all__ = ["Comparison", "ComparisonDisplay", "compare", "compare_candidates"]
