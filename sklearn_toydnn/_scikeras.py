@@ -11,6 +11,7 @@ from ._tensorflow import keras  # before scikeras, whose import is not quiet
 
 # isort: split
 from abc import ABCMeta
+from difflib import get_close_matches
 from inspect import Parameter, isclass, signature
 
 from scikeras import wrappers
@@ -21,6 +22,16 @@ from ._numeric import plain_number
 from ._optimizer import exclude_from_decay, exclusions_from_decay
 
 _ROUTES = ("optimizer__", "loss__", "callbacks__")
+# What scikit-learn and scikeras call parameters.
+_MEANT = {
+    "max_iter": "epochs",
+    "solver": "optimizer",
+    "learning_rate": "optimizer__learning_rate",
+    "learning_rate_init": "optimizer__learning_rate",
+    "momentum": "optimizer__momentum",
+    "fit__epochs": "epochs",
+    "fit__batch_size": "batch_size",
+}
 # What subclasses of scikeras' classifier may define, and would find ignored here.
 _UNUSED = {"_keras_build_fn", "feature_encoder", "target_encoder", "scorer"}
 OWN_MODEL = (
@@ -152,11 +163,15 @@ class KerasClassifier(
                     f"{type(self).__name__} has no parameter {name!r}: {OWN_MODEL}"
                 )
             if not name.startswith(_ROUTES) or name in _ROUTES:
+                known = self._get_param_names()
+                meant = _MEANT.get(name) or next(
+                    iter(get_close_matches(name, known, n=1)), None
+                )
                 raise error(
-                    f"{type(self).__name__} has no parameter {name!r}. It takes those "
-                    "in its signature, and routed ones whose names start with "
-                    + ", ".join(map(repr, _ROUTES))
-                    + "."
+                    f"{type(self).__name__} has no parameter {name!r}"
+                    + (f"; did you mean {meant!r}?" if meant else ".")
+                    + f" It takes {', '.join(known)}, and routed ones whose names "
+                    "start with " + ", ".join(map(repr, _ROUTES)) + "."
                 )
         vars(self).update(params)
 

@@ -241,7 +241,8 @@ class DNNClassifier(KerasClassifier):
         count in `predict`, `coefs_`, `partial_fit` and what is saved, until the next
         fit, which makes a new model. The state of its optimizer, `clone` and
         `memory` take no part. From when it is asked for, `coefs_` and `intercepts_`
-        are read-only copies of its weights.
+        are read-only copies of its weights: assign new lists to change them, and ask
+        for `model_` again.
 
     n_features_in_ : int
         Number of features seen during fit.
@@ -435,11 +436,7 @@ class DNNClassifier(KerasClassifier):
         """
         self._validate_params()
         for name in others:
-            raise TypeError(
-                f"fit takes no argument {name!r}: parameters of {type(self).__name__} "
-                "are given to its constructor or to set_params. For more arguments of "
-                "keras.Model.fit use scikeras' KerasClassifier; compare takes it too."
-            )
+            raise TypeError(f"fit takes no argument {name!r}. {self._instead_of(name)}")
         with self._all_or_nothing() as clf:
             clf._fit(X, y, sample_weight, X_val, y_val)
         return self
@@ -516,6 +513,17 @@ class DNNClassifier(KerasClassifier):
             _, y = check_points(clf, X, y, reset=True)
             clf._begin(np.unique(y), go_on=False)
         return self
+
+    def _instead_of(self, name):
+        """Say where an argument of keras.Model.fit goes."""
+        if name == "validation_data":
+            return "Give validation points as X_val and y_val."
+        if name in self.get_params():
+            return f"It is a parameter: {type(self).__name__}({name}=...)."
+        return (
+            "For other arguments of keras.Model.fit use scikeras' KerasClassifier; "
+            "compare takes it too."
+        )
 
     def _validate_params(self):
         if callable(self.hidden_layer_sizes):

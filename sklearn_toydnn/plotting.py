@@ -187,6 +187,8 @@ def plot_decision_regions(classifier, X, y, *, ax=None):
     ------
     NotFittedError
         If the classifier has not been fitted.
+    TypeError
+        If it is no estimator.
     ValueError
         If the points are not finite numbers or do not have 2 features, or if there
         is not one label to each.
@@ -201,6 +203,11 @@ def plot_decision_regions(classifier, X, y, *, ax=None):
     >>> ax.get_ylabel()
     '$x_1$'
     """
+    if not hasattr(classifier, "predict"):
+        raise TypeError(
+            "classifier must be a fitted classifier or pipeline, got "
+            f"{type(classifier).__name__}: plot_decision_regions(classifier, X, y)."
+        )
     check_is_fitted(classifier)
     ax = plt.gca() if ax is None else ax
     classes = getattr(classifier, "classes_", np.unique(y)[:0])

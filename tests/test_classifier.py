@@ -574,8 +574,13 @@ def test_errors_point_to_what_does_it(params, message, data):
 
 
 def test_arguments_of_fit_are_parameters(data):
-    with pytest.raises(TypeError, match="'epochs': parameters of DNN.*constructor"):
-        small().fit(*data, epochs=3)
+    for name, message in [
+        ("epochs", r"It is a parameter: DNNClassifier\(epochs="),
+        ("validation_data", "Give validation points as X_val and y_val"),
+        ("steps_per_epoch", "use scikeras' KerasClassifier"),
+    ]:
+        with pytest.raises(TypeError, match=f"no argument '{name}'. {message}"):
+            small().fit(*data, **{name: 3})
 
 
 def test_labels_of_several_columns_are_explained(data):
@@ -599,6 +604,10 @@ def test_what_scikeras_would_call_is_not_ignored(name):
 def test_unknown_names_are_refused():
     with pytest.raises(TypeError, match="DNNClassifier has no parameter 'layers'"):
         DNNClassifier(layers=3)
+    with pytest.raises(TypeError, match="'max_iter'; did you mean 'epochs'?"):
+        DNNClassifier(max_iter=3)
+    with pytest.raises(TypeError, match="'dropout'; did you mean 'dropout_rate'?"):
+        DNNClassifier(dropout=0.3)
     with pytest.raises(TypeError, match="'fit__epochs'.*'optimizer__'"):
         DNNClassifier(fit__epochs=3)
     clf = DNNClassifier()

@@ -614,7 +614,7 @@ def test_candidates_are_compared_as_in_scikit_learns_example(svc_search):
         assert row.difference / found == pytest.approx(t, rel=1e-12)
     expected = multipletests(2 * np.array(one_tailed), method="holm")[1]
     np.testing.assert_allclose(summary["p_value"], expected, rtol=1e-9)
-    assert summary["note"].str.startswith("training sets overlap").all()
+    assert summary["note"].str.startswith("splits of one data set depend").all()
 
 
 def test_a_baseline_chosen_by_a_function_is_flattered_too():

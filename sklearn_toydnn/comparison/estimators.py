@@ -43,7 +43,7 @@ JUDGING = {
 @validate_params(
     {
         "estimators": [dict, list, tuple],
-        "maker": [callable, None],
+        "maker": "no_validation",
         "train_size": [SIZE, None],
         "test_size": [SIZE],
         "val_size": [Interval(Integral, 0, None, closed="left")],
@@ -323,6 +323,11 @@ def compare(
     if error_score != "raise" and not np.isfinite(error_score):
         raise ValueError(f"error_score must be finite or 'raise', not {error_score}.")
     how = {"baseline": baseline, "smallest": smallest, "scale": scale, "alpha": alpha}
+    if not (maker is None or callable(maker)):
+        raise TypeError(
+            "maker must be a function that draws points, as make_triangle is, got "
+            f"{type(maker).__name__}. Give data as X=X, y=y and cv=10."
+        )
     if maker is not None and X is None and y is None and cv is None:
         if groups is not None or params is not None:
             raise ValueError("groups and params are for X, y and cv, not for a maker.")

@@ -61,7 +61,8 @@ def _version(module):
         return package, platform.python_version()
     version = getattr(sys.modules.get(package), "__version__", None)
     file = Path(getattr(module, "__file__", None) or "")
-    if version and (package == __package__ or "site-packages" in file.parts):
+    ours = __name__.partition(".")[0]
+    if version and (package == ours or "site-packages" in file.parts):
         return package, version
     return None
 

@@ -18,7 +18,10 @@ from sklearn.model_selection import (
     check_cv,
 )
 
-_OVERLAP = "training sets overlap: corrected resampled t-test, an approximation"
+_OVERLAP = (
+    "splits of one data set depend on each other: corrected resampled t-test, an "
+    "approximation"
+)
 # The share of test points where neither size is given, as scikit-learn documents it.
 _TEST_SHARES = {ShuffleSplit: 0.1, StratifiedShuffleSplit: 0.1, GroupShuffleSplit: 0.2}
 

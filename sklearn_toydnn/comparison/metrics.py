@@ -59,20 +59,30 @@ def check_losses(losses, negated, metrics):
 
 
 def warn_of_suspects(scoring, metrics, losses, stacklevel):
-    """Warn of plain functions that are taken as scores and named like losses."""
+    """Warn of losses, by their names, that are taken as scores."""
     scorers = scorers_of(scoring, metrics)
     suspects = [
         metric
         for metric in metrics
-        if metric.endswith(("loss", "error"))
-        and not metric.startswith("neg_")
-        and metric not in losses
-        and is_plain(scorers.get(metric))
+        if metric not in losses and _looks_like_a_loss(metric, scorers.get(metric))
     ]
     if suspects:
         warnings.warn(
             f"scoring: {', '.join(suspects)} counts as a score, of which greater is "
             f"better. If less is better, give losses={suspects}; if greater is, begin "
-            "the name with 'neg_' to have no warning.",
+            "the name of the metric with 'neg_' to have no warning.",
             stacklevel=stacklevel + 1,
         )
+
+
+def _looks_like_a_loss(metric, scorer):
+    """Return whether a metric, or the function behind it, is named like a loss."""
+    if metric.startswith("neg_") or not callable(scorer):
+        return False
+    if is_plain(scorer):
+        names = [metric, getattr(scorer, "__name__", "")]
+    elif scorer._sign == 1:
+        names = [getattr(scorer._score_func, "__name__", "")]
+    else:
+        return False
+    return any(name.endswith(("loss", "error")) for name in names)

@@ -151,6 +151,7 @@ class Comparison:
             raise ValueError(f"scores must have columns {sorted(missing)}.")
         check_names(self.estimators, self.baseline)
         check_smallest(self.smallest, self.metrics)
+        self._check_is_on_the_scale()
         negated = [m for m in self.metrics if self.is_negated(m)]
         check_losses(self.losses, negated, self.metrics)
         if self.scale not in (DIFFERENCE, RATIO):
@@ -174,14 +175,29 @@ class Comparison:
                 "scores must have a finite score of each estimator in each repetition."
             )
 
+    def _check_is_on_the_scale(self):
+        """Raise an error for a smallest difference that no two scores could have."""
+        largest = self.scores.groupby("metric")["score"].agg(lambda s: s.abs().max())
+        for metric in self.metrics:
+            small = self.smallest_for(metric)
+            if small and small >= 1 >= largest[metric] and self.scale == DIFFERENCE:
+                raise ValueError(
+                    f"smallest must be below 1 for {metric}, whose scores are at most "
+                    f"1, got {small:g}. It is on the scale of the score: 0.02 is two "
+                    "percentage points."
+                )
+
     def __repr__(self):
         summary = self.summary()
         pair = [name for name in _PAIR if summary[name].nunique() > 1]
         table = summary[[*pair, *_SHOWN]].to_string(
             index=False, na_rep="", float_format="{:.4f}".format
         )
+        notes = dict.fromkeys(
+            note for row in summary["note"] for note in row.split("; ") if note
+        )
         last = f"{self.n_repeats} repetitions; more in summary()"
-        return "\n".join([table, *self._needs_of_equivalence(), last])
+        return "\n".join([table, *self._needs_of_equivalence(), *notes, last])
 
     def __getstate__(self):
         """Leave out what made it: a maker may be a function that pickle cannot take."""
