@@ -353,6 +353,23 @@ def test_searches_and_pipelines_are_estimators_too():
 # ---- metrics
 
 
+def a_log_loss(estimator, X, y):
+    return log_loss(y, estimator.predict_proba(X))
+
+
+@pytest.mark.parametrize(
+    "scorer", [a_log_loss, make_scorer(log_loss, response_method="predict_proba")]
+)
+def test_a_loss_by_another_name_is_warned_of(scorer):
+    how = FEW | {"scoring": {"ll": scorer}}
+    with pytest.warns(UserWarning, match="ll counts as a score.*give losses="):
+        compare(NETS, make_triangle, **how)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        compare(NETS, make_triangle, **how, losses=["ll"])
+        compare(NETS, make_triangle, **FEW, scoring={"ll": "neg_log_loss"})
+
+
 def test_several_metrics_at_once():
     found = compare(
         TREES, make_triangle, scoring=["accuracy", "neg_log_loss", "roc_auc"], **FEW
@@ -939,7 +956,7 @@ def make_one_class(n_samples, random_state):
         ({"maker": None}, "Either a maker must be given, or X, y and cv"),
         ({"X": [[0, 1]]}, "Either a maker must be given, or X, y and cv"),
         ({"cv": 5}, "Either a maker must be given, or X, y and cv"),
-        ({"maker": 5}, "'maker' parameter .* must be"),
+        ({"maker": 5}, "maker must be a function that draws points.*X=X, y=y"),
         ({"smallest": 0}, "'smallest' parameter .* must be"),
         ({"smallest": {"auc": 0.1}}, "smallest names .'auc'., but the metrics are"),
         ({"smallest": {"score": -1}}, "smallest must be more than 0, not -1"),

@@ -149,6 +149,12 @@ def test_axes_have_the_names_of_a_polars_frame(raw):
         assert (ax.get_xlabel(), ax.get_ylabel()) == ("income", "share")
 
 
+def test_points_are_no_classifier(raw):
+    X, y = raw
+    with pytest.raises(TypeError, match=r"got ndarray: plot_decision_regions\(class"):
+        plot_decision_regions(X, y, DecisionTreeClassifier())
+
+
 def test_history_is_that_of_what_is_given(raw):
     X, y = (array[:100] for array in raw)
     net = DNNClassifier(epochs=3, random_state=0)

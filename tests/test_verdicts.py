@@ -729,6 +729,19 @@ def test_several_metrics_of_a_search():
         compare_candidates(unfitted, baseline="best")
 
 
+def test_no_margin_is_as_large_as_scores_can_differ():
+    scores = scores_of(a=[0.7, 0.8, 0.7], b=[0.8, 0.8, 0.9])
+    with pytest.raises(ValueError, match="smallest must be below 1 for .*percentage"):
+        Comparison(scores, smallest=2)
+    Comparison(scores.assign(score=100 * scores["score"]), smallest=2)
+
+
+def test_the_printed_result_has_the_notes():
+    found = Comparison(scores_of(a=[0.7, 0.7], b=[0.8, 0.8]))
+    notes = {note for row in found.summary()["note"] for note in row.split("; ")} - {""}
+    assert notes and all(repr(found).count(note) == 1 for note in notes)
+
+
 def test_losses_of_a_search_are_declared():
     """A search maximises whatever it is given: nothing is reversed by its name."""
 

@@ -323,7 +323,7 @@ class Repetitions:
         if self.known_by is None:
             return compute()
         # Here, since TensorFlow takes seconds to import.
-        from .memory import NotToBeKept, recall
+        from ..memory import NotToBeKept, recall
 
         def keep():
             scored = compute()
