@@ -3,6 +3,7 @@ import os
 import sys
 from collections import Counter
 from fnmatch import fnmatch
+from importlib import import_module
 
 import matplotlib
 import numpy as np
@@ -53,8 +54,11 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.fixture(scope="session")
 def distributed():
-    """Dask's package, where it is installed."""
-    return pytest.importorskip("distributed", reason="the extra dask is not installed")
+    """Dask's package, where it is installed; it waits for however slow a machine."""
+    package = pytest.importorskip("distributed", reason="the extra dask is not there")
+    timeouts = dict.fromkeys(["connect", "tcp"], "600s")
+    with import_module("dask").config.set({"distributed.comm.timeouts": timeouts}):
+        yield package
 
 
 @pytest.fixture(scope="session")
