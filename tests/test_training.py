@@ -263,6 +263,19 @@ def test_sample_weights_and_validation_data(data):
     assert_close(clone(clf).fit(X, y, **args), plain(clf).fit(X, y, **args))
 
 
+def test_weights_are_those_of_keras_once_their_mean_is_1(data):
+    X, y = data
+    sample_weight = np.linspace(1, 5, len(y))
+    clf = compiled(dropout_rate=0.0, shuffle=False, optimizer="SGD", epochs=3)
+    expected, history = keras_fit(clf, X, y, sample_weight=sample_weight / 3)
+    clf.fit(X, y, sample_weight)
+    for a, b in zip(clf.model_.get_weights(), expected, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+    np.testing.assert_allclose(clf.history_["loss"], history["loss"], rtol=1e-5)
+    (unscaled, *_), _ = keras_fit(clf, X, y, sample_weight=sample_weight)
+    assert np.abs(clf.coefs_[0] - unscaled).max() > 1e-3
+
+
 def own_loss(y_true, y_pred):
     return keras.ops.mean(keras.ops.square(y_true - y_pred) * 3, axis=-1)
 
