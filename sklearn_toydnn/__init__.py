@@ -15,9 +15,9 @@ _HOME = {
     "compare_candidates": "comparison",
     "Comparison": "comparison",
     "ComparisonDisplay": "comparison",
-    "cache_info": "_program_cache",
-    "cache_clear": "_program_cache",
-    "stop_fits": "_callbacks",
+    "cache_info": "_engine.compiled.cache",
+    "cache_clear": "_engine.compiled.cache",
+    "stop_fits": "_engine.callbacks",
 }
 __all__ = list(_HOME)
 

@@ -22,8 +22,7 @@ from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._numeric import add_noise, as_float, check_moved
-from ._validation import check_is_no_date
+from ._numbers import add_noise, as_float, check_is_no_date, check_moved
 
 _STD = [Interval(Real, 0, None, closed="left")]
 

@@ -17,32 +17,29 @@ from sklearn.utils._param_validation import (
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import check_is_fitted
 
-from ._callbacks import EpochTasks
-from ._keras_model import build_model
-from ._parameters import Plan
-from ._prediction import predict_proba
-from ._scikeras import OWN_MODEL, KerasClassifier
-from ._state import State
-from ._tensorflow import check_usable, keras
-from ._training import train_or_recall
-from ._validation import (
-    check_points,
-    encode_training_data,
-    scale_weights,
-    split,
-)
+from ._engine.cached_fits import train_or_recall
+from ._engine.callbacks import EpochTasks
+from ._engine.keras_model import build_model
+from ._engine.network import Weights
+from ._engine.prediction import predict_proba
+from ._engine.records import State
+from ._engine.tensorflow import check_usable, keras
+from ._engine.training import CannotTrain
+from ._estimator.data import check_points, encode_training_data, scale_weights, split
+from ._estimator.plan import initial_state, make_plan, plan_of_fitted
+from ._estimator.scikeras import OWN_MODEL, KerasClassifier
 
 _ONE_OR_MORE = Interval(Integral, 1, None, closed="left")
 
 
-class _Weights:
+class _OfLayers:
     """Arrays of each layer: those of the Keras model, once `model_` has made one.
 
     The model's are copies; read-only, so that a change of one is not lost silently.
     """
 
-    def __init__(self, place):
-        self._place = place  # of a layer's two arrays, in Keras' order
+    def __init__(self, field):
+        self._field = field  # of Weights
 
     def __set_name__(self, owner, name):
         self._name = name
@@ -51,7 +48,8 @@ class _Weights:
         if clf is None:
             return self
         if "_model" in vars(clf):
-            arrays = clf._model.get_weights()[self._place :: 2]
+            weights = Weights.of_keras(clf._model.get_weights())
+            arrays = getattr(weights, self._field)
             for array in arrays:
                 array.flags.writeable = False
             return arrays
@@ -384,7 +382,7 @@ class DNNClassifier(KerasClassifier):
         self.verbose = verbose
         self._set_routed(kwargs, TypeError)
 
-    coefs_, intercepts_ = _Weights(0), _Weights(1)
+    coefs_, intercepts_ = _OfLayers("kernels"), _OfLayers("biases")
 
     # ---- fitting
 
@@ -598,9 +596,9 @@ class DNNClassifier(KerasClassifier):
                 f"data contain only one class: {classes.tolist()[0]!r}."
             )
         self.classes_, self.n_classes_ = classes, len(classes)
-        plan = Plan.of(self)
+        plan = make_plan(self)
         if not go_on:
-            self._keep(plan, plan.initial_state(self), {"loss": [], "accuracy": []})
+            self._keep(plan, initial_state(self, plan), {"loss": [], "accuracy": []})
         return plan
 
     def _train(self, plan, training, validation, epochs, watchers=(), normalise=False):
@@ -610,7 +608,13 @@ class DNNClassifier(KerasClassifier):
         data = split(self, plan, training, *validation, state.seed)
         data = scale_weights(data, plan.network.dtype, normalise=normalise)
         callbacks = self._make_callbacks()
-        outcome = train_or_recall(plan, data, state, epochs, callbacks, watchers)
+        try:
+            outcome = train_or_recall(plan, data, state, epochs, callbacks, watchers)
+        except CannotTrain as error:
+            raise InvalidParameterError(
+                f"Keras cannot train with optimizer={self.optimizer!r}, "
+                f"loss={self.loss!r} and dtype={self.dtype!r}: {error}"
+            ) from error
         history = outcome.history
         if epochs.start:
             # Each list has a value for each epoch: only what all epochs measured.
@@ -624,10 +628,11 @@ class DNNClassifier(KerasClassifier):
     def _keep(self, plan, state, history):
         """Make attributes of a state, and of a history."""
         self._network, self._output_cut = plan.network, plan.output_cut
-        self.coefs_, self.intercepts_ = state.weights[::2], state.weights[1::2]
+        self.coefs_ = state.weights.kernels
+        self.intercepts_ = state.weights.biases
         self._seed, self._epochs_seen = state.seed, state.epochs_seen
         self._optimizer_state = state.optimizer_state
-        self._optimizer_key = state.optimizer_key
+        self._optimizer_key = state.optimizer
         self.history_ = {name: history[name] for name in sorted(history)}
         self.n_iter_ = len(self.history_["loss"])
         self.diverged_ = self._find_divergence() is not None
@@ -648,8 +653,7 @@ class DNNClassifier(KerasClassifier):
         )
 
     def _weights(self):
-        layers = zip(self.coefs_, self.intercepts_, strict=True)
-        return [weights for layer in layers for weights in layer]
+        return Weights(self.coefs_, self.intercepts_)
 
     def _find_divergence(self):
         """Return which loss is not finite and since when, or whether weights are."""
@@ -658,7 +662,9 @@ class DNNClassifier(KerasClassifier):
             if not finite.all():
                 epoch = finite.argmin()
                 return f"{name} is {values[epoch]} in epoch {epoch + 1}"
-        if not all(np.isfinite(weights).all() for weights in self._weights()):
+        if not all(
+            np.isfinite(array).all() for array in self.coefs_ + self.intercepts_
+        ):
             return "a weight is not finite"
         return None
 
@@ -688,7 +694,7 @@ class DNNClassifier(KerasClassifier):
         check_is_fitted(self)
         if "_model" not in vars(self):
             check_usable()
-            model = build_model(Plan.of(self, fitted=True), self._state(self._network))
+            model = build_model(plan_of_fitted(self), self._state(self._network))
             model(np.zeros((1, self.n_features_in_), self.dtype))  # export asks for it
             self._model = model
         return self._model

@@ -17,8 +17,7 @@ from sklearn.utils._param_validation import (
     validate_params,
 )
 
-from ._numeric import add_noise, as_float
-from ._validation import check_is_no_date
+from ._numbers import add_noise, as_float, check_is_no_date
 
 _MAKER_CONSTRAINTS = {
     "n_samples": [Interval(Integral, 1, None, closed="left")],

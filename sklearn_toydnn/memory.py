@@ -3,15 +3,15 @@
 Behind ``DNNClassifier(memory=...)``, and for studies whose pieces are not fits alone.
 """
 
-import pickle
 from functools import lru_cache
-from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
 from types import FunctionType
 
 import joblib
 from sklearn.utils.validation import check_memory
+
+from ._sealed import Damaged, seal, unseal
 
 
 def hash_code(folder, *versions):
@@ -39,12 +39,20 @@ def hash_code(folder, *versions):
     >>> hash_code(folder, "1.0") == hash_code(folder, "1.1")
     False
     """
-    source = [path.read_bytes() for path in sorted(folder.rglob("*.py"))]
-    return joblib.hash([*source, *versions])
+    return _hash_files(folder.rglob("*.py"), *versions)
 
 
-# What computes a fit. Hashed as it is imported: it may change on disk later.
-CODE = hash_code(Path(__file__).parent, *map(version, ["tensorflow", "keras", "numpy"]))
+def _hash_files(paths, *versions):
+    return joblib.hash([*(path.read_bytes() for path in sorted(paths)), *versions])
+
+
+# What computes: the playground only shows. Hashed as it is imported: it may change on
+# disk later.
+CODE = _hash_files(
+    {*Path(__file__).parent.rglob("*.py")}
+    - {*Path(__file__).with_name("playground").rglob("*.py")},
+    *map(version, ["tensorflow", "keras", "numpy"]),
+)
 
 
 class NotToBeKept(Exception):
@@ -67,7 +75,7 @@ class NotToBeKept(Exception):
     """
 
 
-def recall(memory, compute, description, *arrays):
+def recall(memory, compute, description, *arrays, code=CODE):
     """Return what a function computes, from memory if it is kept there.
 
     Parameters
@@ -82,10 +90,15 @@ def recall(memory, compute, description, *arrays):
         raise `NotToBeKept` with what is returned, but not kept.
 
     description : str
-        What the computation depends on, beside this package's code and versions.
+        What the computation depends on, beside the code.
 
     *arrays : object
         The same, where it is no text: what `joblib.hash` takes.
+
+    code : str, default=CODE
+        The hash of the code that computes, as `hash_code` returns it. By default that
+        of this package without its playground, and of the versions of TensorFlow,
+        Keras and NumPy.
 
     Returns
     -------
@@ -105,24 +118,18 @@ def recall(memory, compute, description, *arrays):
     ...     [recall(folder, lambda: n, "the first number") for n in (1, 2)]
     [1, 1]
     """
-    key = joblib.hash([CODE, description, *arrays], coerce_mmap=True)
+    key = joblib.hash([code, description, *arrays], coerce_mmap=True)
     memory = _folder(memory)
     location = getattr(memory, "location", None)  # any object with `cache` will do
     kept = memory.cache(_compute_in(location), ignore=["compute"])
     try:
-        found = kept(key, compute)
-        if not _is_intact(found):
-            found, _ = kept.call(key, compute)
+        try:
+            return unseal(kept(key, compute))
+        except Damaged:
+            computed, _ = kept.call(key, compute)
+            return unseal(computed)
     except NotToBeKept as computed:
         return computed.args[0]
-    return pickle.loads(found[1])
-
-
-def _is_intact(found):
-    match found:
-        case bytes(digest), bytes(computed):
-            return digest == _digest(computed)
-    return False
 
 
 def _folder(memory):
@@ -135,8 +142,7 @@ def _folder(memory):
 
 def _compute(key, compute):
     # As bytes, for joblib's own unpickling, in Python, takes a millisecond more.
-    computed = pickle.dumps(compute())
-    return _digest(computed), computed
+    return seal(compute())
 
 
 @lru_cache
@@ -147,7 +153,3 @@ def _compute_in(location):
     results in, and misses it in the others.
     """
     return FunctionType(_compute.__code__, globals(), _compute.__name__)
-
-
-def _digest(computed):
-    return blake2b(computed).digest()

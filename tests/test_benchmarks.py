@@ -41,7 +41,7 @@ from benchmarks.studies import (
     table1_augmentation,
     table2_grid_search,
 )
-from sklearn_toydnn import _training
+from sklearn_toydnn._engine import cached_fits
 
 READINGS = {name: {**of, "epochs": 6} for name, of in paper.READINGS.items()}
 PLAIN = {"plain": READINGS["plain"]}
@@ -217,7 +217,7 @@ def test_what_is_finished_is_not_done_again(tiny, tmp_path, monkeypatch):
         raise AssertionError("trained")
 
     with monkeypatch.context() as patch:
-        patch.setattr(_training, "train", train)
+        patch.setattr(cached_fits, "train", train)
         pd.testing.assert_frame_equal(frame, run_one("table1_augmentation", tmp_path))
         # Also where a study's own code has changed, but not what computes its fits.
         patch.setattr(_run, "CODE", "another")

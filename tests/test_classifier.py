@@ -36,8 +36,8 @@ from sklearn.preprocessing import StandardScaler
 
 from benchmarks import paper
 from sklearn_toydnn import DNNClassifier, GaussianAugmenter, make_triangle
-from sklearn_toydnn._optimizer import OptimizerSpec
-from sklearn_toydnn._tensorflow import keras, tf
+from sklearn_toydnn._engine.optimizer import OptimizerSpec
+from sklearn_toydnn._engine.tensorflow import keras, tf
 
 LossFunctionWrapper = keras.losses.Huber.__base__  # has no public name
 
@@ -812,12 +812,12 @@ def test_the_floats_of_keras_may_change_between_fits(data):
 def test_an_optimizer_is_not_taken_for_another_of_its_address(data):
     """Of objects that have no text, an address would be used again."""
 
-    def fingerprint():
-        return OptimizerSpec.of("adam", {"learning_rate": lambda: 0.01}).fingerprint
+    def settings():
+        return OptimizerSpec.of("adam", {"learning_rate": lambda: 0.01}).settings
 
-    assert len({fingerprint() for _ in range(100)}) == 100
+    assert len({settings() for _ in range(100)}) == 100
     rate = object.__new__(type("Rate", (), {}))
-    one, other = (OptimizerSpec.of("adam", {"x": rate}).fingerprint for _ in range(2))
+    one, other = (OptimizerSpec.of("adam", {"x": rate}).settings for _ in range(2))
     assert one == other
 
 

@@ -24,9 +24,16 @@ def parse(folder):
     return {path.stem: ast.parse(path.read_text()) for path in folder.glob("*.py")}
 
 
-TREES = parse(PACKAGE)
-COMPARISON, PLAYGROUND = parse(PACKAGE / "comparison"), parse(PACKAGE / "playground")
-WINGS = {"package": TREES, "comparison": COMPARISON, "playground": PLAYGROUND}
+TITLES = {
+    "": "The package",
+    "_estimator": "The estimator's wing",
+    "_engine": "The engine",
+    "_engine/compiled": "Training as one program",
+    "comparison": "The way of a comparison",
+    "playground": "The playground",
+}
+WINGS = {folder: parse(PACKAGE / folder) for folder in TITLES}
+TREES, PLAYGROUND = WINGS[""], WINGS["playground"]
 N_ROWS = 173  # of no other array
 
 
@@ -49,48 +56,66 @@ def imports(tree):
 # ---- modules
 
 
-@pytest.mark.parametrize(
-    "title, trees",
-    [
-        ("Modules", TREES),
-        ("The way of a comparison", COMPARISON),
-        ("The playground", PLAYGROUND),
-    ],
-    ids=WINGS,
-)
-def test_each_module_is_on_the_map(title, trees):
-    listed = re.findall(r"^``(?:sklearn_toydnn/)?(\w+)\.py``", section(title), re.M)
-    assert sorted(listed) == sorted(set(trees) - {"__init__"})
+@pytest.mark.parametrize("folder", WINGS)
+def test_each_module_is_on_the_map(folder):
+    listed = re.findall(r"^``(\w+)\.py``", section(TITLES[folder]), re.M)
+    assert sorted(listed) == sorted(set(WINGS[folder]) - {"__init__"})
 
 
-@pytest.mark.parametrize("trees", WINGS.values(), ids=WINGS)
-def test_imports_go_round_no_circle(trees):
-    within = {
-        name: {module.lstrip(".") or imported for module, imported in imports(tree)
-               if re.match(r"\.(?!\.)", module)}
-        for name, tree in trees.items()
-    }  # fmt: skip
-    assert list(TopologicalSorter(within).static_order())
+def imported_here(folder, tree):
+    """Yield the modules of this package that a module imports, by their paths."""
+    home = folder.split("/") if folder else []
+    for module, name in imports(tree):
+        dots, within = re.fullmatch(r"(\.*)(.*)", module).groups()
+        if not dots:
+            continue
+        parts = [*home[: len(home) + 1 - len(dots)], *filter(None, within.split("."))]
+        path = PACKAGE.joinpath(*parts)
+        yield "/".join(parts if path.with_suffix(".py").exists() else [*parts, name])
+
+
+IMPORTS = {
+    f"{folder}/{name}".strip("/"): {*imported_here(folder, tree)}
+    for folder, trees in WINGS.items()
+    for name, tree in trees.items()
+}
+
+
+def test_imports_go_round_no_circle():
+    assert len(list(TopologicalSorter(IMPORTS).static_order())) > len(TREES)
+
+
+def test_the_engine_knows_no_estimator():
+    """Nor anything else that uses it."""
+    for name, imported in IMPORTS.items():
+        if name.startswith("_engine/"):
+            others = {one for one in imported if not one.startswith("_engine/")}
+            assert others <= {"memory", "_sealed"}, name
+
+
+def test_a_comparison_knows_of_the_engine_how_to_tell_what_is_equal():
+    for name, imported in IMPORTS.items():
+        if name.startswith("comparison/"):
+            others = {one for one in imported if not one.startswith("comparison/")}
+            assert others <= {"memory", "_engine/fingerprint"}, name
 
 
 def test_what_a_comparison_says_knows_nothing_of_fitting():
     """Scores may come from anywhere."""
-    known = {
-        name: {module for module, _ in imports(COMPARISON[name])}
-        for name in ("result", "statistics", "resolution", "scale", "metrics")
-    }
-    for name, modules in known.items():
-        within = {module[1:] for module in modules if module.startswith(".")}
-        assert within <= set(known), name
+    names = "result", "statistics", "resolution", "scale", "metrics"
+    known = {f"comparison/{name}" for name in names}
+    for name in known:
+        assert IMPORTS[name] <= known, name
 
 
 def test_one_module_knows_of_scikeras():
     knowing = {
-        name
-        for name, tree in TREES.items()
+        f"{folder}/{name}"
+        for folder, trees in WINGS.items()
+        for name, tree in trees.items()
         if any(module.startswith("scikeras") for module, _ in imports(tree))
     }
-    assert knowing == {"_scikeras"}
+    assert knowing == {"_estimator/scikeras"}
 
 
 def test_the_private_names_of_others_are_listed():
@@ -113,7 +138,7 @@ def test_the_private_names_of_others_are_listed():
     # What scikit-learn and imbalanced-learn ask estimators to define is defined here.
     private = {name for name in used - own if re.fullmatch(r"_[a-z]\w+|src", name)}
     # Modules, attributes that were saved once, and what TensorFlow's graphs hold.
-    private -= {*TREES, "_optimizer_text", "_learning_rate"}
+    private -= {*TREES, *WINGS, "_optimizer_text", "_learning_rate"}
     private -= {"_class", "_gradient_op_type", "_exit"}  # the last: of os, public
     listed = set(re.findall(r"^``(\w+)``", section("Private names of others"), re.M))
     private |= {
@@ -155,7 +180,7 @@ def holds_points(value):
     """Return whether a value is the points, or a record or tuple with them."""
     if isinstance(value, np.ndarray):
         return value.ndim == 2 and len(value) == N_ROWS
-    if type(value).__name__ == "Data":
+    if type(value).__name__ in ("Data", "Points"):
         value = vars(value).values()
     elif type(value) not in (tuple, list):
         return False
@@ -169,7 +194,9 @@ def way_of_the_points(fit):
     def note(frame, event, arg):
         nonlocal depth
         path = Path(frame.f_code.co_filename)
-        if event != "call" or path.parent != PACKAGE:
+        if event != "call" or PACKAGE not in path.parents:
+            return
+        if frame.f_code.co_name == "__len__":  # which asks for their number
             return
         if not any(map(holds_points, list(frame.f_locals.values()))):
             return
@@ -177,7 +204,7 @@ def way_of_the_points(fit):
             modules.append(path.stem)
         within, n = frame, 0
         while within:
-            n += Path(within.f_code.co_filename).parent == PACKAGE
+            n += PACKAGE in Path(within.f_code.co_filename).parents
             within = within.f_back
         depth = max(depth, n)
 
@@ -193,11 +220,8 @@ def way_of_the_points(fit):
 @pytest.mark.parametrize(
     "params, way",
     [
-        ({}, ["_validation", "_state", "_training", "_program"]),
-        (
-            {"jit_compile": False},
-            ["_validation", "_state", "_training", "_keras_model"],
-        ),
+        ({}, ["program"]),
+        ({"jit_compile": False}, ["keras_model"]),
     ],
 )
 def test_the_points_go_the_way_that_is_written(params, way):
@@ -205,28 +229,35 @@ def test_the_points_go_the_way_that_is_written(params, way):
     clf = DNNClassifier(epochs=1, random_state=0, **params)
     clf.fit(X / 30, y)  # compiling is not on the way
     modules, depth = way_of_the_points(lambda: clf.fit(X / 30, y))
-    assert set(modules) == {"classifier", *way}
-    assert len(modules) <= 6 and depth <= 8
+    others = "data", "records", "cached_fits", "training"
+    on_the_way = {"classifier", *others, *way}
+    # Those check points, or ask for their shape.
+    assert on_the_way <= set(modules) <= on_the_way | {"_numbers", "structure"}
+    assert depth <= 8
     written = re.findall(r"``(\w+)\.py``", section("The way of the data"))
     assert set(modules) <= set(written)
 
 
 def test_training_needs_no_estimator():
     """A plan, data and a state are enough, and none of them is changed."""
-    from sklearn_toydnn._parameters import Plan
-    from sklearn_toydnn._state import Data
-    from sklearn_toydnn._training import train
+    from sklearn_toydnn._engine.network import Network
+    from sklearn_toydnn._engine.optimizer import OptimizerSpec
+    from sklearn_toydnn._engine.records import Data, Plan, Points
+    from sklearn_toydnn._engine.tensorflow import keras
+    from sklearn_toydnn._engine.training import train
 
     X, y = make_triangle(40, random_state=0)
-    clf = DNNClassifier(random_state=0).initialize(X / 30, y)
-    plan = Plan.of(clf)
-    state = plan.initial_state(clf)
-    points = (X / 30).astype("float32"), plan.encode(y, "y")
-    before = [weights.copy() for weights in state.weights]
+    loss = keras.losses.BinaryCrossentropy()
+    plan = Plan(Network((2, 20, 20, 1)), OptimizerSpec.of("adam", {}), loss)
+    clf = DNNClassifier(epochs=2, random_state=0).fit(X / 30, y)
+    state = plan.initial_state(clf._seed)
+    points = Points((X / 30).astype("float32"), plan.encode(y))
+    before = [kernel.copy() for kernel in state.weights.kernels]
     one, other = (train(plan, Data(points, points), state, range(2)) for _ in "12")
     assert one.history == other.history and len(one.history["val_loss"]) == 2
+    assert one.history["loss"] == clf.history_["loss"]  # nothing else is in a fit
     assert one.state.epochs_seen == 2 and state.epochs_seen == 0
-    for now, then in zip(state.weights, before, strict=True):
+    for now, then in zip(state.weights.kernels, before, strict=True):
         np.testing.assert_array_equal(now, then)
     on = train(plan, Data(points, points), one.state, range(2))
     whole = train(plan, Data(points, points), state, range(4))

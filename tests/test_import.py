@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import sklearn_toydnn
-from sklearn_toydnn._tensorflow import _without_chatter
+from sklearn_toydnn._engine.tensorflow import _without_chatter
 
 
 def run(code):

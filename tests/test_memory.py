@@ -16,9 +16,10 @@ from sklearn.model_selection import GridSearchCV, cross_validate, learning_curve
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_toydnn import DNNClassifier, _training, cache_clear, memory
-from sklearn_toydnn._program import Program
-from sklearn_toydnn._tensorflow import keras, tf
+from sklearn_toydnn import DNNClassifier, cache_clear, memory
+from sklearn_toydnn._engine import cached_fits
+from sklearn_toydnn._engine.compiled.program import Program
+from sklearn_toydnn._engine.tensorflow import keras, tf
 
 ExponentialDecay = keras.optimizers.schedules.ExponentialDecay
 PARAMS = {"epochs": 2, "random_state": 0}
@@ -27,13 +28,13 @@ PARAMS = {"epochs": 2, "random_state": 0}
 @pytest.fixture
 def trained(monkeypatch):
     """Count the fits that are trained, not found."""
-    train, fits = _training.train, []
+    train, fits = cached_fits.train, []
 
     def counting(*args):
         fits.append(args)
         return train(*args)
 
-    monkeypatch.setattr(_training, "train", counting)
+    monkeypatch.setattr(cached_fits, "train", counting)
     return fits
 
 
@@ -111,14 +112,18 @@ def test_what_other_code_has_made_is_not_found(data, tmp_path, trained, monkeypa
     package = Path(memory.__file__).parent
     copied = tmp_path / "copied"
     shutil.copytree(package, copied, ignore=shutil.ignore_patterns("__pycache__"))
+    engine, versions = copied / "_engine", (tf.__version__, "0", np.__version__)
+    other_keras = memory.hash_code(engine, *versions)
     versions = tf.__version__, keras.__version__, np.__version__
-    assert memory.hash_code(copied, *versions) == memory.CODE
-    (copied / "below").mkdir()
-    (copied / "below" / "more.py").write_text("# another")
-    other_source = memory.hash_code(copied, *versions)
-    other_keras = memory.hash_code(package, tf.__version__, "0", np.__version__)
-    assert len({memory.CODE, other_keras, other_source}) == 3
-    monkeypatch.setattr(memory, "CODE", other_source)
+    # Of the package only what trains counts.
+    (copied / "playground" / "_words.py").write_text("# another")
+    (copied / "comparison" / "display.py").write_text("# another")
+    assert memory.hash_code(engine, *versions) == cached_fits.CODE
+    (engine / "below").mkdir()
+    (engine / "below" / "more.py").write_text("# another")
+    other_source = memory.hash_code(engine, *versions)
+    assert len({cached_fits.CODE, other_keras, other_source}) == 3
+    monkeypatch.setattr(cached_fits, "CODE", other_source)
     clf.fit(*data)
     assert len(trained) == 2
 
@@ -165,7 +170,7 @@ def test_a_search_that_was_interrupted_goes_on(data, tmp_path, trained, monkeypa
         {"dropout_rate": [0.1, 0.2, 0.3]},
         cv=2,
     )
-    train = _training.train
+    train = cached_fits.train
 
     def interrupted(*args):
         if len(trained) == 3:
@@ -173,7 +178,7 @@ def test_a_search_that_was_interrupted_goes_on(data, tmp_path, trained, monkeypa
         return train(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(_training, "train", interrupted)
+        patch.setattr(cached_fits, "train", interrupted)
         with pytest.raises(KeyboardInterrupt):
             search.fit(*data)
     search.fit(*data)
@@ -182,9 +187,10 @@ def test_a_search_that_was_interrupted_goes_on(data, tmp_path, trained, monkeypa
 
 ELSEWHERE = """
 import sys, joblib, numpy as np
-from sklearn_toydnn import DNNClassifier, _training
+from sklearn_toydnn import DNNClassifier
+from sklearn_toydnn._engine import cached_fits
 def train(*args): raise AssertionError("trained")
-if sys.argv[2] == "again": _training.train = train
+if sys.argv[2] == "again": cached_fits.train = train
 X, y = np.load(sys.argv[1] + "/X.npy"), np.load(sys.argv[1] + "/y.npy")
 clf = DNNClassifier(epochs=2, random_state=0, memory=sys.argv[1]).fit(X, y)
 print(joblib.hash(clf.coefs_))
@@ -265,7 +271,7 @@ def test_fits_that_cannot_be_known_again_are_not_kept(
     params, reason, data, tmp_path, trained
 ):
     clf = DNNClassifier(**PARAMS | params, memory=str(tmp_path))
-    _training._warn_not_kept.cache_clear()
+    cached_fits._warn_not_kept.cache_clear()
     with pytest.warns(UserWarning, match=f"not kept in memory: .*{reason}"):
         clf.fit(*data)
     clf.fit(*data)  # one warning is enough
@@ -276,7 +282,7 @@ def test_fits_that_cannot_be_known_again_are_not_kept(
 def test_scikit_learns_callbacks_hear_of_every_epoch(data, tmp_path):
     monitor = ScoringMonitor(scoring="accuracy")
     clf = DNNClassifier(**PARAMS, memory=str(tmp_path)).fit(*data)
-    _training._warn_not_kept.cache_clear()
+    cached_fits._warn_not_kept.cache_clear()
     with pytest.warns(UserWarning, match="callbacks act on training"):
         clf.set_callbacks(monitor).fit(*data)
     assert (monitor.get_logs().data_as_pandas["task_name"] == "epoch").sum() == 2
@@ -362,7 +368,7 @@ def test_what_compiles_only_sometimes_is_not_kept(data, tmp_path, trained, monke
 
 def test_fits_under_a_strategy_are_not_kept(data, tmp_path):
     clf = DNNClassifier((4,), memory=str(tmp_path), **PARAMS)
-    _training._warn_not_kept.cache_clear()
+    cached_fits._warn_not_kept.cache_clear()
     with (
         tf.distribute.MirroredStrategy(["CPU:0"]).scope(),
         pytest.warns(UserWarning, match="a tf.distribute strategy"),

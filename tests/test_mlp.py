@@ -19,7 +19,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import MinMaxScaler
 
 from sklearn_toydnn import DNNClassifier
-from sklearn_toydnn._tensorflow import keras
+from sklearn_toydnn._engine.tensorflow import keras
 
 pytestmark = pytest.mark.slow
 

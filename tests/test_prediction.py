@@ -8,8 +8,8 @@ import pytest
 from sklearn.datasets import make_blobs
 
 from sklearn_toydnn import DNNClassifier, make_triangle
-from sklearn_toydnn._network import Network
-from sklearn_toydnn._prediction import predict
+from sklearn_toydnn._engine.network import Network, Weights
+from sklearn_toydnn._engine.prediction import predict
 
 ACTIVATIONS = [
     "relu",
@@ -35,7 +35,8 @@ def draw_network(generator, activation, dtype):
     sizes = 2, *generator.integers(1, 70, size=2), n_outputs
     network = Network(sizes, activation, output if n_outputs == 1 else "softmax", dtype)
     shapes = network.weight_shapes()
-    return network, [generator.normal(size=shape).astype(dtype) for shape in shapes]
+    arrays = [generator.normal(size=shape).astype(dtype) for shape in shapes]
+    return network, Weights.of_keras(arrays)
 
 
 def assert_same(one, other, dtype):
@@ -67,7 +68,7 @@ def test_a_row_alone_is_a_row_among_others(n_networks, n_rows, dtype, monkeypatc
             alone = predict(network, weights, X[row : row + 1])
             assert_same(alone, output[row : row + 1], dtype)
         with monkeypatch.context() as patch:
-            patch.setattr("sklearn_toydnn._prediction._BLOCK", 3000)
+            patch.setattr("sklearn_toydnn._engine.prediction._BLOCK", 3000)
             assert_same(predict(network, weights, X[:5000]), output[:5000], dtype)
 
 
@@ -107,7 +108,7 @@ def test_products_are_those_of_exact_arithmetic(dtype, atol):
     X = np.hstack([1000 * half, -1000 * half, half])
     kernel = np.ones((30, 1), dtype)
     network = Network((30, 1), None, "linear", dtype)
-    output = predict(network, [kernel, np.zeros(1, dtype)], X)
+    output = predict(network, Weights([kernel], [np.zeros(1, dtype)]), X)
     expected = half.astype(np.longdouble).sum(axis=1)
     np.testing.assert_allclose(output[:, 0], expected, rtol=1e-6, atol=10 * atol)
 
@@ -117,7 +118,7 @@ def test_any_scale_of_points_and_weights(scale):
     X = np.array([[1.0, -2.0], [0.0, 0.0], [3.0, 0.5]]) * scale
     kernel = np.array([[2.0], [0.25]]) / scale
     network = Network((2, 1), None, "linear", "float64")
-    output = predict(network, [kernel, np.zeros(1)], X)
+    output = predict(network, Weights([kernel], [np.zeros(1)]), X)
     np.testing.assert_allclose(output[:, 0], [1.5, 0.0, 6.125], rtol=1e-12)
 
 
@@ -138,8 +139,8 @@ def test_memory_does_not_grow_with_rows_times_units(n_rows, bound):
 
 def test_infinite_outputs_of_hidden_layers_go_on():
     network = Network((1, 2, 1), "relu", "sigmoid", "float32")
-    zeros = [np.zeros(2, "float32"), np.zeros(1, "float32")]
-    kernels = np.float32([[3e38, 1.0]]), np.float32([[1.0], [1.0]])
-    weights = [kernels[0], zeros[0], kernels[1], zeros[1]]
+    biases = [np.zeros(2, "float32"), np.zeros(1, "float32")]
+    kernels = [np.float32([[3e38, 1.0]]), np.float32([[1.0], [1.0]])]
+    weights = Weights(kernels, biases)
     X = np.float32([[1e6], [0.0], [-1.0]])
     np.testing.assert_array_equal(predict(network, weights, X)[:, 0], [1, 0.5, 0.5])

@@ -14,14 +14,13 @@ import pytest
 
 from sklearn_toydnn import (
     DNNClassifier,
-    _program_cache,
-    _program_store,
     cache_clear,
     cache_info,
     make_triangle,
 )
-from sklearn_toydnn._program import Program
-from sklearn_toydnn._program_store import Store
+from sklearn_toydnn._engine.compiled import cache, disk
+from sklearn_toydnn._engine.compiled.disk import Store
+from sklearn_toydnn._engine.compiled.program import Program
 
 HEAD = """
 import json, os, sys
@@ -141,7 +140,7 @@ def test_many_processes_may_compile_and_keep_the_same(tmp_path, expected):
 @pytest.mark.slow
 def test_damaged_and_foreign_files_are_compiled_again(tmp_path, expected):
     code = """
-from sklearn_toydnn._program_store import store
+from sklearn_toydnn._engine.compiled.disk import store
 fit(), fit(activation="tanh")
 one, other = sorted(store.folder.iterdir(), key=lambda path: path.stat().st_mtime_ns)
 whole = one.read_bytes()
@@ -174,7 +173,7 @@ print(json.dumps(found))
 @pytest.mark.slow
 def test_code_that_tensorflow_cannot_take_is_compiled_again(kept, expected):
     code = """
-from sklearn_toydnn._program_store import store
+from sklearn_toydnn._engine.compiled.disk import store
 read = store.read
 def damaged(key):
     blueprint, compiled = read(key)
@@ -191,8 +190,8 @@ def test_what_has_not_been_used_for_longest_goes_first(tmp_path, monkeypatch):
     for i, name in enumerate("abcd"):
         (folder / name).write_bytes(bytes(100))
         os.utime(folder / name, (i, i))
-    monkeypatch.setattr(_program_store, "MAX_BYTES", 250)
-    _program_store._trim(tmp_path)
+    monkeypatch.setattr(disk, "MAX_BYTES", 250)
+    disk._trim(tmp_path)
     assert sorted(path.name for path in files(tmp_path)) == ["c", "d"]
 
 
@@ -204,6 +203,19 @@ def test_all_are_deleted_when_asked(tmp_path, expected):
         None,
         [1, 0],
     ]
+
+
+@pytest.mark.slow
+def test_an_import_makes_no_folder(tmp_path):
+    code = """
+from pathlib import Path
+from sklearn_toydnn._engine.compiled.disk import store
+made = [Path(folder).exists() for folder in (store._root, store._own)]
+fit()
+made += [Path(folder).exists() for folder in (store._root, store._own)]
+print(json.dumps(made))
+"""
+    assert run(code, tmp_path / "cache") == [False, False, True, True]
 
 
 # ---- folders that cannot be used
@@ -224,7 +236,7 @@ def a_link(folder):
     [
         (others_may_write, "others may write"),
         (a_link, "a symbolic link"),
-        (Path.touch, "File exists"),
+        (Path.touch, "is no folder"),
     ],
 )
 def test_a_folder_that_cannot_be_trusted_is_not_used(
@@ -250,7 +262,7 @@ def test_the_reason_why_nothing_is_kept_is_told(environ, reason, tmp_path, monke
     def without_home(name):
         return Path("~", name)
 
-    monkeypatch.setattr(_program_store.platformdirs, "user_cache_path", without_home)
+    monkeypatch.setattr(disk.platformdirs, "user_cache_path", without_home)
     monkeypatch.setenv("SKLEARN_TOYDNN_CACHE", str(tmp_path))
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
@@ -269,23 +281,24 @@ def test_no_path_with_spaces_is_given_to_tensorflow(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_a_folder_that_becomes_untrusted_is_given_up(tmp_path):
     code = """
-from sklearn_toydnn._program_store import store
+from sklearn_toydnn._engine.compiled.disk import store
+fit(1, hidden_layer_sizes=(6,))
 mode = oct(store.folder.stat().st_mode & 0o777)
 store.folder.chmod(0o777)
 print(json.dumps([mode, fit()[1:], cache_info().disk]))
 """
     mode, counts, disk = run(code, tmp_path / "cache")
-    assert (mode, counts) == ("0o700", [1, 0]) and "others may write" in disk
+    assert (mode, counts) == ("0o700", [2, 0]) and "others may write" in disk
 
 
 @pytest.mark.slow
 def test_a_disk_that_takes_nothing_is_no_reason_not_to_train(tmp_path, expected):
     code = """
 import errno
-from sklearn_toydnn import _program_store
+from sklearn_toydnn._engine.compiled import disk
 def full(path, content):
     raise OSError(errno.ENOSPC, "no space left")
-_program_store._write = full
+disk._write = full
 print(json.dumps([fit(), cache_info().disk]))
 """
     found, disk = run(code, tmp_path / "cache")
@@ -346,9 +359,9 @@ class Blueprint:
 def store(tmp_path, monkeypatch):
     """A store whose TensorFlow has read no flags."""
     monkeypatch.setenv("SKLEARN_TOYDNN_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(_program_store, "_have_read", lambda flags: None)
+    monkeypatch.setattr(disk, "_have_read", lambda flags: None)
     store = Store()
-    assert store.description == str(store.folder) and store.folder.is_dir()
+    assert store.description == str(store.folder) and not store.folder.exists()
     return store
 
 
@@ -420,7 +433,7 @@ def test_a_folder_that_is_cleared_meanwhile_is_no_reason_to_give_up(store, monke
     def cleared(root):
         raise FileNotFoundError
 
-    monkeypatch.setattr(_program_store, "_trim", cleared)
+    monkeypatch.setattr(disk, "_trim", cleared)
     compile_with(store)
     store.write("a key", Blueprint())
     assert store.folder
@@ -433,13 +446,14 @@ def test_a_forked_process_keeps_nothing(store):
 
 
 def test_what_killed_processes_left_is_deleted_after_a_day(store, monkeypatch):
+    store._root.mkdir(mode=0o700)
     monkeypatch.setattr(tempfile, "tempdir", str(store._root))
     left = {name: store._root / f"sklearn-toydnn-{name}-x" for name in ("0", "00", "1")}
     for name, folder in left.items():
         folder.mkdir()
         age = 0 if name == "00" else 2 * 86400
         os.utime(folder, (time.time() - age,) * 2)
-    Store()
+    Store().prepare()
     assert [name for name, folder in left.items() if folder.exists()] == ["00", "1"]
 
 
@@ -450,7 +464,7 @@ def fit():
 
 
 def test_a_program_that_is_kept_is_read_not_compiled(store, monkeypatch):
-    monkeypatch.setattr(_program_cache, "store", store)
+    monkeypatch.setattr(cache, "store", store)
     warm_up = Program.warm_up
 
     def compiling(program):

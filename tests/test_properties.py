@@ -36,7 +36,7 @@ from sklearn_toydnn import (
     datasets,
     plotting,
 )
-from sklearn_toydnn._tensorflow import keras
+from sklearn_toydnn._engine.tensorflow import keras
 
 # ---- what comes in
 

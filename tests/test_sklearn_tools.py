@@ -38,10 +38,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_html_repr
 
 from sklearn_toydnn import DNNClassifier, GaussianAugmenter, GaussianNoise
-from sklearn_toydnn._parameters import Plan
-from sklearn_toydnn._program import Run
-from sklearn_toydnn._tensorflow import keras
-from sklearn_toydnn._validation import split
+from sklearn_toydnn._engine.compiled.program import Run
+from sklearn_toydnn._engine.tensorflow import keras
+from sklearn_toydnn._estimator.data import encode_training_data, split
+from sklearn_toydnn._estimator.plan import make_plan
 
 
 @pytest.fixture(scope="module")
@@ -443,11 +443,11 @@ def test_early_stopping_holds_out_a_share_of_each_class(fraction, data):
     X, _ = data
     y = np.where(np.arange(len(X)) < 20, "rare", "common")
     clf = learner(**STOPPING, validation_fraction=fraction).fit(X, y)
-    plan = Plan.of(clf)
-    points = X.astype(np.float32), plan.encode(y, "y")
-    points, targets = split(clf, plan, points, None, None, seed=0).validation
-    assert len(points) == fraction * 200
-    assert targets.sum() == fraction * 20
+    plan = make_plan(clf)
+    points = encode_training_data(clf, plan, X.astype(np.float32), y, None)
+    validation = split(clf, plan, points, None, None, seed=0).validation
+    assert len(validation) == fraction * 200
+    assert validation.targets.sum() == fraction * 20
     few = np.where(np.arange(20) == 0, "rare", "common")
     with pytest.raises(ValueError, match=f"validation_fraction={fraction} of 20 samp"):
         clf.fit(X[:20], few)

@@ -10,6 +10,7 @@ import tracemalloc
 import warnings
 from contextlib import nullcontext
 from queue import SimpleQueue
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -23,8 +24,6 @@ from tensorflow.python.autograph.impl import api
 from benchmarks import paper
 from sklearn_toydnn import (
     DNNClassifier,
-    _program,
-    _training,
     cache_clear,
     cache_info,
     make_gaussian,
@@ -32,13 +31,17 @@ from sklearn_toydnn import (
     make_triangle,
     stop_fits,
 )
-from sklearn_toydnn._callbacks import acts_within_epochs
-from sklearn_toydnn._loop import Loop
-from sklearn_toydnn._network import Network
-from sklearn_toydnn._optimizer import OptimizerSpec
-from sklearn_toydnn._program import Program, Run, Structure
-from sklearn_toydnn._program_cache import Programs, resident_memory
-from sklearn_toydnn._tensorflow import keras, tf
+from sklearn_toydnn._engine import training
+from sklearn_toydnn._engine.callbacks import acts_within_epochs
+from sklearn_toydnn._engine.compiled import program as compiled_program
+from sklearn_toydnn._engine.compiled import structure as compiled_structure
+from sklearn_toydnn._engine.compiled.cache import Programs, resident_memory
+from sklearn_toydnn._engine.compiled.loop import Loop
+from sklearn_toydnn._engine.compiled.program import Program, Run
+from sklearn_toydnn._engine.compiled.structure import Structure
+from sklearn_toydnn._engine.network import Network
+from sklearn_toydnn._engine.optimizer import OptimizerSpec
+from sklearn_toydnn._engine.tensorflow import keras, tf
 
 
 def make_data(n_samples, maker=make_triangle):
@@ -713,8 +716,8 @@ def test_a_learning_curve_of_8_sizes_compiles_few_programs():
 
 def test_padding_makes_no_difference(data, monkeypatch):
     padded = compiled().fit(*data)
-    monkeypatch.setattr(_program, "_MIN_ROWS", 256)
-    monkeypatch.setattr(_program, "_MAX_EPOCHS", 2)
+    monkeypatch.setattr(compiled_structure, "_MIN_ROWS", 256)
+    monkeypatch.setattr(compiled_structure, "_MAX_EPOCHS", 2)
     assert_equal(padded, compiled().fit(*data))
 
 
@@ -871,22 +874,26 @@ def own(factor):
 
 
 @pytest.mark.slow
-def test_what_is_compiled_for_own_functions_is_rationed(data, monkeypatch):
-    budget = Programs(maxsize=1024, max_own_bytes=2**24)
-    monkeypatch.setattr("sklearn_toydnn._training.programs", budget)
+def test_what_is_compiled_for_own_functions_has_a_limit(data, monkeypatch):
+    budget = Programs(maxsize=1024, max_own=2)
+    monkeypatch.setattr("sklearn_toydnn._engine.training.programs", budget)
     params = {"jit_compile": "auto", "epochs": 1}
+    with monkeypatch.context() as patch:  # what fails leaves nothing in memory
+        patch.setattr(Program, "warm_up", Mock(side_effect=MemoryError))
+        for i in range(3):
+            with pytest.warns(EfficiencyWarning, match="cannot compile"):
+                compiled(**params, activation=own(0.4 - i / 10)).fit(*data)
     fits = [compiled(**params, activation=own(0.5 + i / 10)) for i in range(4)]
-    with pytest.warns(EfficiencyWarning, match="MB of this process hold programs") as w:
+    with pytest.warns(EfficiencyWarning, match="2 programs of this process") as w:
         for clf in fits:
             clf.fit(*data)
-    n_compiled = budget.info().misses
-    assert 1 <= n_compiled <= 2
-    assert len(w) == 4 - n_compiled and len({str(one.message) for one in w}) == 1
+    assert budget.info().misses == 2 == len(w)
+    assert len({str(one.message) for one in w}) == 1
     assert not fits[-1].model_.run_eagerly
     # What is compiled is still there, what is Keras' still compiles.
     compiled(epochs=1, activation=own(0.5)).fit(*data)
     compiled(epochs=1, activation="tanh").fit(*data)
-    assert budget.info()[:2] == (1, n_compiled + 1)
+    assert budget.info()[:2] == (1, 3)
     with pytest.raises(ValueError, match="jit_compile=True, but .* never freed"):
         compiled(epochs=1, activation=own(7)).fit(*data)
 
@@ -909,8 +916,8 @@ def test_five_hundred_functions_stay_under_two_gigabytes():
     code = """
 import warnings
 from sklearn_toydnn import DNNClassifier, make_triangle
-from sklearn_toydnn._program_cache import resident_memory
-from sklearn_toydnn._tensorflow import keras
+from sklearn_toydnn._engine.compiled.cache import resident_memory
+from sklearn_toydnn._engine.tensorflow import keras
 warnings.simplefilter("ignore")
 X, y = make_triangle(60, random_state=0)
 def own(i):
@@ -933,8 +940,8 @@ def test_any_blocks_of_epochs_give_the_same_bits(data, monkeypatch):
     clf = compiled(epochs=10, validation_split=0.3)
     whole = clone(clf).fit(*data)
     for seconds, n_bytes in [(1e-9, 2**24), (1.0, 2**15), (1e-9, 1)]:
-        monkeypatch.setattr(_program, "_SECONDS", seconds)
-        monkeypatch.setattr(_program, "_MAX_ORDER_BYTES", n_bytes)
+        monkeypatch.setattr(compiled_program, "_SECONDS", seconds)
+        monkeypatch.setattr(compiled_structure, "_MAX_ORDER_BYTES", n_bytes)
         assert_equal(whole, clone(clf).fit(*data))
 
 
@@ -977,7 +984,7 @@ def under_way(monkeypatch):
     """A semaphore that is released by each fit once it has trained for a while."""
     fits = threading.Semaphore(0)
 
-    class Noted(_training.StopRequest):
+    class Noted(training.StopRequest):
         n_looks = 0
 
         def begin(self):
@@ -986,7 +993,7 @@ def under_way(monkeypatch):
             if self.n_looks == 2:  # which is after some epochs
                 fits.release()
 
-    monkeypatch.setattr(_training, "StopRequest", Noted)
+    monkeypatch.setattr(training, "StopRequest", Noted)
     return fits
 
 

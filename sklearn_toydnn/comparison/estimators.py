@@ -465,8 +465,8 @@ def _what_is_known(random_state, estimators, maker, scoring):
     Or warn that nothing is kept, and why.
     """
     # Here, since TensorFlow takes seconds to import.
-    from .._keys import NotKnown
-    from .fingerprint import describe_code
+    from .._engine.fingerprint import NoFingerprint
+    from .fingerprint import fingerprint_code
 
     parts = {"maker": maker, "scoring": scoring}
     parts |= {f"estimator {name!r}": net for name, net in estimators.items()}
@@ -474,7 +474,7 @@ def _what_is_known(random_state, estimators, maker, scoring):
     try:
         if random_state is not None:
             for why_not, part in parts.items():
-                known[why_not] = describe_code(part)
+                known[why_not] = fingerprint_code(part)
             # The maker does not count: its points are hashed themselves.
             return {
                 name: known[f"estimator {name!r}"]
@@ -482,7 +482,7 @@ def _what_is_known(random_state, estimators, maker, scoring):
                 + joblib.hash([net, scoring])
                 for name, net in estimators.items()
             }
-    except NotKnown as error:
+    except NoFingerprint as error:
         why_not += f" cannot be known again: {error}"
     warnings.warn(f"memory: nothing is kept: {why_not}.", stacklevel=4)
     return None

@@ -13,26 +13,26 @@ from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 
 import joblib
 
-from .._keys import _PLAIN, NotKnown, process_settings
+from .._engine.fingerprint import PLAIN, NoFingerprint, fingerprint_process
 
 # Of classes: what differs from process to process, or is only for readers.
 _NO_CODE = ("__dict__", "__weakref__", "__doc__", "__firstlineno__", "_abc_impl")
 
 
-def describe_code(*things):
+def fingerprint_code(*things):
     """Return, as text, the code that makes things what they are.
 
-    Raises `NotKnown` if they are not to be found again by their names, as lambdas.
+    Raises `NoFingerprint` if they are not to be found again by their names, as lambdas.
     """
     references = _References(io.BytesIO())
     try:
         references.dump(things)
     except Exception as error:  # whatever objects of the user's own raise
-        raise NotKnown(str(error)) from error
+        raise NoFingerprint(str(error)) from error
     seen = {}
     found = {_name(thing): _describe(thing, seen) for thing in references.things}
     versions = [_version(sys.modules[name]) for name in ("sklearn", "keras")]
-    return repr((sorted(found.items(), key=repr), versions, process_settings()))
+    return repr((sorted(found.items(), key=repr), versions, fingerprint_process()))
 
 
 class _References(pickle.Pickler):
@@ -69,7 +69,7 @@ def _version(module):
 
 def _describe(thing, seen):
     """Return what a function, class or plain value is made of, as plain values."""
-    if isinstance(thing, _PLAIN):
+    if isinstance(thing, PLAIN):
         return repr(thing)
     if isinstance(thing, tuple | list):
         return [_describe(item, seen) for item in thing]
@@ -93,7 +93,7 @@ def _describe(thing, seen):
     try:
         return _describe(type(thing), seen), joblib.hash(thing)
     except Exception as error:  # whatever objects of the user's own raise
-        raise NotKnown(f"{thing!r} is not known: {error}") from error
+        raise NoFingerprint(f"{thing!r} is not known: {error}") from error
 
 
 def _describe_own(thing, seen):

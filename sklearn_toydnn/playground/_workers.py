@@ -344,7 +344,7 @@ def _work(connection):
     waiting = SimpleQueue()
     threading.Thread(target=_listen, args=(connection, waiting), daemon=True).start()
     # Here, since it takes seconds.
-    from .._program_cache import cache_info, resident_memory
+    from .._engine.compiled.cache import cache_info, resident_memory
     from . import _tasks
 
     _tasks.warm_up(Setting())
@@ -374,6 +374,6 @@ def _listen(connection, waiting):
         if task is not None:
             waiting.put(task)
         else:
-            from .._callbacks import stop_fits
+            from .._engine.callbacks import stop_fits
 
             stop_fits()

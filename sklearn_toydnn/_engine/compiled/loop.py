@@ -13,12 +13,12 @@ from hashlib import blake2b
 
 import numpy as np
 
-from ._flat import Packing, lay_out
-from ._optimizer import step_counter
-from ._state import row_dtype
-from ._tensorflow import keras, tf
-
-CHUNK = 256  # rows of validation data evaluated at a time
+from ..network import Weights
+from ..optimizer import step_counter
+from ..records import row_dtype
+from ..tensorflow import keras, tf
+from .packing import Packing, lay_out
+from .structure import CHUNK, Structure
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Blueprint:
 class Loop:
     """The training of one structure, to be traced."""
 
-    def __init__(self, structure, optimizer):
+    def __init__(self, structure: Structure, optimizer: keras.Optimizer):
         self._structure = structure
         network = structure.network
         self._layers = network.built_layers()
@@ -54,7 +54,7 @@ class Loop:
         # takes the mean over the batch would count them.
         self._mean_over_batch = self._loss.reduction in ("sum_over_batch_size", "mean")
 
-    def trace(self):
+    def trace(self) -> tuple[Blueprint, list[tf.Tensor]]:
         """Return a blueprint, and the tensors of others that it does not hold."""
         train = tf.function(self._train, jit_compile=True, autograph=False)
         traced = train.get_concrete_function(*self._signature())
@@ -171,10 +171,10 @@ class Loop:
         return [tf.reshape(*pair) for pair in zip(pieces, shapes, strict=True)]
 
     def _forward(self, X, dropout_rate, seed):
-        weights = self._weights()
-        *hidden, output = zip(self._layers, weights[::2], weights[1::2], strict=True)
-        for layer, *own in hidden:
-            X, _ = layer.stateless_call(own, [], X)
+        weights = Weights.of_keras(self._weights()).layers()
+        *hidden, output = zip(self._layers, weights, strict=True)
+        for layer, own in hidden:
+            X, _ = layer.stateless_call([*own], [], X)
         if dropout_rate is not None:
             # Keras' Dropout layer names no generator; XLA's default one is slow here.
             drawn = tf.random.stateless_uniform(
@@ -185,8 +185,8 @@ class Loop:
             )
             # As a factor the mask is drawn once; as a condition, also to go back.
             X *= tf.cast(drawn >= dropout_rate, X.dtype) / (1 - dropout_rate)
-        layer, *own = output
-        return layer.stateless_call(own, [], X)[0]
+        layer, own = output
+        return layer.stateless_call([*own], [], X)[0]
 
     def _masked_loss(self, y, output, sample_weight, n_valid):
         """Return the loss of the first `n_valid` rows as if there were no others."""

@@ -1,5 +1,6 @@
 """Points, labels and weights as they come in: checked, encoded, split."""
 
+from dataclasses import replace
 from math import floor
 from numbers import Real
 
@@ -17,7 +18,8 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from ._state import Data
+from .._engine.records import Data, Points
+from .._numbers import check_is_no_date
 
 
 def check_points(clf, X, y="no_validation", *, reset=False):
@@ -35,16 +37,6 @@ def check_points(clf, X, y="no_validation", *, reset=False):
     if has_labels:
         check_classification_targets(checked[1])
     return checked
-
-
-def check_is_no_date(X, name):
-    """Raise an error for dates and durations, which would become whole numbers."""
-    dtype = np.asarray(X).dtype
-    if dtype.kind in "mM":
-        raise ValueError(
-            f"{name} must be numbers, got {dtype}. Convert dates and durations, for "
-            "example to days since the first of them."
-        )
 
 
 def _check_is_one_label(y):
@@ -123,26 +115,35 @@ def encode(y, classes, name):
 
 
 def encode_training_data(clf, plan, X, y, sample_weight):
-    """Return points, targets and, where there are any, weights in float64."""
+    """Return points, with weights in float64 where there are any."""
     sample_weight = _check_weights(clf, sample_weight, X, y)
-    targets = plan.encode(y, "y")
-    if sample_weight is None:
-        return X, targets
+    points = Points(X, plan.encode(encode(y, clf.classes_, "y")), sample_weight)
     # Rows of weight 0 would still fill batches: without them, a weight of 0 is the
     # same as leaving the row out.
-    kept = sample_weight != 0
-    return X[kept], targets[kept], sample_weight[kept]
+    return points if sample_weight is None else points[sample_weight != 0]
 
 
 def split(clf, plan, training, X_val, y_val, seed):
     """Return training and validation data: given, drawn or split off."""
     if X_val is not None or y_val is not None:
         X_val, y_val = _check_validation_points(clf, X_val, y_val)
-        return Data(training, (X_val, plan.encode(y_val, "y_val")))
-    if clf.early_stopping and not clf.validation_split:
-        labels = plan.classes[plan.decode(training[1])]
-        return _hold_out(training, clf.validation_fraction, seed, labels)
-    return _split_off(training, clf.validation_split)
+        codes = encode(y_val, clf.classes_, "y_val")
+        data = Data(training, Points(X_val, plan.encode(codes)))
+    elif clf.early_stopping and not clf.validation_split:
+        labels = clf.classes_[plan.decode(training.targets)]
+        data = _hold_out(training, clf.validation_fraction, seed, labels)
+    else:
+        data = _split_off(training, clf.validation_split)
+    return replace(data, score_weights=_score_weights(clf, plan, data.validation))
+
+
+def _score_weights(clf, plan, validation):
+    """Return by which class weights points given as X_val count for early stopping."""
+    has_own = validation.weights is not None  # which hold those of the classes too
+    if not clf.early_stopping or clf.class_weight is None or has_own:
+        return None
+    labels = clf.classes_[plan.decode(validation.targets)]
+    return weigh_classes(clf.class_weight, clf.classes_, labels)
 
 
 def scale_weights(data, dtype, *, normalise):
@@ -151,15 +152,17 @@ def scale_weights(data, dtype, *, normalise):
     `normalise` divides them by their mean over the training points, so that no scale
     of theirs changes the length of a gradient step.
     """
-    if len(data.training) == 2:
+    weights = data.training.weights
+    if weights is None:
         return data
-    scale, weights = 1.0, data.training[-1]
+    scale = 1.0
     if normalise:
         scale = weights.max()  # so that equal ones become 1, and no sum overflows
         scale *= (weights / scale).mean()
 
-    def scaled(arrays):
-        *others, weights = arrays
+    def scaled(weights):
+        if weights is None:
+            return None
         with np.errstate(over="ignore", under="ignore"):
             weights = (weights / scale).astype(dtype)
         if not np.isfinite(weights).all():
@@ -167,12 +170,14 @@ def scale_weights(data, dtype, *, normalise):
                 "sample_weight times class_weight contains values too large for "
                 f"{dtype}."
             )
-        return *others, weights
+        return weights
 
-    has_weights = len(data.validation) > 2  # points given as X_val have none
-    validation = scaled(data.validation) if has_weights else data.validation
-    data = Data(scaled(data.training), validation)
-    if not data.training[-1].any():
+    data = Data(
+        replace(data.training, weights=scaled(data.training.weights)),
+        replace(data.validation, weights=scaled(data.validation.weights)),
+        data.score_weights,
+    )
+    if not data.training.weights.any():
         raise ValueError("sample_weight and class_weight leave no row any weight.")
     return data
 
@@ -203,17 +208,14 @@ def _check_validation_points(clf, X_val, y_val):
 
 def _split_off(training, validation_split):
     """Hold out a share of the rows, the last ones."""
-    n_rows = len(training[0])
+    n_rows = len(training)
     n_train = floor(n_rows * (1 - validation_split))
     if validation_split and not 0 < n_train < n_rows:
         raise ValueError(
             f"validation_split={validation_split} of {n_rows} samples "
             "leaves no sample to train or to validate on."
         )
-    return Data(
-        tuple(array[:n_train] for array in training),
-        tuple(array[n_train:] for array in training),
-    )
+    return Data(training[:n_train], training[n_train:])
 
 
 def _hold_out(training, validation_fraction, seed, labels):
@@ -230,4 +232,4 @@ def _hold_out(training, validation_fraction, seed, labels):
             f"validation_fraction={validation_fraction} of {len(labels)} "
             f"samples cannot be held out of every class: {error}"
         ) from error
-    return Data(*(tuple(array[np.sort(part)] for array in training) for part in rows))
+    return Data(*(training[np.sort(part)] for part in rows))

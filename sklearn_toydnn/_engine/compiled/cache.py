@@ -5,27 +5,32 @@ import threading
 import time
 import warnings
 from collections import OrderedDict, namedtuple
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from sklearn.exceptions import EfficiencyWarning
 
-from ._keys import NotKnown, Traced
-from ._loop import Loop
-from ._program import NotCompilable, Program
-from ._program_store import Unusable, store
-from ._tensorflow import keras
+from ..fingerprint import NoFingerprint, OfGraph
+from ..tensorflow import keras
+from .disk import Unusable, store
+from .loop import Loop
+from .program import Program
+from .structure import Structure
 
 MAX_PROGRAMS = 1024  # the paper's grid has 400 structures
 # Programs are for good, whether kept or not: little of their memory ever comes back.
-# So those of functions that are not Keras', of which there is no end, are rationed.
-MAX_OWN_BYTES = 3 * 2**28
-_MIN_BYTES = 2**23  # of a program, where the process has memory to spare
+# So those of functions that are not Keras', of which there is no end, have a limit.
+MAX_OWN_PROGRAMS = 64  # some 800 MB
 
 CacheInfo = namedtuple(
     "CacheInfo",
     "hits misses maxsize currsize seconds memory disk_hits disk",
 )
+
+
+class NotCompilable(Exception):
+    """What is asked for cannot be compiled; the message says why."""
 
 
 class TooManyPrograms(NotCompilable):
@@ -35,10 +40,9 @@ class TooManyPrograms(NotCompilable):
 class Programs:
     """The programs of a process: for each key, those that no thread is using."""
 
-    def __init__(self, maxsize, max_own_bytes=MAX_OWN_BYTES):
+    def __init__(self, maxsize: int, max_own: int = MAX_OWN_PROGRAMS):
         self._lock = threading.Lock()
-        self._maxsize, self._max_own_bytes = maxsize, max_own_bytes
-        self._own_bytes = 0
+        self._maxsize, self._max_own, self._n_own = maxsize, max_own, 0
         self.clear()
 
     def clear(self):
@@ -66,11 +70,11 @@ class Programs:
             )
 
     @contextmanager
-    def borrow(self, structure):
+    def borrow(self, structure: Structure) -> Iterator[Program]:
         """Lend a program of this structure."""
         try:
-            key = structure.key()
-        except NotKnown:
+            key = structure.fingerprint()
+        except NoFingerprint:
             key = None
         with self._lock:
             idle = self._idle.get(key)
@@ -112,7 +116,7 @@ class Programs:
     def _make(self, key, structure):
         """Return a program from disk or, as those of own functions are, compiled."""
         parts = keras.tree.flatten(key)
-        if key is None or any(isinstance(part, Traced) for part in parts):
+        if key is None or any(isinstance(part, OfGraph) for part in parts):
             program = self._compile(structure, own=True)
             store.take(program.blueprint.name)  # and leave it
             return program
@@ -146,16 +150,17 @@ class Programs:
         return program
 
     def _compile(self, structure, own):
-        if own and self._own_bytes >= self._max_own_bytes:
-            raise TooManyPrograms(
-                f"{self._own_bytes // 2**20} MB of this process hold programs compiled "
-                "for functions that are not Keras', and compiled code is never freed; "
-                "fits in other processes, as with n_jobs, start anew"
-            )
+        with self._lock:
+            if own and self._n_own >= self._max_own:
+                raise TooManyPrograms(
+                    f"{self._n_own} programs of this process are compiled for "
+                    "functions that are not Keras', and compiled code is never freed; "
+                    "fits in other processes, as with n_jobs, start anew"
+                )
         # The rate is no part of the structure: each fit brings its own.
         optimizer = structure.optimizer.make_default()
         try:
-            with self._costs(own):
+            with self._costs():
                 store.prepare()
                 program = Program(structure, *Loop(structure, optimizer).trace())
                 program.warm_up()
@@ -163,10 +168,11 @@ class Programs:
             raise NotCompilable(f"TensorFlow cannot compile it: {error}") from error
         with self._lock:
             self._misses += 1
+            self._n_own += own
         return program
 
     @contextmanager
-    def _costs(self, own=False):
+    def _costs(self):
         """Note the time and the memory that a program takes which is made meanwhile."""
         memory, start = resident_memory(), time.perf_counter()
         yield
@@ -174,7 +180,6 @@ class Programs:
         with self._lock:
             self._seconds += time.perf_counter() - start
             self._memory += grown
-            self._own_bytes += own and max(grown, _MIN_BYTES)
 
     def _take_back(self, key, program, cleared):
         with self._lock:

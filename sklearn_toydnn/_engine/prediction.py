@@ -11,7 +11,8 @@ but softmax is SciPy's.
 import numpy as np
 from scipy import special
 
-from ._tensorflow import keras
+from .network import Network, Weights
+from .tensorflow import keras
 
 _BLOCK = 2**18  # numbers per layer at a time: they fit into a processor's cache
 _LARGE = 1e30  # outputs beyond it are no likelier
@@ -24,7 +25,9 @@ _OF_ROWS = (
 )
 
 
-def predict_proba(network, output_cut, weights, X):
+def predict_proba(
+    network: Network, output_cut: float, weights: Weights, X: np.ndarray
+) -> np.ndarray:
     """Return the probabilities of the classes: float64, (n_samples, n_classes).
 
     `output_cut` is where two classes part in the output: 0 where the loss takes it for
@@ -64,13 +67,13 @@ def _link(network, output_cut, output):
     return output
 
 
-def predict(network, weights, X):
+def predict(network: Network, weights: Weights, X: np.ndarray) -> np.ndarray:
     """Return a network's output on X, as an array of shape (n_samples, n_outputs)."""
     n_parts = _PARTS[network.dtype]
     layers = [
         (keras.activations.get(activation), _Kernel(kernel, n_parts), bias)
-        for activation, kernel, bias in zip(
-            network.activations(), weights[::2], weights[1::2], strict=True
+        for activation, (kernel, bias) in zip(
+            network.activations(), weights.layers(), strict=True
         )
     ]
     n_rows = max(_ROWS, _BLOCK // max(network.layer_sizes))

@@ -12,13 +12,18 @@ from sklearn.base import clone
 
 from sklearn_toydnn import (
     DNNClassifier,
-    _keys,
     cache_clear,
     cache_info,
     make_triangle,
 )
-from sklearn_toydnn._keys import NotKnown, describe, is_of_keras, trace
-from sklearn_toydnn._tensorflow import keras, tf
+from sklearn_toydnn._engine.fingerprint import (
+    NoFingerprint,
+    fingerprint,
+    fingerprint_graph,
+    is_of_keras,
+    n_threads,
+)
+from sklearn_toydnn._engine.tensorflow import keras, tf
 
 LeakyReLU = keras.layers.LeakyReLU
 LossFunctionWrapper = keras.losses.Huber.__base__  # has no public name
@@ -235,9 +240,9 @@ def test_the_number_of_threads_is_part_of_the_key_where_it_counts(
     small = DNNClassifier(epochs=1, random_state=0, memory=str(tmp_path / "small"))
     large = clone(small).set_params(batch_size=-1, memory=str(tmp_path / "large"))
     for clf, n_kept in [(small, 1), (large, 2)]:
-        for n_threads in (1, 2):
+        for n in (1, 2):
             monkeypatch.setattr(
-                "sklearn_toydnn._training.n_threads", lambda n=n_threads: n
+                "sklearn_toydnn._engine.cached_fits.n_threads", lambda n=n: n
             )
             clf.fit(X / 30, y)
         assert len(list((tmp_path / clf.memory).rglob("output.pkl"))) == n_kept
@@ -247,8 +252,12 @@ def test_arrays_are_described_whole(three_classes, tmp_path):
     """A thousand classes' weights: `repr` would leave most of them out."""
     one, other = np.zeros(1500), np.zeros(1500)
     other[700] = 1
-    assert describe({"alpha": one}) != describe({"alpha": other})
-    assert describe(one) == describe(one.copy()) != describe(one.astype("float32"))
+    assert fingerprint({"alpha": one}) != fingerprint({"alpha": other})
+    assert (
+        fingerprint(one)
+        == fingerprint(one.copy())
+        != fingerprint(one.astype("float32"))
+    )
 
 
 # ---- what is shared
@@ -326,7 +335,7 @@ def test_activations_need_no_hash(data):
 
 @given(st.lists(st.integers() | st.floats() | st.text() | st.booleans() | st.none()))
 def test_equal_descriptions_are_of_equal_values(values):
-    described = [describe(value) for value in values]
+    described = [fingerprint(value) for value in values]
     for a, one in zip(values, described, strict=True):
         for b, other in zip(values, described, strict=True):
             if one == other:
@@ -335,14 +344,16 @@ def test_equal_descriptions_are_of_equal_values(values):
 
 def test_only_what_is_complete_is_described():
     assert is_of_keras(keras.activations.relu) and is_of_keras(keras.losses.Poisson)
-    assert describe(keras.activations.gelu) != describe(keras.ops.gelu)
+    assert fingerprint(keras.activations.gelu) != fingerprint(keras.ops.gelu)
     impostor = type("Poisson", (), {"__module__": keras.losses.Poisson.__module__})
     for unknown in (LeakyReLU(0.1).call, impostor, object(), lambda x: x, OwnLoss):
         assert not is_of_keras(unknown)
-        with pytest.raises(NotKnown):
-            describe({"a": [unknown]})
-    with pytest.raises(NotKnown):
-        describe({"class_name": "Own", "module": "tests", "registered_name": "own>Own"})
+        with pytest.raises(NoFingerprint):
+            fingerprint({"a": [unknown]})
+    with pytest.raises(NoFingerprint):
+        fingerprint(
+            {"class_name": "Own", "module": "tests", "registered_name": "own>Own"}
+        )
 
 
 @pytest.mark.parametrize(
@@ -359,8 +370,8 @@ def test_only_what_is_complete_is_described():
     ],
 )
 def test_what_depends_on_more_than_its_arguments_is_not_known(function):
-    with pytest.raises(NotKnown):
-        trace(function, (3, 2), dtype="float32")
+    with pytest.raises(NoFingerprint):
+        fingerprint_graph(function, (3, 2), dtype="float32")
     keras.random.normal((2,))  # Keras' own generator is not in a lost graph
 
 
@@ -370,7 +381,7 @@ def test_gradients_of_their_own_count():
         def function(x):
             return tf.tanh(x), lambda upstream: upstream * factor
 
-        return trace(function, (3, 2), dtype="float32")
+        return fingerprint_graph(function, (3, 2), dtype="float32")
 
     assert with_gradient(1.0) == with_gradient(1.0) != with_gradient(2.0)
 
@@ -378,8 +389,8 @@ def test_gradients_of_their_own_count():
 @pytest.mark.parametrize("setting", ["", "4,2", "many"])
 def test_threads_are_counted_where_the_setting_is_no_number(setting, monkeypatch):
     monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
-    without = _keys.n_threads()
+    without = n_threads()
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", setting)
-    assert _keys.n_threads() == without > 0
+    assert n_threads() == without > 0
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "7")
-    assert _keys.n_threads() == 7
+    assert n_threads() == 7

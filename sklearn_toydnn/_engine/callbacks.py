@@ -5,13 +5,15 @@ logs)`` after it, and tells whether training is to stop.
 """
 
 from collections import defaultdict
+from collections.abc import Callable
 from numbers import Real
 
 import numpy as np
 from sklearn.utils.validation import _num_samples
 
-from ._state import HISTORY
-from ._tensorflow import keras
+from .network import Weights
+from .records import HISTORY
+from .tensorflow import keras
 
 
 class StopRequest:
@@ -112,8 +114,8 @@ class EpochTasks:
 
     def _close(self, task, weights):
         fitted = {
-            "coefs_": weights[::2],
-            "intercepts_": weights[1::2],
+            "coefs_": weights.kernels,
+            "intercepts_": weights.biases,
             "history_": {name: [*values] for name, values in self._history.items()},
             "n_iter_": len(self._history["loss"]),
         }
@@ -122,13 +124,13 @@ class EpochTasks:
         )
 
 
-def end_epoch(watchers, weights, logs):
+def end_epoch(watchers: list, weights: Weights, logs: dict[str, float]) -> bool:
     """Return whether a watcher wants training to stop; ask all of them."""
     stop = [watcher.end(weights, logs) for watcher in watchers]
     return any(stop)
 
 
-def name_scores(scores):
+def name_scores(scores: np.ndarray) -> dict[str, float]:
     """Return the scores of an epoch by their names in the history."""
     return dict(zip(HISTORY, map(float, scores), strict=False))
 
@@ -147,15 +149,22 @@ class WatcherCallback(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Ask the watchers."""
-        weights = self.model.get_weights()
+        weights = Weights.of_keras(self.model.get_weights())
         self.model.stop_training |= end_epoch(self._watchers, weights, logs)
 
 
-def train_with_keras_callbacks(run, model, callbacks, epochs, n_steps, verbose):
+def train_with_keras_callbacks(
+    run: Callable,
+    model: keras.Model,
+    callbacks: list[keras.callbacks.Callback],
+    epochs: range,
+    n_steps: int,
+    verbose: int,
+) -> dict[str, list[float]]:
     """Train a Keras model an epoch at a time, with Keras' callbacks in between.
 
-    `run` is a :class:`~._program.Run`, `epochs` the range of their numbers, `n_steps`
-    how many gradients are taken in each. Returns Keras' history.
+    `run` is a :class:`~.compiled.program.Run`, `epochs` the range of their numbers,
+    `n_steps` how many gradients are taken in each. Returns Keras' history.
     """
     callback_list = keras.callbacks.CallbackList(
         callbacks,
@@ -171,8 +180,9 @@ def train_with_keras_callbacks(run, model, callbacks, epochs, n_steps, verbose):
     for i, epoch in enumerate(epochs):
         callback_list.on_epoch_begin(epoch)
         state = [v.numpy() for v in model.optimizer.variables]
-        weights, state, history = run(model.get_weights(), state, range(i, i + 1))
-        model.set_weights(weights)
+        weights = Weights.of_keras(model.get_weights())
+        weights, state, history = run(weights, state, range(i, i + 1))
+        model.set_weights(weights.in_keras_order())
         for variable, value in zip(model.optimizer.variables, state, strict=True):
             variable.assign(value)
         logs = name_scores(history[0])
@@ -225,7 +235,7 @@ _ACTS = {
 }
 
 
-def acts_within_epochs(callback):
+def acts_within_epochs(callback: keras.callbacks.Callback) -> bool:
     """Return whether a Keras callback acts where a compiled program cannot be left."""
     acts = _ACTS.get(f"{type(callback).__module__}.{type(callback).__qualname__}")
     if acts is not None:

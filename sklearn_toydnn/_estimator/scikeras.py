@@ -7,7 +7,7 @@ its place as the base class that users of Keras look for. Only this module impor
 scikeras.
 """
 
-from ._tensorflow import keras  # before scikeras, whose import is not quiet
+from .._engine.tensorflow import keras  # before scikeras, whose import is not quiet
 
 # isort: split
 from abc import ABCMeta
@@ -18,8 +18,11 @@ from scikeras import wrappers
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.callback import CallbackSupportMixin
 
-from ._numeric import plain_number
-from ._optimizer import exclude_from_decay, exclusions_from_decay
+from .._engine.optimizer import (
+    exclude_from_decay,
+    exclusions_from_decay,
+    plain_number,
+)
 
 _ROUTES = ("optimizer__", "loss__", "callbacks__")
 # What scikit-learn and scikeras call parameters.

@@ -1,17 +1,18 @@
 """Optimizers: what the parameter names in Keras, described without making it."""
 
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from numbers import Real
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
+import numpy as np
 from sklearn.utils._param_validation import InvalidParameterError
 
-from ._keys import NotKnown, describe, is_of_keras, trace
-from ._numeric import plain_number
-from ._tensorflow import keras
+from .fingerprint import NoFingerprint, fingerprint, fingerprint_graph, is_of_keras
+from .tensorflow import keras
 
 # Themselves, not their subclasses, which may do otherwise.
 _ELEMENTWISE = {
@@ -35,12 +36,17 @@ class OptimizerSpec:
     cls: type
     config: dict = field(compare=False)
     learning_rate: float | None = field(compare=False)  # None: default or schedule
-    fingerprint: str  # by which a state is known to be this optimizer's
+    settings: str  # all of these, as text
     refusal: str = field(compare=False)  # how an error begins
     not_decayed: str | None = field(default=None, compare=False)  # names of weights
 
     @classmethod
-    def of(cls, optimizer, params, refusal=str):
+    def of(
+        cls,
+        optimizer: str | type | keras.Optimizer,
+        params: dict,
+        refusal: Callable[[type], str] = str,
+    ) -> "OptimizerSpec":
         """Describe an optimizer given by name, class or instance.
 
         `refusal` returns, of its class, how an error begins.
@@ -61,24 +67,27 @@ class OptimizerSpec:
             rate = None
         name = f"{maker.__module__}.{maker.__qualname__}"
         settings = json.dumps(config, sort_keys=True, default=_name_object)
-        fingerprint = " ".join(filter(None, [name, settings, not_decayed]))
-        return cls(maker, config, rate, fingerprint, refusal(maker), not_decayed)
+        settings = " ".join(filter(None, [name, settings, not_decayed]))
+        return cls(maker, config, rate, settings, refusal(maker), not_decayed)
 
     @property
-    def is_elementwise(self):
+    def is_elementwise(self) -> bool:
         """bool: Whether each number is updated regardless of the variable it is in."""
         tells_apart = self.config.get("clipnorm") is not None or self.not_decayed
         return self.cls in _ELEMENTWISE and not tells_apart
 
     @property
-    def key(self):
-        """tuple: What tells whether a state is of this optimizer, and of its rate."""
-        return self.fingerprint, self.learning_rate
+    def of_state(self) -> tuple[str, float | None]:
+        """tuple: The fingerprint of a state: whose it is, and of which learning rate.
 
-    def describe(self, network):
+        Of objects it is good in this process only.
+        """
+        return self.settings, self.learning_rate
+
+    def fingerprint(self, network) -> tuple | str:
         """Return what is equal for optimizers that do the same with a network."""
-        with suppress(NotKnown):
-            return describe([self.cls, self.config, self.not_decayed])
+        with suppress(NoFingerprint):
+            return fingerprint([self.cls, self.config, self.not_decayed])
 
         def step(*gradients):
             # Of layers, by whose names an optimizer may tell kernels from biases.
@@ -91,16 +100,16 @@ class OptimizerSpec:
             return optimizer.scale_loss(gradients[0])
 
         shapes = network.weight_shapes()
-        return trace(step, *shapes, dtype=network.dtype, is_optimizer=True)
+        return fingerprint_graph(step, *shapes, dtype=network.dtype, is_optimizer=True)
 
-    def make(self):
+    def make(self) -> keras.Optimizer:
         """Return a new optimizer."""
         optimizer = self.make_default()
         if self.learning_rate is not None:
             optimizer.learning_rate = self.learning_rate
         return optimizer
 
-    def make_default(self):
+    def make_default(self) -> keras.Optimizer:
         """Return a new optimizer with its class' own learning rate, or a schedule."""
         try:
             optimizer = self.cls.from_config(dict(self.config))
@@ -109,6 +118,11 @@ class OptimizerSpec:
         if self.not_decayed:
             exclude_from_decay(optimizer, None, self.not_decayed)
         return optimizer
+
+
+def plain_number(value: object) -> object:
+    """Return Python's number for NumPy's, with which Keras computes otherwise."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 _NAMED = WeakValueDictionary()  # objects by names that no other object ever has
@@ -139,7 +153,7 @@ def _find_class(optimizer):
     return cls
 
 
-def names_without_decay(optimizer):
+def names_without_decay(optimizer: keras.Optimizer) -> str | None:
     """Return the pattern of names without weight decay, or raise an error."""
     variables, names = exclusions_from_decay(optimizer)
     if variables:
@@ -151,7 +165,7 @@ def names_without_decay(optimizer):
     return names
 
 
-def exclusions_from_decay(optimizer):
+def exclusions_from_decay(optimizer: keras.Optimizer) -> tuple[set | None, str | None]:
     """Return what has no weight decay, variables and names: no configuration has it."""
     optimizer = _innermost(optimizer)
     pattern = getattr(optimizer, "_exclude_from_weight_decay_pattern", None)
@@ -159,7 +173,9 @@ def exclusions_from_decay(optimizer):
     return variables, pattern and pattern.pattern
 
 
-def exclude_from_decay(optimizer, variables, names):
+def exclude_from_decay(
+    optimizer: keras.Optimizer, variables: set | None, names: str | None
+) -> None:
     """Do without weight decay of variables, and where a pattern finds a name."""
     optimizer = _innermost(optimizer)
     optimizer.exclude_from_weight_decay(var_names=[names] if names else None)
@@ -177,7 +193,7 @@ def _update_plainly(optimizer):
     """
     own = type(optimizer)._backend_update_step
     if own is not keras.Optimizer._backend_update_step:
-        raise NotKnown(own)
+        raise NoFingerprint(own)
 
     def update(gradients, variables, learning_rate):
         for gradient, variable in zip(gradients, variables, strict=True):
@@ -186,7 +202,7 @@ def _update_plainly(optimizer):
     optimizer._backend_update_step = update
 
 
-def step_counter(optimizer):
+def step_counter(optimizer: keras.Optimizer) -> keras.Variable:
     """Return the variable in which an optimizer counts the gradients it was given.
 
     Not `iterations`: of accumulated gradients it counts the updates.

@@ -9,7 +9,7 @@ which has been found whole, and made for such a processor.
 """
 
 import os
-import pickle
+import secrets
 import shutil
 import stat
 import tempfile
@@ -21,12 +21,13 @@ from pathlib import Path
 
 import platformdirs
 
-from ._keys import n_threads
-from ._tensorflow import tf
-from .memory import CODE
+from ..._sealed import Damaged, seal, unseal
+from ..fingerprint import CODE, n_threads
+from ..tensorflow import tf
 
 SETTING = "SKLEARN_TOYDNN_CACHE"  # a folder, or "off"
 MAX_BYTES = 2**29
+_TEMPORARY = "sklearn-toydnn-{}-{}"  # number of the process, anything
 _PART = "part-"  # how the names of files begin that are being written
 _DAY = 86400
 _CPU = {"cpu family", "model", "model name", "stepping", "flags"}  # x86
@@ -49,11 +50,12 @@ class Store:
         try:
             self._root = _find_root()
             self._made_for = _describe_surroundings()
-            version = f"tensorflow-{tf.__version__}-{_digest(repr(self._made_for))}"
+            version = f"tensorflow-{tf.__version__}-{_hash_text(repr(self._made_for))}"
             self.folder = self._root / version
-            for folder in (self._root, self.folder):
-                _make_private(folder)
-            self._own = _make_temporary()
+            for folder in (self._root, self.folder):  # made with the first program
+                if os.path.lexists(folder):
+                    _check_private(folder)
+            self._own = _name_temporary()
             _have_read(_FLAGS.format(self._own))
         except (OSError, Unusable) as error:
             self._give_up(str(error))
@@ -80,18 +82,25 @@ class Store:
         except (OSError, Unusable) as error:
             self._give_up(str(error))
             return None
-        kept = _unseal(sealed)
-        if kept is None or kept[0] != (self._made_for, _text(key)):
+        try:
+            made_for, *kept = unseal(sealed)
+        except Damaged:
+            made_for = None
+        if made_for != (self._made_for, _text(key)):
             self.forget(key)
             return None
         with suppress(OSError):
             os.utime(path)  # the oldest go first
-        return kept[1:]
+        return kept
 
     def prepare(self):
         """Make sure that TensorFlow reads from and writes to what is ours alone."""
-        if self._own:  # what is temporary may have been tidied away
+        # It is made by the first program; what is temporary may be tidied away later.
+        if self._own and not self._own.exists():
+            _delete_left_behind()
             _make_private(self._own)
+        elif self._own:
+            _check_private(self._own)
 
     @contextmanager
     def put_back(self, compiled):
@@ -118,7 +127,7 @@ class Store:
             kept = (self._made_for, _text(key)), blueprint, compiled
             for folder in (self._root, path.parent):
                 _make_private(folder)
-            _write(path, _seal(kept))
+            _write(path, seal(kept))
             _trim(self._root)
         except FileNotFoundError:
             return  # another process has cleared the folder meanwhile
@@ -157,7 +166,7 @@ class Store:
         folder = self.folder  # another thread may give it up
         if folder and os.getpid() != self._process:
             return self._give_up("this process was forked")
-        return folder and folder / _digest(_text(key))
+        return folder and folder / _hash_text(_text(key))
 
 
 def _find_root():
@@ -184,19 +193,23 @@ def _describe_surroundings():
     return CODE, build, processor, os.environ.get("XLA_FLAGS")
 
 
-def _make_temporary():
-    """Make a folder that goes with this process; delete those of killed ones."""
-    name = "sklearn-toydnn-{}-"
-    for old in Path(tempfile.gettempdir()).glob(name.format("*") + "*"):
+def _name_temporary():
+    """Name a folder that goes with this process, and is made when it is needed."""
+    token = secrets.token_hex(8)
+    folder = Path(tempfile.gettempdir(), _TEMPORARY.format(os.getpid(), token))
+    Finalize(None, shutil.rmtree, (folder, True), exitpriority=0)
+    if set(str(folder)) & set(" \t\n\"'"):
+        raise Unusable(f"TensorFlow takes no path with spaces or quotes: {folder}")
+    return folder
+
+
+def _delete_left_behind():
+    """Delete the folders of processes that were killed."""
+    for old in Path(tempfile.gettempdir()).glob(_TEMPORARY.format("*", "*")):
         with suppress(OSError):
             alive = Path("/proc", old.name.split("-")[2]).exists()
             if old.stat().st_uid == os.geteuid() and not alive and _age(old) > _DAY:
                 shutil.rmtree(old, ignore_errors=True)
-    folder = tempfile.mkdtemp(prefix=name.format(os.getpid()))
-    Finalize(None, shutil.rmtree, (folder, True), exitpriority=0)
-    if set(folder) & set(" \t\n\"'"):
-        raise Unusable(f"TensorFlow takes no path with spaces or quotes: {folder}")
-    return Path(folder)
 
 
 def _age(path):
@@ -267,7 +280,7 @@ def _text(key):
     return repr((key, n_threads(), devices))
 
 
-def _digest(text):
+def _hash_text(text):
     return blake2b(text.encode(), digest_size=16).hexdigest()
 
 
@@ -282,23 +295,6 @@ def _write(path, content):
             os.replace(file.name, path)
         finally:
             Path(file.name).unlink(missing_ok=True)
-
-
-def _seal(kept):
-    packed = pickle.dumps(kept)
-    return blake2b(packed).digest() + packed
-
-
-def _unseal(sealed):
-    """Return what was kept, or None if the file is not as it was written."""
-    size = blake2b().digest_size
-    digest, packed = sealed[:size], sealed[size:]
-    if blake2b(packed).digest() != digest:
-        return None
-    try:
-        return pickle.loads(packed)
-    except Exception:  # whole, but of classes that are no longer there
-        return None
 
 
 store = Store()

@@ -1,4 +1,4 @@
-"""Numbers of NumPy's, and numbers and noise that may be too large for floats."""
+"""Numbers that may be no floats: too large, or dates; and noise on them."""
 
 import math
 
@@ -11,11 +11,6 @@ def as_float(number):
         return float(number)
     except OverflowError:  # of an int or a fraction
         return math.inf if number > 0 else -math.inf
-
-
-def plain_number(value):
-    """Return Python's number for NumPy's, with which Keras computes otherwise."""
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def add_noise(X, std, generator, name):
@@ -35,4 +30,14 @@ def check_moved(X, name):
     if not np.isfinite(X).all():
         raise ValueError(
             f"{name} is too large: the noise takes points out of their dtype's range."
+        )
+
+
+def check_is_no_date(X, name):
+    """Raise an error for dates and durations, which would become whole numbers."""
+    dtype = np.asarray(X).dtype
+    if dtype.kind in "mM":
+        raise ValueError(
+            f"{name} must be numbers, got {dtype}. Convert dates and durations, for "
+            "example to days since the first of them."
         )

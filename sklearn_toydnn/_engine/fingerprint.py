@@ -1,25 +1,30 @@
-"""What settings compute, as keys: where two are equal, so are the results.
+"""Fingerprints of settings: where two are equal, so are the results.
 
-Numbers, text and arrays are known by their values, functions and classes of Keras' by
-their names, and what else can be traced by TensorFlow by the graph that comes of it.
-Anything else is not known: its results are not kept, its programs not shared, since a
-key that says too little would give one fit the results of another.
+Numbers, text and arrays count by their values, functions and classes of Keras' by their
+names, and other functions by the graph that TensorFlow traces of them. Anything else
+has no fingerprint: its results are not kept and its programs not shared, since a
+fingerprint that says too little would give one fit the results of another.
 """
 
 import os
 from hashlib import blake2b
+from importlib.metadata import version
 from operator import attrgetter
+from pathlib import Path
 from sys import modules
 
 import joblib
 import numpy as np
 
-from ._tensorflow import keras, tf
+from ..memory import hash_code
+from .tensorflow import keras, tf
 
 # isort: split
 from keras.src.backend.common import global_state
 
-_PLAIN = (type(None), bool, int, float, complex, str, bytes)
+# The code that trains. Hashed as it is imported: it may change on disk later.
+CODE = hash_code(Path(__file__).parent, *map(version, ["tensorflow", "keras", "numpy"]))
+PLAIN = (type(None), bool, int, float, complex, str, bytes)
 # What changes TensorFlow's arithmetic from outside.
 _SWITCHES = (
     "ONEDNN_MAX_CPU_ISA",
@@ -32,33 +37,33 @@ _NAMES = "shared_name", "debug_name", "_class", "_gradient_op_type"
 _GENERATOR = "global_seed_generator"
 
 
-class NotKnown(Exception):
+class NoFingerprint(Exception):
     """Nothing tells what a setting computes."""
 
 
-class Traced(str):
-    """A digest of what TensorFlow has traced, not a name of Keras'."""
+class OfGraph(str):
+    """The fingerprint of a graph that TensorFlow has traced, not a name of Keras'."""
 
 
-def describe(value):
-    """Return a value as tuples of text, or raise `NotKnown`."""
+def fingerprint(value: object) -> tuple:
+    """Return a value as tuples of text, or raise `NoFingerprint`."""
     kind = type(value)
-    if kind in _PLAIN or isinstance(value, np.generic):
+    if kind in PLAIN or isinstance(value, np.generic):
         return kind.__name__, repr(value)
     if kind is np.ndarray and not value.dtype.hasobject:
         return kind.__name__, value.dtype.str, value.shape, joblib.hash(value)
     if kind in (list, tuple):
-        return kind.__name__, *map(describe, value)
+        return kind.__name__, *map(fingerprint, value)
     if kind is dict:
         if "class_name" in value and not _is_serialized_by_keras(value):
-            raise NotKnown(value["class_name"])
-        return kind.__name__, *sorted(describe(item) for item in value.items())
+            raise NoFingerprint(value["class_name"])
+        return kind.__name__, *sorted(fingerprint(item) for item in value.items())
     if is_of_keras(value):
         return value.__module__, value.__qualname__
-    raise NotKnown(value)
+    raise NoFingerprint(value)
 
 
-def is_of_keras(thing):
+def is_of_keras(thing: object) -> bool:
     """Return whether this is a function or class of Keras', under its own name."""
     module = getattr(thing, "__module__", None) or ""
     name = getattr(thing, "__qualname__", None)
@@ -75,11 +80,11 @@ def _is_serialized_by_keras(config):
     return str(module).startswith("keras") and registered is None
 
 
-def trace(function, *shapes, dtype, is_optimizer=False):
-    """Return a digest of what a function computes on arrays of these shapes.
+def fingerprint_graph(function, *shapes, dtype, is_optimizer=False) -> OfGraph:
+    """Return the fingerprint of what a function computes on arrays of these shapes.
 
     An optimizer has variables; of other functions the gradient, which may be one of
-    their own, counts too. Raises `NotKnown` if a function cannot be traced, draws
+    their own, counts too. Raises `NoFingerprint` if a function cannot be traced, draws
     random numbers, branches or reads what is not in its graph.
     """
     generator = global_state.get_global_attribute(_GENERATOR)
@@ -90,22 +95,22 @@ def trace(function, *shapes, dtype, is_optimizer=False):
             if not is_optimizer:
                 tf.gradients(output, arrays)
         except Exception as error:  # whatever a function of the user's own raises
-            raise NotKnown(str(error)) from error
+            raise NoFingerprint(str(error)) from error
         finally:
             # Keras makes its generator where it is first used, here in a lost graph.
             global_state.set_global_attribute(_GENERATOR, generator)
     for operation in graph.get_operations():
         is_variable = "Var" in operation.type
         if operation.op_def.is_stateful and not (is_optimizer and is_variable):
-            raise NotKnown(operation.type)
+            raise NoFingerprint(operation.type)
     definition = graph.as_graph_def()
     if definition.library.function:
-        raise NotKnown("functions within the function")
-    return Traced(_digest(definition))
+        raise NoFingerprint("functions within the function")
+    return OfGraph(_hash_without_names(definition))
 
 
-def _digest(graph):
-    """Digest a graph without its names, which Keras counts up in each process."""
+def _hash_without_names(graph):
+    """Hash a graph without its names, which Keras counts up in each process."""
     numbers = {node.name: str(i) for i, node in enumerate(graph.node)}
     for node in graph.node:
         node.name = numbers[node.name]
@@ -117,7 +122,7 @@ def _digest(graph):
     return blake2b(graph.SerializeToString(deterministic=True)).hexdigest()
 
 
-def process_settings():
+def fingerprint_process() -> tuple:
     """Return the settings of the process that change results."""
     return (
         *(
@@ -133,7 +138,7 @@ def process_settings():
     )
 
 
-def n_threads():
+def n_threads() -> int:
     """Return the number of threads that TensorFlow gives to one operation."""
     setting = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
     return (

@@ -1,13 +1,15 @@
 """The Keras model of a plan and a state: what `model_` shows and Keras trains."""
 
-from ._loop import CHUNK
-from ._network import make_initializer
-from ._optimizer import step_counter
-from ._state import row_dtype
-from ._tensorflow import keras, tf, without_retracing_warnings
+import numpy as np
+
+from .compiled.structure import CHUNK
+from .network import Weights, make_initializer
+from .optimizer import step_counter
+from .records import Data, Plan, Points, State, row_dtype
+from .tensorflow import keras, tf, without_retracing_warnings
 
 
-def build_model(plan, state):
+def build_model(plan: Plan, state: State) -> keras.Sequential:
     """Return a compiled keras.Sequential in this state."""
     model = plan.network.build(state.weights, plan.dropout_rate, state.seed)
     optimizer = plan.optimizer.make()
@@ -16,10 +18,10 @@ def build_model(plan, state):
         loss=plan.loss,
         metrics=[
             keras.metrics.BinaryAccuracy("accuracy", threshold=plan.output_cut)
-            if len(plan.classes) == 2
+            if plan.n_classes == 2
             else "accuracy"
         ],
-        run_eagerly=plan.given.run_eagerly,
+        run_eagerly=plan.settings.run_eagerly,
         # Keras' own choice, XLA, makes its Dropout layer slow on CPU.
         jit_compile=False,
         # Which Keras adds under the global policy "mixed_float16".
@@ -27,9 +29,7 @@ def build_model(plan, state):
     )
     for layer in model.layers:
         if hasattr(layer, "kernel_initializer"):
-            layer.kernel_initializer = make_initializer(
-                plan.given.kernel_initializer, state.seed
-            )
+            layer.kernel_initializer = make_initializer(plan.initializer, state.seed)
     optimizer.build(model.trainable_variables)
     # Callbacks ask metrics whether more is better; a first use makes them.
     model.compute_metrics(None, *map(keras.ops.zeros, plan.shapes(1)))
@@ -41,8 +41,8 @@ def build_model(plan, state):
 
 def _restore(model, spec, state):
     """Have optimizer and dropout layer go on, if it is that optimizer's state."""
-    fingerprint, learning_rate = state.optimizer_key
-    if fingerprint != spec.fingerprint:
+    settings, learning_rate = state.optimizer
+    if settings != spec.settings:
         return
     optimizer = model.optimizer
     rate = optimizer.learning_rate.numpy()
@@ -57,38 +57,46 @@ def _restore(model, spec, state):
         dropout.seed_generator.state.assign(drawn)
 
 
-def get_state(model):
+def get_state(model: keras.Model) -> tuple[Weights, list[np.ndarray]]:
     """Return the weights of a Keras model and the state of its optimizer."""
-    return model.get_weights(), [v.numpy() for v in model.optimizer.variables]
+    weights = Weights.of_keras(model.get_weights())
+    return weights, [v.numpy() for v in model.optimizer.variables]
 
 
-def train_with_keras(plan, data, state, epochs, callbacks, eagerly):
+def train_with_keras(
+    plan: Plan,
+    data: Data,
+    state: State,
+    epochs: range,
+    callbacks: list[keras.callbacks.Callback],
+    eagerly: bool,
+) -> tuple[Weights, list[np.ndarray], dict[str, list[float]]]:
     """Train with keras.Model.fit.
 
     Returns weights, optimizer state and history.
     """
     model = build_model(plan, state)
     model.run_eagerly = eagerly
-    batch_size = plan.n_in_batch(data.n_rows)
-    order = state.row_order(data.n_rows, plan.given.shuffle)
+    n_rows = len(data.training)
+    order = state.row_order(n_rows, plan.settings.shuffle)
     with without_retracing_warnings():
         history = model.fit(
-            _batches(data, order, len(epochs), batch_size),
+            _batches(data.training, order, len(epochs), plan.n_in_batch(n_rows)),
             shuffle=False,
-            steps_per_epoch=plan.n_steps(data.n_rows),
+            steps_per_epoch=plan.n_steps(n_rows),
             epochs=epochs.stop,
             initial_epoch=epochs.start,
-            validation_data=data.validation if data.n_validation_rows else None,
+            validation_data=data.validation.arrays() if data.validation else None,
             validation_batch_size=CHUNK,
             callbacks=callbacks,
-            verbose=int(plan.given.verbose),
+            verbose=plan.settings.verbose,
         ).history
     return *get_state(model), history
 
 
-def _batches(data, order, n_epochs, batch_size):
+def _batches(points: Points, order, n_epochs, batch_size):
     """Return a tf.data.Dataset of the batches of all epochs, one after the other."""
-    arrays = [tf.constant(array) for array in data.training]
+    arrays = [tf.constant(array) for array in points.arrays()]
     slices = tf.data.Dataset.from_tensor_slices
 
     # AutoGraph has nothing to rewrite here, and on Python 3.13 its parser warns.
@@ -104,7 +112,7 @@ def _batches(data, order, n_epochs, batch_size):
     return (
         tf.data.Dataset.from_generator(
             lambda: map(order, range(n_epochs)),
-            output_signature=tf.TensorSpec(data.n_rows, row_dtype(data.n_rows)),
+            output_signature=tf.TensorSpec(len(points), row_dtype(len(points))),
         )
         .flat_map(cut)
         .map(gather)

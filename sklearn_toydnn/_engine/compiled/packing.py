@@ -7,7 +7,7 @@ weights and optimizer state are as Keras has them.
 
 import numpy as np
 
-from ._tensorflow import keras
+from ..tensorflow import keras
 
 _MAX_NUMBERS = 2**12  # of more, laid end to end, the update takes longer
 
@@ -15,15 +15,15 @@ _MAX_NUMBERS = 2**12  # of more, laid end to end, the update takes longer
 class Packing:
     """Which arrays of a list lie end to end in which of a shorter list."""
 
-    def __init__(self, shapes, parts):
-        self.shapes, self.parts = shapes, parts  # parts: lists of indices
+    def __init__(self, shapes: list, parts: list[list[int]]):
+        self.shapes, self.parts = shapes, parts  # parts: indices
 
     @classmethod
     def of_each(cls, variables):
         """Leave each where it is."""
         return cls([v.shape for v in variables], [[i] for i in range(len(variables))])
 
-    def pack(self, arrays):
+    def pack(self, arrays: list) -> list:
         """Return the shorter list."""
         return [
             np.concatenate([arrays[i].ravel() for i in part])
@@ -32,7 +32,7 @@ class Packing:
             for part in self.parts
         ]
 
-    def unpack(self, packed):
+    def unpack(self, packed: list) -> list:
         """Return the longer list: views of the packed arrays."""
         arrays = [None] * len(self.shapes)
         for array, part in zip(packed, self.parts, strict=True):

@@ -1,7 +1,7 @@
 """Losses: what the parameter names in Keras, and what is known of it."""
 
-from ._keys import NotKnown, describe
-from ._tensorflow import keras
+from .fingerprint import NoFingerprint, fingerprint
+from .tensorflow import keras
 
 # isort: split
 # By this name Keras finds the loss of a function in the files that it saves.
@@ -11,7 +11,7 @@ from keras.src.losses.losses import LossFunctionWrapper
 _OVER_CLASSES = {"kldivergence", "cosinesimilarity"}
 
 
-def find_loss(loss, dtype):
+def find_loss(loss: object, dtype: str) -> keras.Loss | type:
     """Return the class of a loss, or an instance that is or wraps what is given."""
     if isinstance(loss, type):
         if not issubclass(loss, keras.Loss):
@@ -32,29 +32,34 @@ def find_loss(loss, dtype):
     return LossFunctionWrapper(loss, dtype=dtype)
 
 
-def describe_loss(loss, given, params):
-    """Describe a loss by what was given for it; NotKnown unless that is Keras' own."""
-    if isinstance(given, keras.Loss):
-        raise NotKnown(given)  # an instance may have been changed since it was made
+def fingerprint_loss(loss: keras.Loss, params: dict) -> tuple | None:
+    """Return the fingerprint of a loss by its name in Keras; None if it has none.
+
+    The loss has just been made of a name, class or function, with these parameters: an
+    instance of someone else's may have been changed since it was made.
+    """
     maker = loss.fn if type(loss) is LossFunctionWrapper else type(loss)
-    return describe([maker, loss.dtype, params])
+    try:
+        return fingerprint([maker, loss.dtype, params])
+    except NoFingerprint:
+        return None
 
 
-def compares_classes(loss):
+def compares_classes(loss: keras.Loss | type) -> bool:
     """Return whether a loss, or a class of losses, asks for an output per class."""
-    return "categorical" in _name(loss) or _name(loss) in _OVER_CLASSES
+    return "categorical" in _class_name(loss) or _class_name(loss) in _OVER_CLASSES
 
 
-def takes_numbers(loss):
+def takes_numbers(loss: keras.Loss | type) -> bool:
     """Return whether a loss of many classes compares with their numbers."""
-    return _name(loss).startswith("sparse")
+    return _class_name(loss).startswith("sparse")
 
 
-def _name(loss):
+def _class_name(loss):
     return (loss if isinstance(loss, type) else type(loss)).__name__.lower()
 
 
-def takes_logits(loss):
+def takes_logits(loss: keras.Loss) -> bool:
     """Return whether a loss applies a sigmoid or softmax of its own to the output."""
     if hasattr(loss, "from_logits"):
         return bool(loss.from_logits)

@@ -1,0 +1,155 @@
+"""What the parameters of DNNClassifier name in Keras: a plan, or an error for them."""
+
+from functools import partial
+from numbers import Integral
+
+import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import InvalidParameterError
+
+from .._engine.loss import compares_classes, find_loss, fingerprint_loss, takes_logits
+from .._engine.network import Network, get_activation, make_initializer
+from .._engine.optimizer import OptimizerSpec
+from .._engine.records import Plan, Settings, Stopping
+from .._engine.tensorflow import keras
+
+# scikit-learn's names, and where an error points those who give them.
+_ELSEWHERE = {
+    "logistic": " Keras calls it 'sigmoid'.",
+    "identity": " Keras calls it 'linear'.",
+    "log_loss": " 'auto' is the log loss.",
+    "lbfgs": " Keras has no L-BFGS; MLPClassifier has.",
+}
+_AUTO_OUTPUT = {True: "sigmoid", False: "softmax"}
+_OVER_CLASSES = (
+    keras.activations.softmax,
+    keras.activations.log_softmax,
+    keras.activations.sparsemax,
+)
+_AUTO_LOSS = {
+    True: keras.losses.BinaryCrossentropy,
+    False: keras.losses.SparseCategoricalCrossentropy,
+}
+
+
+def make_plan(clf):
+    """Look up what the parameters of a classifier name.
+
+    It knows its classes and the number of its features by now.
+    """
+    loss = _make_loss(clf)
+    of_logits = takes_logits(loss)
+    return _make_plan(clf, loss, _make_network(clf, of_logits), 0.5 * (not of_logits))
+
+
+def plan_of_fitted(clf):
+    """Return a plan with the network that there is, whatever parameters have become."""
+    return _make_plan(clf, _make_loss(clf), clf._network, clf._output_cut)
+
+
+def _make_plan(clf, loss, network, output_cut):
+    given_made = isinstance(clf.loss, keras.Loss)
+    stopping = Stopping(clf.n_iter_no_change, clf.tol) if clf.early_stopping else None
+    return Plan(
+        network,
+        _describe_optimizer(clf),
+        loss,
+        None if given_made else fingerprint_loss(loss, clf._routed_to("loss")),
+        output_cut,
+        clf.kernel_initializer,
+        Settings(
+            clf.batch_size,
+            clf.dropout_rate,
+            clf.shuffle,
+            stopping,
+            clf.run_eagerly,
+            clf.jit_compile,
+            int(clf.verbose),
+            clf.memory,
+            clf.random_state is not None,
+        ),
+    )
+
+
+def initial_state(clf, plan):
+    """Draw a seed and, from it, the initial weights."""
+    # Not NumPy's global generator: fits in threads would disturb one another.
+    generator = (
+        np.random.RandomState()
+        if clf.random_state is None
+        else check_random_state(clf.random_state)
+    )
+    seed = int(generator.randint(np.iinfo(np.int32).max))
+    look_up(clf, "kernel_initializer", partial(make_initializer, seed=seed))
+    return plan.initial_state(seed)
+
+
+def look_up(clf, param, get):
+    """Look a parameter's value up in Keras, or raise an error that names it."""
+    value = getattr(clf, param)
+    try:
+        return get(value)
+    except InvalidParameterError:
+        raise
+    except Exception as error:  # whatever a function of the user's own raises
+        raise InvalidParameterError(
+            f"The {param!r} parameter of {type(clf).__name__} must be a name or "
+            f"an object that Keras knows. Got {value!r} instead."
+            + (_ELSEWHERE.get(value, "") if isinstance(value, str) else "")
+        ) from error
+
+
+def _make_network(clf, of_logits):
+    hidden = clf.hidden_layer_sizes
+    hidden = (hidden,) if isinstance(hidden, Integral) else tuple(hidden)
+    if not all(isinstance(n, Integral) and n >= 1 for n in hidden):
+        raise InvalidParameterError(
+            f"The 'hidden_layer_sizes' parameter of {type(clf).__name__} must be "
+            f"ints of at least 1. Got {clf.hidden_layer_sizes!r}."
+        )
+
+    def activation(param):
+        return look_up(clf, param, lambda value: get_activation(value, clf.dtype))
+
+    activation("activation")
+    n_classes = len(clf.classes_)
+    output = clf.output_activation
+    if output == "auto":
+        output = "linear" if of_logits else _AUTO_OUTPUT[n_classes == 2]
+    else:
+        function = activation("output_activation")
+        if n_classes == 2 and function in _OVER_CLASSES:
+            raise InvalidParameterError(
+                f"output_activation={function.__name__} compares one output per class, "
+                "but two classes have a single output. Use 'auto' or 'sigmoid'."
+            )
+    n_outputs = 1 if n_classes == 2 else n_classes
+    sizes = (clf.n_features_in_, *map(int, hidden), n_outputs)
+    return Network(sizes, clf.activation, output, clf.dtype)
+
+
+def _describe_optimizer(clf):
+    params = clf._routed_to("optimizer")
+    refusal = partial(clf._refusal, "optimizer")
+    spec = look_up(clf, "optimizer", lambda value: OptimizerSpec.of(value, {}, refusal))
+    if not params:
+        return spec
+    try:
+        return OptimizerSpec.of(clf.optimizer, params, refusal)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{spec.refusal}{error}") from error
+
+
+def _make_loss(clf):
+    binary = len(clf.classes_) == 2
+    loss = (
+        _AUTO_LOSS[binary]
+        if clf.loss == "auto"
+        else look_up(clf, "loss", lambda loss: find_loss(loss, clf.dtype))
+    )
+    if binary and compares_classes(loss):
+        raise InvalidParameterError(
+            f"loss={clf.loss!r} compares one output per class, but two classes "
+            "have a single output. Use 'auto' or 'binary_crossentropy'."
+        )
+    return clf._make_loss(loss)
