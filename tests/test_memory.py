@@ -118,12 +118,12 @@ def test_what_other_code_has_made_is_not_found(data, tmp_path, trained, monkeypa
     # Of the package only what trains counts.
     (copied / "playground" / "_words.py").write_text("# another")
     (copied / "comparison" / "display.py").write_text("# another")
-    assert memory.hash_code(engine, *versions) == cached_fits.CODE
+    assert memory.hash_code(engine, *versions) == cached_fits.ENGINE_CODE
     (engine / "below").mkdir()
     (engine / "below" / "more.py").write_text("# another")
     other_source = memory.hash_code(engine, *versions)
-    assert len({cached_fits.CODE, other_keras, other_source}) == 3
-    monkeypatch.setattr(cached_fits, "CODE", other_source)
+    assert len({cached_fits.ENGINE_CODE, other_keras, other_source}) == 3
+    monkeypatch.setattr(cached_fits, "ENGINE_CODE", other_source)
     clf.fit(*data)
     assert len(trained) == 2
 

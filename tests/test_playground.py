@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from sklearn import config_context
 
 from sklearn_toydnn import DNNClassifier, compare, playground
+from sklearn_toydnn._engine import training
 from sklearn_toydnn.playground import __main__, _page, _recipe, _tasks, _words, _workers
 from sklearn_toydnn.playground._address import (
     QUESTIONS,
@@ -792,7 +793,38 @@ class Visitor:
 
 
 def fit_task(setting=QUICK, seed=0):
-    return Task("fit", (setting, seed), frozenset([setting.structure]))
+    return Task("fit", (setting, seed), frozenset([setting.program_key]))
+
+
+VARIED = [
+    *({"data": "blobs"}, {"n_samples": 60}, {"flip_y": 0.1}, {"random_state": 30}),
+    *({"augmentation": "jitter"}, {"augmentation": "copies", "fraction": 1.0}),
+    *({"hidden_layer_sizes": (3,)}, {"activation": "tanh"}, {"dropout_rate": 0.0}),
+    *({"output_activation": "relu"}, {"kernel_initializer": "ones"}, {"epochs": 2}),
+    *({"optimizer": "sgd"}, {"learning_rate": 0.1}, {"batch_size": 64}),
+    *({"early_stopping": True}, {"n_iter_no_change": 2}, {"noise": 1.0}, {}),
+    *({"n_samples": 60, "batch_size": 128}, {"n_samples": 130, "batch_size": 128}),
+]
+
+
+def test_a_setting_tells_which_compiled_program_it_needs(monkeypatch):
+    """By the same key as the engine, which the server does without."""
+    keys = []
+
+    def note(structure):
+        keys.append(structure.fingerprint())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training.programs, "borrow", note)
+    with config_context(enable_metadata_routing=True):
+        settings = [Setting(**{"n_samples": 500} | values) for values in VARIED]
+        for setting in settings:
+            with pytest.raises(KeyboardInterrupt):
+                _tasks.fit(setting, 0)
+    for one, key in zip(settings, keys, strict=True):
+        for other, other_key in zip(settings, keys, strict=True):
+            is_same = one.program_key == other.program_key
+            assert is_same == (key == other_key), one.differences(other)
 
 
 def endless():
@@ -879,7 +911,7 @@ def test_a_task_that_takes_too_long_is_stopped_and_that_is_said(
 ):
     """A process hears nothing while it compiles: it is killed."""
     monkeypatch.setattr(_workers, "MAX_SECONDS", 0.0)
-    monkeypatch.setattr(_workers, "_PATIENCE", HANGS if hears else 0.0)
+    monkeypatch.setattr(_workers, "_UNTIL_KILLED", HANGS if hears else 0.0)
     (process,) = scripted.processes
     visitor = Visitor(scripted)
     visitor.ask(fit_task())
@@ -907,7 +939,7 @@ def test_a_task_goes_where_its_program_is(workers):
     for seed in range(6):
         visitor.ask(fit_task(setting, seed))
         visitor.hear(1)
-    having = [p for p in workers.processes if setting.structure in p.programs]
+    having = [p for p in workers.processes if setting.program_key in p.programs]
     assert len(having) == 1
 
 
@@ -956,7 +988,7 @@ def test_nothing_is_left_to_a_process_that_is_gone(workers, monkeypatch):
     visitor = Visitor(workers)
     visitor.ask(fit_task(setting))
     visitor.hear(1)
-    (having,) = [p for p in workers.processes if setting.structure in p.programs]
+    (having,) = [p for p in workers.processes if setting.program_key in p.programs]
     os.kill(having.pid, signal.SIGKILL)
     wait_until(lambda: having not in workers.processes)
     visitor.ask(fit_task(setting))

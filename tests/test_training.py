@@ -33,9 +33,11 @@ from sklearn_toydnn import (
 )
 from sklearn_toydnn._engine import training
 from sklearn_toydnn._engine.callbacks import acts_within_epochs
+from sklearn_toydnn._engine.compiled import capacity
 from sklearn_toydnn._engine.compiled import program as compiled_program
 from sklearn_toydnn._engine.compiled import structure as compiled_structure
 from sklearn_toydnn._engine.compiled.cache import Programs, resident_memory
+from sklearn_toydnn._engine.compiled.capacity import Capacity
 from sklearn_toydnn._engine.compiled.loop import Loop
 from sklearn_toydnn._engine.compiled.program import Program, Run
 from sklearn_toydnn._engine.compiled.structure import Structure
@@ -428,7 +430,8 @@ def test_going_on_ends_where_keras_does(data):
 
 def make_structure(network, batch_size=32):
     loss, optimizer = keras.losses.MeanSquaredError(), OptimizerSpec.of("SGD", {})
-    return Structure(network, optimizer, loss, ("mse",), 0.5, batch_size, (1,), 4096, 0)
+    room = Capacity(batch_size, 4096, 0)
+    return Structure(network, optimizer, loss, ("mse",), 0.5, (1,), room)
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.25, 0.5, 0.9])
@@ -716,7 +719,7 @@ def test_a_learning_curve_of_8_sizes_compiles_few_programs():
 
 def test_padding_makes_no_difference(data, monkeypatch):
     padded = compiled().fit(*data)
-    monkeypatch.setattr(compiled_structure, "_MIN_ROWS", 256)
+    monkeypatch.setattr(capacity, "_MIN_ROWS", 256)
     monkeypatch.setattr(compiled_structure, "_MAX_EPOCHS", 2)
     assert_equal(padded, compiled().fit(*data))
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 from ..memory import NotToBeKept, recall
 from .compiled.structure import CHUNK
 from .fingerprint import (
-    CODE,
+    ENGINE_CODE,
     NoFingerprint,
     fingerprint,
     fingerprint_graph,
@@ -46,7 +46,7 @@ def train_or_recall(
         return compute()
     compute = partial(_only_what_lasts, compute)
     begun_from = state.weights, state.optimizer_state or []
-    outcome = recall(memory, compute, key, data, *begun_from, code=CODE)
+    outcome = recall(memory, compute, key, data, *begun_from, code=ENGINE_CODE)
     # The fingerprint is of this process, where a parameter is an object.
     state = replace(outcome.state, optimizer=plan.optimizer.of_state)
     return replace(outcome, state=state)

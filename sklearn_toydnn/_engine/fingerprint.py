@@ -23,7 +23,9 @@ from .tensorflow import keras, tf
 from keras.src.backend.common import global_state
 
 # The code that trains. Hashed as it is imported: it may change on disk later.
-CODE = hash_code(Path(__file__).parent, *map(version, ["tensorflow", "keras", "numpy"]))
+ENGINE_CODE = hash_code(
+    Path(__file__).parent, *map(version, ["tensorflow", "keras", "numpy"])
+)
 PLAIN = (type(None), bool, int, float, complex, str, bytes)
 # What changes TensorFlow's arithmetic from outside.
 _SWITCHES = (

@@ -8,7 +8,7 @@ from .tensorflow import keras
 from keras.src.losses.losses import LossFunctionWrapper
 
 # Losses that compare all outputs of a row: a single one has nothing to teach.
-_OVER_CLASSES = {"kldivergence", "cosinesimilarity"}
+_LOSSES_OVER_CLASSES = {"kldivergence", "cosinesimilarity"}
 
 
 def find_loss(loss: object, dtype: str) -> keras.Loss | type:
@@ -47,7 +47,9 @@ def fingerprint_loss(loss: keras.Loss, params: dict) -> tuple | None:
 
 def compares_classes(loss: keras.Loss | type) -> bool:
     """Return whether a loss, or a class of losses, asks for an output per class."""
-    return "categorical" in _class_name(loss) or _class_name(loss) in _OVER_CLASSES
+    return (
+        "categorical" in _class_name(loss) or _class_name(loss) in _LOSSES_OVER_CLASSES
+    )
 
 
 def takes_numbers(loss: keras.Loss | type) -> bool:

@@ -21,7 +21,7 @@ _ELSEWHERE = {
     "lbfgs": " Keras has no L-BFGS; MLPClassifier has.",
 }
 _AUTO_OUTPUT = {True: "sigmoid", False: "softmax"}
-_OVER_CLASSES = (
+_ACTIVATIONS_OVER_CLASSES = (
     keras.activations.softmax,
     keras.activations.log_softmax,
     keras.activations.sparsemax,
@@ -118,7 +118,7 @@ def _make_network(clf, of_logits):
         output = "linear" if of_logits else _AUTO_OUTPUT[n_classes == 2]
     else:
         function = activation("output_activation")
-        if n_classes == 2 and function in _OVER_CLASSES:
+        if n_classes == 2 and function in _ACTIVATIONS_OVER_CLASSES:
             raise InvalidParameterError(
                 f"output_activation={function.__name__} compares one output per class, "
                 "but two classes have a single output. Use 'auto' or 'sigmoid'."

@@ -8,13 +8,13 @@ from .scale import RATIO
 
 MANY = 30  # pairs, more than which are drawn as a matrix
 
-_COLORS = sns.color_palette("colorblind")
+_PALETTE = sns.color_palette("colorblind")
 _MARKS = {  # marker, in words of one letter, colour, whether it is filled
-    "better": (">", "+", _COLORS[0], True),
-    "better, negligibly": (">", "(+)", _COLORS[0], False),
-    "worse": ("<", "\N{MINUS SIGN}", _COLORS[3], True),
-    "worse, negligibly": ("<", "(\N{MINUS SIGN})", _COLORS[3], False),
-    "equivalent": ("s", "=", _COLORS[2], True),
+    "better": (">", "+", _PALETTE[0], True),
+    "better, negligibly": (">", "(+)", _PALETTE[0], False),
+    "worse": ("<", "\N{MINUS SIGN}", _PALETTE[3], True),
+    "worse, negligibly": ("<", "(\N{MINUS SIGN})", _PALETTE[3], False),
+    "equivalent": ("s", "=", _PALETTE[2], True),
     "undecided": ("o", "?", (0.35, 0.35, 0.35), False),
 }
 _INTERVALS = {  # ends, place below the mark, width

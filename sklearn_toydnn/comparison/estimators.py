@@ -12,7 +12,7 @@ import pandas as pd
 from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import check_cv
-from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils import check_consistent_length
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -21,15 +21,15 @@ from sklearn.utils._param_validation import (
 )
 
 from .folds import judging_of_folds
-from .repetition import Fixed, Fresh, Repetitions, takes_validation
+from .repetition import Fixed, Fresh, Repetitions, draw_entropy, takes_validation
 from .result import Comparison, check_names
 from .scale import DIFFERENCE, RATIO
 
 LOOKS = (10, 20, 40, 80)  # the repetitions after which "auto" looks
 
 LOOKED = (
-    "looks after 10, 20, 40, 80 repetitions, each at alpha / 4, until all is decided: "
-    "effects come out a little too large"
+    f"looks after {', '.join(map(str, LOOKS))} repetitions, each at alpha / "
+    f"{len(LOOKS)}, until all is decided: effects come out a little too large"
 )
 SIZE = Interval(Integral, 1, None, closed="left")
 JUDGING = {
@@ -322,45 +322,36 @@ def compare(
     check_names([*estimators], baseline)
     if error_score != "raise" and not np.isfinite(error_score):
         raise ValueError(f"error_score must be finite or 'raise', not {error_score}.")
-    how = {"baseline": baseline, "smallest": smallest, "scale": scale, "alpha": alpha}
-    if not (maker is None or callable(maker)):
-        raise TypeError(
-            "maker must be a function that draws points, as make_triangle is, got "
-            f"{type(maker).__name__}. Give data as X=X, y=y and cv=10."
-        )
-    if maker is not None and X is None and y is None and cv is None:
+    sizes = {"train_size": train_size, "test_size": test_size, "val_size": val_size}
+    if _asks_for_fresh_data(maker, X, y, cv):
         if groups is not None or params is not None:
             raise ValueError("groups and params are for X, y and cv, not for a maker.")
-        data = _fresh(estimators, maker, train_size, test_size, val_size)
-        how |= {"test_size": test_size}
-    elif maker is None and X is not None and y is not None and cv is not None:
-        data = _fixed(estimators, X, y, cv, groups, params)
-        _check_are_defaults(
-            train_size=train_size,
-            test_size=test_size,
-            val_size=val_size,
-            n_repeats=n_repeats,
-        )
-        n_repeats = len(data.splits)
-        how |= judging_of_folds(data.splits)
-    elif maker is None and X is not None and y is not None:
-        raise ValueError("cv must be given with X and y: cv=10, say.")
+        data, judging = _fresh(estimators, maker, **sizes)
     else:
-        raise ValueError(
-            "Either a maker must be given, or X, y and cv: neither or both cannot be."
-        )
+        _check_are_defaults(**sizes, n_repeats=n_repeats)
+        data, judging = _fixed(estimators, X, y, cv, groups, params)
+        n_repeats = len(data.splits)
     if isinstance(scoring, set):
         scoring = sorted(scoring)  # in one order in all processes
     check_scoring(next(iter(estimators.values())), scoring)
-    entropy = check_random_state(random_state).randint(np.iinfo(np.int32).max)
-    if maker is not None:
+    entropy = draw_entropy(random_state)
+    if isinstance(data, Fresh):
         data.check(entropy)
-    known_by = None
+    fingerprints = None
     if memory is not None:
-        known_by = _what_is_known(random_state, estimators, maker, scoring)
+        fingerprints = _fingerprint_all(random_state, estimators, maker, scoring)
     repetitions = Repetitions(
-        estimators, data, scoring, entropy, error_score, memory, known_by, tuple(losses)
+        estimators,
+        data,
+        scoring,
+        entropy,
+        error_score,
+        memory,
+        fingerprints,
+        tuple(losses),
     )
+    if n_repeats == "auto":
+        judging |= {"looks": len(LOOKS), "notes": (LOOKED,)}
 
     def score(repeats):
         return repetitions.score(repeats, scale, smallest, n_jobs, verbose)
@@ -369,19 +360,22 @@ def compare(
         negated = repetitions.negated(scores["metric"].unique())
         return Comparison(
             scores,
-            **how,
+            baseline,
+            smallest,
+            scale,
+            alpha,
             losses=tuple(losses),
             negated=negated,
+            **judging,
             _repetitions=repetitions,
         )
 
-    if n_repeats != "auto":
-        return judge(score(range(n_repeats)))
-    how |= {"looks": len(LOOKS), "notes": (LOOKED,)}
-    return look(score, judge)
+    if n_repeats == "auto":
+        return _look(score, judge)
+    return judge(score(range(n_repeats)))
 
 
-def look(score, judge):
+def _look(score, judge):
     """Score repetitions until a look finds no comparison undecided, and none skewed."""
     scores = None
     for first, last in pairwise([0, *LOOKS]):
@@ -418,7 +412,26 @@ def _named_estimators(estimators):
     return named
 
 
+def _asks_for_fresh_data(maker, X, y, cv):
+    """Return whether a maker is given, and not data; one of them must be, whole."""
+    if not (maker is None or callable(maker)):
+        raise TypeError(
+            "maker must be a function that draws points, as make_triangle is, got "
+            f"{type(maker).__name__}. Give data as X=X, y=y and cv=10."
+        )
+    if maker is not None and X is None and y is None and cv is None:
+        return True
+    if maker is not None or X is None or y is None:
+        raise ValueError(
+            "Either a maker must be given, or X, y and cv: neither or both cannot be."
+        )
+    if cv is None:
+        raise ValueError("cv must be given with X and y: cv=10, say.")
+    return False
+
+
 def _fresh(estimators, maker, train_size, test_size, val_size):
+    """Return data that a maker draws, and how scores on them are judged."""
     if train_size is None:
         raise ValueError("train_size must be given: how many points maker draws.")
     names = {name for net in estimators.values() for name in net.get_params()}
@@ -434,10 +447,11 @@ def _fresh(estimators, maker, train_size, test_size, val_size):
             "val_size: no estimator requests X_val. With metadata routing enabled, "
             "call set_fit_request(X_val=True, y_val=True) on those that take it."
         )
-    return Fresh(maker, train_size, test_size, val_size)
+    return Fresh(maker, train_size, test_size, val_size), {"test_size": test_size}
 
 
 def _fixed(estimators, X, y, cv, groups, params):
+    """Return the splits of one data set, and how scores on them are judged."""
     check_consistent_length(X, y, groups)
     classifier = all(map(is_classifier, estimators.values()))
     places = np.arange(len(y))
@@ -447,7 +461,7 @@ def _fixed(estimators, X, y, cv, groups, params):
     ]
     if len(splits) < 2:
         raise ValueError("cv gives fewer than two splits: two are needed.")
-    return Fixed(X, y, splits, params or {})
+    return Fixed(X, y, splits, params or {}), judging_of_folds(splits)
 
 
 def _check_are_defaults(**given):
@@ -459,7 +473,7 @@ def _check_are_defaults(**given):
         )
 
 
-def _what_is_known(random_state, estimators, maker, scoring):
+def _fingerprint_all(random_state, estimators, maker, scoring):
     """Return, by estimator, what scores are known by beside data and seeds.
 
     Or warn that nothing is kept, and why.

@@ -30,7 +30,7 @@ def fingerprint_code(*things):
     except Exception as error:  # whatever objects of the user's own raise
         raise NoFingerprint(str(error)) from error
     seen = {}
-    found = {_name(thing): _describe(thing, seen) for thing in references.things}
+    found = {_path(thing): _fingerprint(thing, seen) for thing in references.things}
     versions = [_version(sys.modules[name]) for name in ("sklearn", "keras")]
     return repr((sorted(found.items(), key=repr), versions, fingerprint_process()))
 
@@ -50,7 +50,7 @@ class _References(pickle.Pickler):
         return NotImplemented
 
 
-def _name(thing):
+def _path(thing):
     return f"{thing.__module__}.{thing.__qualname__}"
 
 
@@ -67,60 +67,60 @@ def _version(module):
     return None
 
 
-def _describe(thing, seen):
+def _fingerprint(thing, seen):
     """Return what a function, class or plain value is made of, as plain values."""
     if isinstance(thing, PLAIN):
         return repr(thing)
     if isinstance(thing, tuple | list):
-        return [_describe(item, seen) for item in thing]
+        return [_fingerprint(item, seen) for item in thing]
     if isinstance(thing, dict):
-        return _describe([*thing.items()], seen)
+        return _fingerprint([*thing.items()], seen)
     if isinstance(thing, set | frozenset):  # in an order of its own
-        return sorted(repr(_describe(item, seen)) for item in thing)
+        return sorted(repr(_fingerprint(item, seen)) for item in thing)
     if isinstance(thing, CodeType):
-        constants = [_describe(constant, seen) for constant in thing.co_consts]
+        constants = [_fingerprint(constant, seen) for constant in thing.co_consts]
         return thing.co_code, thing.co_names, constants
     if isinstance(thing, staticmethod | classmethod):
-        return _describe(thing.__func__, seen)
+        return _fingerprint(thing.__func__, seen)
     if isinstance(thing, property):
-        return [_describe(part, seen) for part in (thing.fget, thing.fset)]
+        return [_fingerprint(part, seen) for part in (thing.fget, thing.fset)]
     if isinstance(thing, ModuleType):
         return _version(thing) or thing.__name__
     if isinstance(thing, type | FunctionType):
-        return _describe_own(thing, seen)
+        return _fingerprint_own(thing, seen)
     if hasattr(thing, "__wrapped__"):  # as functools.cache does
-        return _describe(thing.__wrapped__, seen)
+        return _fingerprint(thing.__wrapped__, seen)
     try:
-        return _describe(type(thing), seen), joblib.hash(thing)
+        return _fingerprint(type(thing), seen), joblib.hash(thing)
     except Exception as error:  # whatever objects of the user's own raise
         raise NoFingerprint(f"{thing!r} is not known: {error}") from error
 
 
-def _describe_own(thing, seen):
+def _fingerprint_own(thing, seen):
     """Return a function's or class' version or, of the user's own, its code."""
     module = sys.modules.get(thing.__module__)
     version = module and _version(module)
-    if version or _name(thing) in seen:
-        return version, _name(thing)
-    seen[_name(thing)] = thing
+    if version or _path(thing) in seen:
+        return version, _path(thing)
+    seen[_path(thing)] = thing
     if isinstance(thing, type):
         return {
-            name: _describe(part, seen)
+            name: _fingerprint(part, seen)
             for name, part in sorted(vars(thing).items())
             if name not in _NO_CODE
         }
     named = {
-        name: _describe(thing.__globals__[name], seen)
-        for name in _names(thing.__code__)
+        name: _fingerprint(thing.__globals__[name], seen)
+        for name in _names_in(thing.__code__)
         if name in thing.__globals__
     }
     cells = [cell.cell_contents for cell in thing.__closure__ or ()]
     parts = thing.__code__, thing.__defaults__, thing.__kwdefaults__, cells
     wrapped = getattr(thing, "__wrapped__", None)
-    return _describe([*parts, wrapped], seen), named
+    return _fingerprint([*parts, wrapped], seen), named
 
 
-def _names(code):
+def _names_in(code):
     """Return the names that code uses, with those of the functions within it."""
-    inner = [_names(part) for part in code.co_consts if isinstance(part, CodeType)]
+    inner = [_names_in(part) for part in code.co_consts if isinstance(part, CodeType)]
     return sorted(set(code.co_names).union(*inner))

@@ -16,7 +16,7 @@ from sklearn import get_config
 from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import cross_validate
-from sklearn.utils import check_consistent_length, shuffle
+from sklearn.utils import check_consistent_length, check_random_state, shuffle
 from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.parallel import Parallel, delayed
@@ -93,8 +93,8 @@ class Fresh:
             ) from error
         if not isinstance(made, tuple) or len(made) != 2:
             raise ValueError(
-                f"maker must return a tuple of X and y, got {_describe(made)}. Write "
-                "a function that returns these two."
+                f"maker must return a tuple of X and y, got "
+                f"{_in_few_words(made)}. Write a function that returns these two."
             )
         check_consistent_length(*made)
         if len(made[1]) != n:
@@ -123,7 +123,7 @@ def _are_equal(one, other):
     return all(np.array_equal(*arrays) for arrays in zip(one, other, strict=True))
 
 
-def _describe(made):
+def _in_few_words(made):
     """Return what a maker has made in a few words, without the data."""
     kind = type(made).__name__
     return f"a {kind} of {len(made)}" if isinstance(made, tuple) else f"a {kind}"
@@ -144,6 +144,11 @@ class Fixed:
 
 
 # ---- seeds
+
+
+def draw_entropy(random_state: Any) -> int:
+    """Draw the number on which all seeds of a comparison depend."""
+    return check_random_state(random_state).randint(np.iinfo(np.int32).max)
 
 
 def _seed(seed, name, index=0):
@@ -205,7 +210,7 @@ class Repetitions:
     entropy: int
     error_score: Any = "raise"
     memory: Any = None
-    known_by: dict | None = None  # by estimator, in memory; None if nothing is kept
+    fingerprints: dict | None = None  # by estimator; None if nothing is kept
     losses: tuple = ()
 
     def score(self, repeats, scale, smallest, n_jobs, verbose):
@@ -253,7 +258,7 @@ class Repetitions:
     def _named_metrics(self):
         """Return the metrics as far as they are known before anything is scored."""
         if self.scoring is None or isinstance(self.scoring, str):
-            return [_name(self.scoring)]
+            return [_metric_name(self.scoring)]
         return [] if callable(self.scoring) else [*self.scoring]
 
     def negated(self, metrics):
@@ -320,7 +325,7 @@ class Repetitions:
         metadata = _metadata_for(estimator, sample.metadata)
         sample = Sample(sample.X, sample.y, sample.split, metadata)
         compute = partial(self._fit_and_score, name, estimator, sample, repeat)
-        if self.known_by is None:
+        if self.fingerprints is None:
             return compute()
         # Here, since TensorFlow takes seconds to import.
         from ..memory import NotToBeKept, recall
@@ -334,7 +339,7 @@ class Repetitions:
         # No estimators, which are not to be pickled in all processes: they follow from
         # what is known of them and the seed.
         seed = self.entropy, repeat
-        kept = recall(self.memory, keep, self.known_by[name], seed, *sample)
+        kept = recall(self.memory, keep, self.fingerprints[name], seed, *sample)
         return Scored(repeat, name, *kept)
 
     def _fit_and_score(self, name, estimator, sample, repeat):
@@ -365,7 +370,7 @@ _BY_LABEL = (
 _OVER_ALL = ("micro", "weighted", "samples")
 
 
-def _name(scoring):
+def _metric_name(scoring):
     """Return the name of a single metric."""
     if isinstance(scoring, str):
         return scoring
@@ -398,7 +403,7 @@ def _cross_validate(estimator, sample, scoring):
         if name.startswith("test_")
     }
     if [*scores] == ["score"]:
-        scores = {_name(scoring): scores["score"]}
+        scores = {_metric_name(scoring): scores["score"]}
     return scores, float(found["fit_time"][0])
 
 

@@ -15,7 +15,7 @@ from tornado.ioloop import IOLoop
 from . import _words as words
 from ._address import QUESTIONS, SMALLEST, VIEWS, Page, read_address
 from ._controls import Controls, select
-from ._parts import Frame, Program, html, outdated, part
+from ._parts import Code, Frame, html, outdated, part
 from ._pictures import (
     Curves,
     Dots,
@@ -47,7 +47,7 @@ class View:
         self.controls = Controls(page.setting, self._ask_setting, self._expect_setting)
         self._make_views(page)
         self._make_pictures()
-        self._program = Program(sizing_mode="stretch_width")
+        self._program = Code(sizing_mode="stretch_width")
         self.layout = self._lay_out()
         self.controls.show(page.setting, wrong)
         self._paint_controls()

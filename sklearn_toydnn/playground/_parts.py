@@ -113,7 +113,7 @@ class Frame(pn.custom.JSComponent):
     """
 
 
-class Program(pn.custom.JSComponent):
+class Code(pn.custom.JSComponent):
     """A program to be read and copied."""
 
     text = param.String()

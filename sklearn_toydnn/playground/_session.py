@@ -21,7 +21,7 @@ from ._setting import N_TEST
 from ._workers import Job, Task
 
 _FRAMES = 20  # a second, at most
-_PATIENCE = 0.4  # seconds after which it is said that something is being computed
+_UNTIL_SAID = 0.4  # seconds after which it is said that something is being computed
 
 STARTING = "Starting: TensorFlow takes some seconds to be ready."
 COMPILING = "Compiling a structure that is new here; the picture is still the old one."
@@ -102,13 +102,13 @@ class Session:
         self._workers.leave(self)
 
     def _fit_task(self, setting, i):
-        programs = frozenset([setting.structure])
+        programs = frozenset([setting.program_key])
         return Task("fit", (setting, setting.random_state + i), programs)
 
     def _submit(self, tasks, spent=0.0):
         self._job = _Asked(self.page, tasks, self._tell)
         self._job.spent, self.is_busy = spent, True
-        self._soon(_PATIENCE, partial(self._say_what_is_done, self._job, self.status))
+        self._soon(_UNTIL_SAID, partial(self._say_what_is_done, self._job, self.status))
         self._workers.submit(self, self._job)
 
     def _soon(self, seconds, call):
@@ -246,7 +246,7 @@ class Session:
         setting = self.page.setting
         if setting.early_stopping:
             self.remark = "Early stopping ends a fit; watching goes on."
-        programs = frozenset([("epoch", *setting.structure)])
+        programs = frozenset([("epoch", *setting.program_key)])
         arguments = setting, setting.random_state, self._watched
         self._submit([Task("train_an_epoch", arguments, programs)], spent)
 
@@ -289,7 +289,7 @@ class Session:
         a, b = self.page.kept, self.page.setting
         first = self._n_asked
         self._n_asked = next(n for n in LOOKS if n > first)
-        programs = frozenset([a.structure, b.structure])
+        programs = frozenset([a.program_key, b.program_key])
         return [
             Task("score", (a, b, repeat), programs)
             for repeat in range(first, self._n_asked)

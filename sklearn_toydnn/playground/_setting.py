@@ -4,6 +4,8 @@ from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
+from .._engine.compiled.capacity import Capacity
+
 MAX_LAYERS = 4
 
 
@@ -228,15 +230,15 @@ class Setting:
         return replace(self, **values)
 
     @property
-    def structure(self):
-        """tuple: What is equal where a compiled program is the same."""
+    def program_key(self):
+        """tuple: What is equal where the compiled program is the same."""
         n_rows = self.n_samples
         if self.augmentation == "copies":
             n_rows += round(self.fraction * n_rows)
-        n_batch = min(self.batch_size, 1 << (n_rows - 1).bit_length())
         return (
-            *(self.hidden_layer_sizes, self.maker.n_classes, n_batch, self.optimizer),
-            *(self.activation, self.output_activation),
+            *(self.hidden_layer_sizes, self.activation, self.output_activation),
+            *(self.optimizer, self.maker.n_classes),
+            Capacity.of(n_rows, N_VAL, self.batch_size),
         )
 
     def differences(self, other):

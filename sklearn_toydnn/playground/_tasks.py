@@ -14,9 +14,8 @@ import numpy as np
 import sklearn
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score, log_loss
-from sklearn.utils import check_random_state
 
-from ..comparison.repetition import Fresh, Repetitions
+from ..comparison.repetition import Fresh, Repetitions, draw_entropy
 from ._recipe import (
     compared_with,
     make_maker,
@@ -42,7 +41,7 @@ class Fit:
     warning: str = ""
 
 
-class Sample(NamedTuple):
+class Drawn(NamedTuple):
     """Points to train on, to validate and to test."""
 
     X: Any
@@ -60,7 +59,7 @@ def draw(setting, seed):
     (X_test, X_val, X), (y_test, y_val, y) = (
         np.split(array, [N_TEST, N_TEST + N_VAL]) for array in drawn
     )
-    return Sample(X, y, X_val, y_val, X_test, y_test)
+    return Drawn(X, y, X_val, y_val, X_test, y_test)
 
 
 @cache
@@ -154,13 +153,12 @@ def score(a, b, repeat):
     """Return the scores of A and B in a repetition, as `compare` measures them."""
     how = compared_with(a, b)
     n_train, n_test, n_val = how["train_size"], how["test_size"], how["val_size"]
-    entropy = check_random_state(how["random_state"]).randint(np.iinfo(np.int32).max)
     pipe = partial(make_pipeline, n_largest=n_train)
     repetitions = Repetitions(
         {"A": pipe(a), "B": pipe(b)},
         Fresh(make_maker(b), n_train, n_test, n_val),
         how["scoring"],
-        entropy,
+        draw_entropy(how["random_state"]),
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)

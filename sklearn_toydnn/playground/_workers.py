@@ -23,7 +23,7 @@ MAX_GROWTH = 300 * 2**20  # of a process: some twenty programs
 IDLE_GROWTH = 16 * 2**20  # of one that nobody has needed for so many seconds
 IDLE_SECONDS = 60.0
 _LET_FINISH = 0.3  # seconds in which a task of an older job may still end
-_PATIENCE = 4.0  # seconds in which a fit hears that it is to stop
+_UNTIL_KILLED = 4.0  # seconds in which a fit hears that it is to stop
 
 
 class Task(NamedTuple):
@@ -223,7 +223,7 @@ class Workers:
             if stopped is None and (is_spent or (is_old and seconds > _LET_FINISH)):
                 process.stop()
                 stopped = seconds
-            elif stopped is not None and seconds - stopped > _PATIENCE:
+            elif stopped is not None and seconds - stopped > _UNTIL_KILLED:
                 process.kill()
         event, value, seconds = process.answer(task)
         with self._changed:
@@ -278,7 +278,7 @@ class Process:
         self._process = context.Process(target=_work, args=(other,), daemon=True)
         self._process.start()
         other.close()
-        self.programs = {Setting().structure}  # by warming up
+        self.programs = {Setting().program_key}  # by warming up
         self.memory = self.growth = 0
         self.is_ready = False
 

@@ -22,7 +22,7 @@ from pathlib import Path
 import platformdirs
 
 from ..._sealed import Damaged, seal, unseal
-from ..fingerprint import CODE, n_threads
+from ..fingerprint import ENGINE_CODE, n_threads
 from ..tensorflow import tf
 
 SETTING = "SKLEARN_TOYDNN_CACHE"  # a folder, or "off"
@@ -190,7 +190,7 @@ def _describe_surroundings():
     first = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
     processor = sorted(line for line in first if line.split(":")[0].strip() in _CPU)
     build = tf.version.GIT_VERSION, tf.version.COMPILER_VERSION
-    return CODE, build, processor, os.environ.get("XLA_FLAGS")
+    return ENGINE_CODE, build, processor, os.environ.get("XLA_FLAGS")
 
 
 def _name_temporary():

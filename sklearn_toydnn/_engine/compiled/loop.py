@@ -87,10 +87,12 @@ class Loop:
         return (
             [spec(*v.shape, dtype=v.dtype) for v in self._variables],
             [spec(*v.shape, dtype=v.dtype) for v in self._optimizer.variables],
-            points(structure.rows),
-            points(structure.validation_rows),
+            points(structure.capacity.rows),
+            points(structure.capacity.validation_rows),
             spec(
-                structure.epochs, structure.order_width, dtype=row_dtype(structure.rows)
+                structure.epochs,
+                structure.order_width,
+                dtype=row_dtype(structure.capacity.rows),
             ),
             spec(),
             spec(dtype=tf.int64),
@@ -120,7 +122,8 @@ class Loop:
         for variable, value in zip(variables, [*weights, *state], strict=True):
             variable.assign(value)
         n_rows, n_val, first, stop = tf.unstack(counts)
-        batch_size, dtype = self._structure.batch_size, self._structure.network.dtype
+        capacity, dtype = self._structure.capacity, self._structure.network.dtype
+        batch_size = capacity.batch_size
 
         def epoch(i, history):
             def batch(start, totals):
@@ -135,11 +138,11 @@ class Loop:
                 lambda start, _: start < n_rows, batch, (0, tf.zeros(2, dtype))
             )
             scores = totals / tf.cast(n_rows, dtype)
-            if self._structure.validation_rows:
+            if capacity.validation_rows:
                 scores = tf.concat([scores, self._evaluate(validation, n_val)], 0)
             return i + 1, tf.tensor_scatter_nd_update(history, [[i]], [scores])
 
-        n_scores = 4 if self._structure.validation_rows else 2
+        n_scores = 4 if capacity.validation_rows else 2
         _, history = tf.while_loop(
             lambda i, _: i < stop,
             epoch,

@@ -150,15 +150,15 @@ class Run:
         self._order, self._n_epochs = order, n_epochs
         self._n_rows, self._n_val = len(data.training), len(data.validation)
         self._points = (
-            _pad_points(data.training, structure.rows),
-            _pad_points(data.validation, structure.validation_rows),
+            _pad_points(data.training, structure.capacity.rows),
+            _pad_points(data.validation, structure.capacity.validation_rows),
         )
         self._dropout_rate = tf.constant(dropout_rate, structure.network.dtype)
         self._seed = tf.constant(seed, tf.int64)
         self._block, self._orders = range(0), None
         # Guessed from above, then measured.
         n_numbers = sum(map(np.prod, structure.network.weight_shapes()))
-        n_batches = self._n_rows / structure.batch_size
+        n_batches = self._n_rows / structure.capacity.batch_size
         n_products = n_numbers * (self._n_rows + self._n_val)
         self._seconds_an_epoch = 5e-5 * n_batches + 5e-9 * n_products
 
@@ -222,7 +222,8 @@ class Run:
     def _pad_orders(self, epochs):
         structure = self._program.structure
         orders = np.zeros(
-            (structure.epochs, structure.order_width), row_dtype(structure.rows)
+            (structure.epochs, structure.order_width),
+            row_dtype(structure.capacity.rows),
         )
         for i, epoch in enumerate(epochs):
             orders[i, : self._n_rows] = self._order(epoch)

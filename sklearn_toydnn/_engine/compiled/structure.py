@@ -15,9 +15,9 @@ from ..network import Network
 from ..optimizer import OptimizerSpec
 from ..records import Data, Plan, row_dtype
 from ..tensorflow import keras
+from .capacity import Capacity
 
 CHUNK = 256  # rows of validation data evaluated at a time
-_MIN_ROWS = 4096  # padding costs a copy of the data, another capacity a compilation
 _MAX_EPOCHS = 128  # whose orders of the rows are handed over at once,
 _MAX_ORDER_BYTES = 2**24  # if they take no more than this
 
@@ -31,39 +31,33 @@ class Structure:
     loss: keras.Loss
     loss_fingerprint: tuple | None  # by its name in Keras, where it has one
     output_cut: float  # where two classes part in the output
-    batch_size: int
     target_shape: tuple[int, ...]
-    rows: int
-    validation_rows: int
+    capacity: Capacity
 
     @classmethod
     def of(cls, plan: Plan, data: Data) -> "Structure":
         """Return the structure of a plan, with room for the data and some more."""
-        n_rows, n_val = len(data.training), len(data.validation)
-        # A batch of everything is filled up too, to serve other sizes.
-        everything = _capacity(n_rows, 1)
+        sizes = len(data.training), len(data.validation), plan.settings.batch_size
         return cls(
             plan.network,
             plan.optimizer,
             plan.loss,
             plan.loss_fingerprint,
             plan.output_cut,
-            plan.n_in_batch(everything),
             data.training.targets.shape[1:],
-            _capacity(n_rows, _MIN_ROWS),
-            n_val and _capacity(n_val, _MIN_ROWS),
+            Capacity.of(*sizes),
         )
 
     @property
     def epochs(self) -> int:
         """int: The number of epochs that a program trains at once."""
-        n_bytes = self.rows * row_dtype(self.rows).itemsize
+        n_bytes = self.capacity.rows * row_dtype(self.capacity.rows).itemsize
         return max(1, min(_MAX_EPOCHS, _MAX_ORDER_BYTES // n_bytes))
 
     @property
     def order_width(self) -> int:
         """int: Entries in an order of the rows, which the last batch may exceed."""
-        return self.rows + self.batch_size
+        return self.capacity.rows + self.capacity.batch_size
 
     def fingerprint(self) -> tuple:
         """Return what is equal for fits that one program serves.
@@ -72,7 +66,7 @@ class Structure:
         """
         network = self.network
         *hidden, n_outputs = network.layer_sizes[1:]
-        points = self.batch_size, self.target_shape, self.rows, self.validation_rows
+        points = self.target_shape, self.capacity
         return (
             fingerprint_process(),
             (network.layer_sizes, network.dtype, self.output_cut, points, self.epochs),
@@ -97,10 +91,5 @@ class Structure:
             fingerprint_graph(
                 function, *((n, *shape) for shape in shapes), dtype=self.network.dtype
             )
-            for n in (self.batch_size, CHUNK)
+            for n in (self.capacity.batch_size, CHUNK)
         )
-
-
-def _capacity(n, minimum):
-    """Return the smallest power of two that is at least n and the minimum."""
-    return max(minimum, 1 << (n - 1).bit_length())
