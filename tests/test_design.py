@@ -108,6 +108,29 @@ def test_what_a_comparison_says_knows_nothing_of_fitting():
         assert IMPORTS[name] <= known, name
 
 
+def test_functions_between_modules_are_annotated():
+    """Of the engine and of comparisons: those that another module imports."""
+    wings = {n: t for n, t in WINGS.items() if n.startswith(("_engine", "comparison"))}
+    shared = {name for tree in wings.values() for m in tree.values()
+              for module, name in imports(m) if module.startswith(".")}  # fmt: skip
+    bare = {
+        function.name
+        for trees in wings.values()
+        for tree in trees.values()
+        for function in tree.body
+        if isinstance(function, ast.FunctionDef) and function.name in shared
+        if not (function.returns and all(a.annotation for a in arguments(function)))
+    }
+    # `compare`'s and `compare_candidates`' parameters are in their docstrings.
+    assert bare <= {"compare", "compare_candidates"}
+
+
+def arguments(function):
+    """Return the arguments of a function, but not those in `*names` or `**names`."""
+    args = function.args
+    return [*args.posonlyargs, *args.args, *args.kwonlyargs]
+
+
 def test_one_module_knows_of_scikeras():
     knowing = {
         f"{folder}/{name}"

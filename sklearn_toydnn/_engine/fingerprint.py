@@ -7,6 +7,7 @@ fingerprint that says too little would give one fit the results of another.
 """
 
 import os
+from collections.abc import Callable
 from hashlib import blake2b
 from importlib.metadata import version
 from operator import attrgetter
@@ -82,7 +83,9 @@ def _is_serialized_by_keras(config):
     return str(module).startswith("keras") and registered is None
 
 
-def fingerprint_graph(function, *shapes, dtype, is_optimizer=False) -> OfGraph:
+def fingerprint_graph(
+    function: Callable, *shapes: tuple, dtype: str, is_optimizer: bool = False
+) -> OfGraph:
     """Return the fingerprint of what a function computes on arrays of these shapes.
 
     An optimizer has variables; of other functions the gradient, which may be one of

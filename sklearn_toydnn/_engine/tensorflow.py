@@ -9,6 +9,7 @@ the numerics.) Everything else that reaches the descriptor meanwhile is passed o
 import os
 import re
 import tempfile
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 
@@ -78,7 +79,7 @@ def check_usable():
 
 
 @contextmanager
-def without_retracing_warnings():
+def without_retracing_warnings() -> Iterator[None]:
     """Silence TensorFlow's advice to compile less: every Keras model compiles once."""
     logger = tf.get_logger()
 

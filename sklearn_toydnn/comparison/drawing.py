@@ -1,9 +1,12 @@
 """How a comparison is drawn: rows with intervals, or a matrix of many pairs."""
 
 import numpy as np
+import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
+from .result import Comparison
 from .scale import RATIO
 
 MANY = 30  # pairs, more than which are drawn as a matrix
@@ -23,7 +26,13 @@ _INTERVALS = {  # ends, place below the mark, width
 }
 
 
-def draw_rows(ax, found, metric, rows, names):
+def draw_rows(
+    ax: Axes,
+    found: Comparison,
+    metric: str,
+    rows: pd.DataFrame,
+    names: list[str],
+) -> None:
     """Draw a row per comparison: dots, intervals, a mark and a word."""
     if found.scale == RATIO:
         ax.set_xscale("log")
@@ -103,7 +112,7 @@ def _set_ticks_of_ratios(ax):
     ax.xaxis.set_minor_locator(NullLocator())
 
 
-def draw_matrix(ax, found, metric, rows):
+def draw_matrix(ax: Axes, found: Comparison, metric: str, rows: pd.DataFrame) -> None:
     """Draw many pairs: the first below, the second to the right."""
     rows = rows.assign(mark=[_MARKS[verdict][1] for verdict in rows["verdict"]])
     wide = rows.pivot(

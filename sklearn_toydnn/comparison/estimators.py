@@ -91,7 +91,7 @@ def compare(
     memory=None,
     error_score="raise",
     verbose=0,
-):
+) -> Comparison:
     """Compare estimators over repetitions: which is better, and by how much.
 
     A repetition is a fresh training and test sample from a maker of data and a fresh

@@ -19,7 +19,7 @@ from .._engine.fingerprint import PLAIN, NoFingerprint, fingerprint_process
 _NO_CODE = ("__dict__", "__weakref__", "__doc__", "__firstlineno__", "_abc_impl")
 
 
-def fingerprint_code(*things):
+def fingerprint_code(*things: object) -> str:
     """Return, as text, the code that makes things what they are.
 
     Raises `NoFingerprint` if they are not to be found again by their names, as lambdas.

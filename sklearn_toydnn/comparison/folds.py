@@ -1,5 +1,8 @@
 """Folds of one data set: how many points train and test, and how that is judged."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 from sklearn.model_selection import (
     GroupKFold,
@@ -26,7 +29,7 @@ _OVERLAP = (
 _TEST_SHARES = {ShuffleSplit: 0.1, StratifiedShuffleSplit: 0.1, GroupShuffleSplit: 0.2}
 
 
-def judging_of_folds(splits):
+def judging_of_folds(splits: Iterable[tuple]) -> dict[str, Any]:
     """Return how scores of the splits of one data set are judged: by mean sizes."""
     n_train, n_test = np.mean(
         [[_n_points(indices) for indices in split] for split in splits], axis=0
@@ -34,7 +37,9 @@ def judging_of_folds(splits):
     return _judging(n_train, n_test, float(n_test))
 
 
-def judging_of_search(search, train_size, test_size):
+def judging_of_search(
+    search: Any, train_size: int | None, test_size: int | None
+) -> dict[str, Any]:
     """Return how the scores of a search are judged: by the sizes its splitter tells."""
     if train_size is not None and test_size is not None:
         return _judging(train_size, test_size, test_size)

@@ -5,12 +5,14 @@ better. A loss is declared, never guessed from a name.
 """
 
 import warnings
+from collections.abc import Iterable
 from functools import lru_cache
+from typing import Any
 
 from sklearn.metrics import get_scorer, get_scorer_names
 
 
-def scorers_of(scoring, metrics):
+def scorers_of(scoring: object, metrics: Iterable[str]) -> dict[str, object]:
     """Return the scorer of each metric: a name, a scorer, a function or None."""
     if isinstance(scoring, dict):
         return scoring
@@ -19,18 +21,18 @@ def scorers_of(scoring, metrics):
     return {metric: metric for metric in metrics}
 
 
-def is_plain(scorer):
+def is_plain(scorer: object) -> bool:
     """Return whether a scorer is a function, and none that scikit-learn has made."""
     return callable(scorer) and not hasattr(scorer, "get_metadata_routing")
 
 
-def negated_losses(scoring, metrics):
+def negated_losses(scoring: object, metrics: Iterable[str]) -> tuple[str, ...]:
     """Return the metrics that are the negative of a loss, as "neg_log_loss" is."""
     scorers = scorers_of(scoring, metrics)
     return tuple(m for m in metrics if is_negated(m, scorers.get(m)))
 
 
-def is_negated(metric, scorer=None):
+def is_negated(metric: str, scorer: Any = None) -> bool:
     """Return whether a metric is the negative of a loss, by its scorer or its name."""
     if isinstance(scorer, str):
         return scorer in _negated_names()
@@ -45,7 +47,9 @@ def _negated_names():
     return frozenset(n for n in get_scorer_names() if get_scorer(n)._sign == -1)
 
 
-def check_losses(losses, negated, metrics):
+def check_losses(
+    losses: Iterable[str], negated: Iterable[str], metrics: Iterable[str]
+) -> None:
     """Raise an error unless `losses` are metrics of which less is better."""
     unknown = sorted(set(losses) - set(metrics))
     if unknown:
@@ -58,7 +62,9 @@ def check_losses(losses, negated, metrics):
         )
 
 
-def warn_of_suspects(scoring, metrics, losses, stacklevel):
+def warn_of_suspects(
+    scoring: object, metrics: Iterable[str], losses: Iterable[str], stacklevel: int
+) -> None:
     """Warn of losses, by their names, that are taken as scores."""
     scorers = scorers_of(scoring, metrics)
     suspects = [

@@ -4,6 +4,7 @@ import inspect
 import warnings
 import zlib
 from collections import Counter
+from collections.abc import Callable, Iterable
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
@@ -38,20 +39,20 @@ class Sample(NamedTuple):
 
     X: Any
     y: Any
-    split: tuple
-    metadata: dict
+    split: tuple[np.ndarray, np.ndarray]
+    metadata: dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Fresh:
     """Data that a maker draws anew for each repetition."""
 
-    maker: Any
+    maker: Callable
     train_size: int
     test_size: int
     val_size: int
 
-    def check(self, entropy):
+    def check(self, entropy: int) -> None:
         """Say so if the maker does not do as its `random_state` tells it to."""
         first, again, second = (self._make((entropy, n), n) for n in (0, 0, 1))
         if _are_equal(first, second):
@@ -66,7 +67,7 @@ class Fresh:
                 stacklevel=4,
             )
 
-    def draw(self, seed, repeat):
+    def draw(self, seed: tuple[int, int], repeat: int) -> Sample:
         """Draw a sample, at once: where a maker draws the problem too, it is one."""
         n, n_val = self.train_size + self.test_size, self.val_size
         made = self._make(seed, repeat)
@@ -108,7 +109,7 @@ _HINT = (
 )
 
 
-def call_maker(maker, n_samples, random_state):
+def call_maker(maker: Callable, n_samples: int, random_state: int) -> tuple:
     """Call a maker, by name where it has an `n_samples` that may not come first."""
     try:
         by_name = "n_samples" in inspect.signature(maker).parameters
@@ -135,10 +136,10 @@ class Fixed:
 
     X: Any
     y: Any
-    splits: list
-    params: dict
+    splits: list[tuple[np.ndarray, np.ndarray]]
+    params: dict[str, Any]
 
-    def draw(self, seed, repeat):
+    def draw(self, seed: tuple[int, int], repeat: int) -> Sample:
         """Return a split of the data."""
         return Sample(self.X, self.y, self.splits[repeat], self.params)
 
@@ -157,7 +158,7 @@ def _seed(seed, name, index=0):
     return int(words.generate_state(1)[0] >> 1)
 
 
-def with_seeds(estimator, seed):
+def with_seeds(estimator: Any, seed: tuple[int, int]) -> Any:
     """Return a clone with a fresh seed for every `random_state` inside.
 
     Seeds go by the class whose parameter it is, so that a network starts from the same
@@ -195,7 +196,7 @@ class Scored(NamedTuple):
 
     repeat: int
     estimator: str
-    scores: dict
+    scores: dict[str, float]
     seconds: float
     failure: str = ""
 
@@ -204,16 +205,23 @@ class Scored(NamedTuple):
 class Repetitions:
     """All that a repetition needs: repetition `n` is the same on every call."""
 
-    estimators: dict
+    estimators: dict[str, Any]
     data: Fresh | Fixed
     scoring: Any
     entropy: int
     error_score: Any = "raise"
     memory: Any = None
-    fingerprints: dict | None = None  # by estimator; None if nothing is kept
-    losses: tuple = ()
+    fingerprints: dict[str, str] | None = None  # by estimator; None if nothing is kept
+    losses: tuple[str, ...] = ()
 
-    def score(self, repeats, scale, smallest, n_jobs, verbose):
+    def score(
+        self,
+        repeats: range | list[int],
+        scale: str,
+        smallest: float | dict | None,
+        n_jobs: int | None,
+        verbose: int,
+    ) -> pd.DataFrame:
         """Return the scores of repetitions, tidy.
 
         What cannot be compared is an error as soon as it is seen.
@@ -261,7 +269,7 @@ class Repetitions:
             return [_metric_name(self.scoring)]
         return [] if callable(self.scoring) else [*self.scoring]
 
-    def negated(self, metrics):
+    def negated(self, metrics: Iterable[str]) -> tuple[str, ...]:
         """Return the metrics that are the negative of a loss."""
         return negated_losses(self.scoring, metrics)
 
@@ -283,11 +291,11 @@ class Repetitions:
                 errors(metric, [score], is_loss, metric in self.negated(metrics))
 
     @property
-    def can_go_on(self):
+    def can_go_on(self) -> bool:
         """Whether there are more repetitions than those of a cross-validation."""
         return isinstance(self.data, Fresh)
 
-    def measure(self, repeat):
+    def measure(self, repeat: int) -> list[Scored]:
         """Return what each estimator scores in a repetition."""
         seed = self.entropy, repeat
         sample = self.data.draw(seed, repeat)
@@ -407,7 +415,7 @@ def _cross_validate(estimator, sample, scoring):
     return scores, float(found["fit_time"][0])
 
 
-def takes_validation(estimators):
+def takes_validation(estimators: Iterable) -> bool:
     """Return whether an estimator takes validation points, as far as can be told."""
     if not get_config()["enable_metadata_routing"]:
         return True

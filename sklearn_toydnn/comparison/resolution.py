@@ -2,8 +2,10 @@
 
 from fractions import Fraction
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 # scikit-learn's scores of labels, not of probabilities, by how their names begin. The
 # score of `estimator.score` has no name that tells.
@@ -18,7 +20,7 @@ _MOST_POINTS = 10_000  # that scores can tell
 _ENOUGH_ERRORS = 2
 
 
-def share_of_a_point(metric, scores, test_size):
+def share_of_a_point(metric: str, scores: np.ndarray, test_size: float | None) -> float:
     """Return by how much a score changes with one test point; 0 if by no fixed amount.
 
     Scores made of labels are told by their names, by being fractions of so many test
@@ -50,7 +52,7 @@ def share_of_a_point(metric, scores, test_size):
     return 1 / test_size if is_of_labels else 0.0
 
 
-def ratio_of_errors(n_errors):
+def ratio_of_errors(n_errors: ArrayLike) -> dict[str, Any]:
     """Return how to test the log ratio of two estimators' errors.
 
     Parameters
@@ -70,7 +72,7 @@ def ratio_of_errors(n_errors):
     return {"resolution": step, "can_be_small": min(n_errors) >= _ENOUGH_ERRORS}
 
 
-def points_behind(scores):
+def points_behind(scores: np.ndarray) -> int | None:
     """Return how many test points scores tell of, at least; None if of none."""
     found = None if np.abs(scores).max() > 1 else _denominators(scores, _MOST_POINTS)
     return None if found is None else max(found)

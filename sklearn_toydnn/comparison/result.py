@@ -139,10 +139,10 @@ class Comparison:
     alpha: float = 0.05
     test_size: float | None = None
     overlap: float = 0.0
-    losses: tuple = ()
-    negated: tuple = ()
+    losses: tuple[str, ...] = ()
+    negated: tuple[str, ...] = ()
     looks: int = 1
-    notes: tuple = ()
+    notes: tuple[str, ...] = ()
     _repetitions: object = field(default=None, repr=False, compare=False)
 
     def __post_init__(self):
@@ -661,7 +661,7 @@ class _Corrected(NamedTuple):
 # ---- what can be compared
 
 
-def check_names(estimators, baseline):
+def check_names(estimators: list[str], baseline: str | None) -> None:
     """Raise an error unless there are two estimators, the baseline among them."""
     if len(estimators) < 2:
         raise ValueError(

@@ -3,13 +3,14 @@
 from numbers import Real
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 DIFFERENCE, RATIO = "difference", "ratio"
 # Of the largest score: differences that vary by less are equal but for rounding.
 _ROUNDING = 1e-12
 
 
-def differences(ours, others, is_loss):
+def differences(ours: np.ndarray, others: np.ndarray, is_loss: bool) -> np.ndarray:
     """Return how much better ours are, positive where they are better."""
     found = others - ours if is_loss else ours - others
     rounding = _ROUNDING * np.abs([ours, others]).max()
@@ -20,7 +21,7 @@ def differences(ours, others, is_loss):
 # ---- ratios of errors
 
 
-def log_errors(errors, test_size=None):
+def log_errors(errors: ArrayLike, test_size: float | None = None) -> np.ndarray:
     """Return logarithms of errors or losses.
 
     One of 0 counts as half a test point's error, or as half of the smallest other one
@@ -34,7 +35,9 @@ def log_errors(errors, test_size=None):
     return np.log(np.where(errors > 0, errors, min(halves, default=1.0)))
 
 
-def errors(metric, scores, is_loss, is_negated):
+def errors(
+    metric: str, scores: ArrayLike, is_loss: bool, is_negated: bool
+) -> np.ndarray:
     """Return the errors or losses behind scores; an error if there are none."""
     scores = np.asarray(scores, dtype=float)
     if is_loss or is_negated:
@@ -57,12 +60,12 @@ def errors(metric, scores, is_loss, is_negated):
     return 1 - scores
 
 
-def to_scale(value, scale):
+def to_scale(value: float, scale: str) -> float:
     """Return a smallest or other difference as what is tested."""
     return np.log1p(value) if scale == RATIO else value
 
 
-def from_scale(value, scale):
+def from_scale(value: float, scale: str) -> float:
     """Return what has been tested as a difference or ratio."""
     return np.exp(value) if scale == RATIO else value
 
@@ -70,7 +73,7 @@ def from_scale(value, scale):
 # ---- what is asked
 
 
-def check_smallest(smallest, metrics):
+def check_smallest(smallest: float | dict | None, metrics: list[str]) -> None:
     """Raise an error unless `smallest` is positive, and of metrics that there are."""
     of_each = smallest if isinstance(smallest, dict) else {}
     unknown = sorted(set(of_each) - set(metrics))

@@ -45,7 +45,7 @@ def compare_candidates(
     smallest=None,
     scale="difference",
     alpha=0.05,
-):
+) -> Comparison:
     """Compare the candidates of a finished search by the scores it has kept.
 
     The folds of a search share most of their training points, so that its scores vary

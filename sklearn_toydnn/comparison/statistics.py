@@ -3,6 +3,7 @@
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.optimize import brentq
 
@@ -43,7 +44,13 @@ class PairedTTest:
         are pulled towards 1 whatever they are.
     """
 
-    def __init__(self, differences, overlap=0.0, resolution=0.0, can_be_small=True):
+    def __init__(
+        self,
+        differences: ArrayLike,
+        overlap: float = 0.0,
+        resolution: float = 0.0,
+        can_be_small: bool = True,
+    ):
         self.differences = np.asarray(differences, dtype=float)
         n_finite = np.isfinite(self.differences).sum()
         if n_finite < 2 or n_finite < len(self.differences):
@@ -68,24 +75,24 @@ class PairedTTest:
             self.standard_error = max(self.standard_error, abs(self.mean) / flips)
 
     @property
-    def statistic(self):
+    def statistic(self) -> float:
         """float: Student's t of no difference; 0 where all differences are 0."""
         return self.mean / self.standard_error if self.mean else 0.0
 
     @property
-    def is_unknown(self):
+    def is_unknown(self) -> bool:
         """bool: Whether nothing tells how much differences vary: all of them are 0."""
         return self.standard_error == 0
 
     @property
-    def skewness(self):
+    def skewness(self) -> float:
         """float: The skewness of the differences; 0 where they are equal."""
         from_mean = self.differences - self.mean
         sd = np.sqrt(np.mean(from_mean**2))
         return np.mean((from_mean / sd) ** 3) if sd else 0.0
 
     @property
-    def is_skewed(self):
+    def is_skewed(self) -> bool:
         """bool: Whether so skewed a sample is rare where the distribution is normal.
 
         That is, for 10 to 80 normal differences, in 4.5 to 4.8 of 100 samples.
@@ -96,11 +103,11 @@ class PairedTTest:
 
     # ---- tests
 
-    def p_zero(self):
+    def p_zero(self) -> float:
         """Return the two-sided p-value of no difference."""
         return min(1.0, 2 * min(self.p_less(0.0), self.p_greater(0.0)))
 
-    def p_less(self, bound):
+    def p_less(self, bound: float) -> float:
         """Return the one-sided p-value for "the expected difference is below bound"."""
         if self.is_unknown or (bound > 0 and not self.can_be_small):
             return 1.0
@@ -117,11 +124,11 @@ class PairedTTest:
         few = stats.gamma.sf(bound / self._net_point, n_net_points + 1)
         return max(p_value, few)
 
-    def p_greater(self, bound):
+    def p_greater(self, bound: float) -> float:
         """Return the one-sided p-value for "the expected difference is above bound"."""
         return self._turned().p_less(-bound)
 
-    def p_within(self, margin):
+    def p_within(self, margin: float) -> float:
         """Return the p-value of two one-sided tests: it lies within the margin."""
         return max(self.p_less(margin), self.p_greater(-margin))
 
@@ -138,14 +145,14 @@ class PairedTTest:
 
     # ---- intervals
 
-    def interval(self, level):
+    def interval(self, level: float) -> tuple[float, float]:
         """Return the interval that excludes 0 if p_zero is below the level."""
         if np.isnan(level) or self.is_unknown:
             return np.nan, np.nan
         width = self._t(level / 2) * self.standard_error
         return self.mean - width, self.mean + width
 
-    def equivalence_interval(self, level):
+    def equivalence_interval(self, level: float) -> tuple[float, float]:
         """Return the interval that lies within a margin if p_within is below the level.
 
         Its confidence is 1 - 2 * level.
@@ -162,7 +169,7 @@ class PairedTTest:
             ends.append(end)
         return -ends[0], ends[1]
 
-    def mean_interval(self, level):
+    def mean_interval(self, level: float) -> tuple[float, float]:
         """Return the interval of the mean alone, whatever it is compared with."""
         if not self.spread:
             return np.nan, np.nan
@@ -175,16 +182,16 @@ class PairedTTest:
     # ---- how often it is better
 
     @property
-    def n_ties(self):
+    def n_ties(self) -> int:
         """int: The number of differences that are 0."""
         return int(np.sum(self.differences == 0))
 
     @property
-    def share_better(self):
+    def share_better(self) -> float:
         """float: The share of positive differences; a tie counts half."""
         return np.mean((np.sign(self.differences) + 1) / 2)
 
-    def share_interval(self, level):
+    def share_interval(self, level: float) -> tuple[float, float]:
         """Return the Clopper-Pearson interval of the probability of being better."""
         better = self.share_better * self.n_effective
         other = self.n_effective - better
@@ -194,20 +201,22 @@ class PairedTTest:
 
     # ---- power
 
-    def detectable(self, level, power=POWER):
+    def detectable(self, level: float, power: float = POWER) -> float:
         """Return the difference that a one-sided test at this level finds so often."""
         if not self.spread:
             return np.nan
         return self.spread * detectable_effect(self.n, level, power)
 
-    def n_needed(self, difference, level, power=POWER):
+    def n_needed(self, difference: float, level: float, power: float = POWER) -> int:
         """Return how many pairs it takes to find a difference so often, one-sided."""
         if not self.spread:  # as many equal differences as the sign-flip test needs
             return max(2, int(np.ceil(-np.log2(level))))
         return _n_pairs(difference / self.spread, level, power)
 
 
-def holm(p_values, alpha):
+def holm(
+    p_values: ArrayLike, alpha: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return corrected p-values, rejections, and the level each test was held to.
 
     Holm's method divides the level by the number of hypotheses that are left; those
@@ -227,14 +236,14 @@ def holm(p_values, alpha):
 # ---- power of the one-sided test
 
 
-def power_of(effect, n_pairs, level):
+def power_of(effect: float, n_pairs: float, level: float) -> float:
     """Return how often a difference, in standard deviations, is found."""
     critical = stats.t.isf(level, n_pairs - 1)
     return stats.nct.sf(critical, n_pairs - 1, effect * np.sqrt(n_pairs))
 
 
 @lru_cache
-def detectable_effect(n_pairs, level, power):
+def detectable_effect(n_pairs: float, level: float, power: float) -> float:
     """Return the difference that is found so often, in standard deviations."""
     return _root(lambda size: power_of(size, n_pairs, level) - power, 0.0)
 

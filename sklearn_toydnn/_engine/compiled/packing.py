@@ -7,6 +7,7 @@ weights and optimizer state are as Keras has them.
 
 import numpy as np
 
+from ..optimizer import OptimizerSpec
 from ..tensorflow import keras
 
 _MAX_NUMBERS = 2**12  # of more, laid end to end, the update takes longer
@@ -43,7 +44,9 @@ class Packing:
         return arrays
 
 
-def lay_out(optimizer, spec, weights):
+def lay_out(
+    optimizer: keras.Optimizer, spec: OptimizerSpec, weights: list[keras.Variable]
+) -> tuple[list[keras.Variable], Packing, Packing]:
     """Build an optimizer for these weights, the variables of layers.
 
     The weights become random: what equals one of them in the optimizer's state is a
