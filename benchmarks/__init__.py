@@ -1,6 +1,6 @@
 """The paper's figures and tables, run again, and what this package costs.
 
-``python -m benchmarks`` runs all of `studies`, ``python -m benchmarks NAME`` one of
+``python -m benchmarks`` runs all of `paper`, ``python -m benchmarks NAME`` one of
 them or of `measurements`. Each module there says what it asks, and makes a `Study`.
 """
 

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 from .measurements import MEASUREMENTS
-from .studies import STUDIES
+from .paper import STUDIES
 
 NAMES = STUDIES + MEASUREMENTS
 
@@ -91,9 +91,9 @@ def main(argv=None):
     )
     args = parser.parse_args(argv)
 
-    from . import report
     from ._ending import INTERRUPTED, interruptible
     from ._run import run, with_needs
+    from .paper import report
 
     names = args.studies or STUDIES
     with_needs(names)  # imported before a signal raises KeyboardInterrupt

@@ -26,24 +26,26 @@ from sklearn import config_context
 
 pytest.importorskip("jinja2", reason="the extra benchmarks is not installed")
 
-from benchmarks import _run, paper, report
+from benchmarks import _run
 from benchmarks.__main__ import main
 from benchmarks._ending import INTERRUPTED
-from benchmarks._repetitions import interval, prediction_interval, with_places
 from benchmarks._run import run
+from benchmarks.browser import MISSING
 from benchmarks.measurements import calibration, playground, scaling, soak, speed
-from benchmarks.measurements.browser import MISSING
-from benchmarks.studies import (
+from benchmarks.paper import (
     STUDIES,
     figure3_sample_size,
     noise_regularization,
+    published,
     readings_screening,
+    report,
     table1_augmentation,
     table2_grid_search,
 )
+from benchmarks.paper.networks import interval, prediction_interval, with_places
 from sklearn_toydnn._engine import cached_fits
 
-READINGS = {name: {**of, "epochs": 6} for name, of in paper.READINGS.items()}
+READINGS = {name: {**of, "epochs": 6} for name, of in published.READINGS.items()}
 PLAIN = {"plain": READINGS["plain"]}
 TINY = {
     "readings_screening": {
@@ -143,7 +145,7 @@ def change(monkeypatch, module, **changes):
 def tiny(monkeypatch):
     """Make every study's quick run a tiny one."""
     for name, settings in TINY.items():
-        change(monkeypatch, import_module(f"benchmarks.studies.{name}"), quick=settings)
+        change(monkeypatch, import_module(f"benchmarks.paper.{name}"), quick=settings)
 
 
 @pytest.fixture
@@ -183,16 +185,16 @@ def test_published_values_stand_beside_ours(tiny, tmp_path):
         ("table3_initializers", ["initializer"]),
     ]:
         frame = run_one(name, tmp_path)
-        published = {"table1_augmentation": paper.TABLE1}.get(name, paper.TABLE3)
-        ours = frame.dropna(subset="published_loss")[published.columns]
+        theirs = {"table1_augmentation": published.TABLE1}.get(name, published.TABLE3)
+        ours = frame.dropna(subset="published_loss")[theirs.columns]
         pd.testing.assert_frame_equal(
             ours.drop_duplicates().sort_values(key, ignore_index=True),
-            published.sort_values(key, ignore_index=True),
+            theirs.sort_values(key, ignore_index=True),
         )
     frame = run_one("table2_grid_search", tmp_path)
-    published = frame.dropna(subset="published_accuracy")
-    assert set(published["initializer"]) == {"zeros"}
-    assert published["published_accuracy"].unique().tolist() == [0.5231, 0.5775]
+    theirs = frame.dropna(subset="published_accuracy")
+    assert set(theirs["initializer"]) == {"zeros"}
+    assert theirs["published_accuracy"].unique().tolist() == [0.5231, 0.5775]
 
 
 @pytest.mark.slow
@@ -254,9 +256,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from dataclasses import replace
 from benchmarks._run import run
-from benchmarks import paper
-from benchmarks.studies import table1_augmentation
-network = {**paper.READINGS["plain"], "epochs": 2}
+from benchmarks.paper import published, table1_augmentation
+network = {**published.READINGS["plain"], "epochs": 2}
 quick = {"seeds": 6, "readings": {"plain": network}, "sizes": [50]}
 table1_augmentation.STUDY = replace(table1_augmentation.STUDY, quick=quick)
 if __name__ == "__main__":
@@ -360,7 +361,7 @@ def test_a_lost_dask_worker_is_no_lost_run(distributed, some_work, tmp_path):
 
 def test_workers_with_other_code_are_refused():
     with pytest.raises(RuntimeError, match="other code, or other versions"):
-        _run._measure("benchmarks.studies.table1_augmentation", {}, "", "another")
+        _run._measure("benchmarks.paper.table1_augmentation", {}, "", "another")
 
 
 def test_starting_over_forgets_nothing_but_what_was_kept(some_work, undrawn, tmp_path):
@@ -499,9 +500,8 @@ FULL_DISK = """
 import resource, sys
 from dataclasses import replace
 from benchmarks.__main__ import main
-from benchmarks import paper
-from benchmarks.studies import table1_augmentation
-network = {**paper.READINGS["plain"], "epochs": 2}
+from benchmarks.paper import published, table1_augmentation
+network = {**published.READINGS["plain"], "epochs": 2}
 quick = {"seeds": 2, "readings": {"plain": network}, "sizes": [50]}
 table1_augmentation.STUDY = replace(table1_augmentation.STUDY, quick=quick)
 for limit in sys.argv[2:]:
@@ -649,7 +649,7 @@ def page_of_a_run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as patch:
         for name, settings in TINY.items():
-            change(patch, import_module(f"benchmarks.studies.{name}"), quick=settings)
+            change(patch, import_module(f"benchmarks.paper.{name}"), quick=settings)
         done = run(STUDIES, quick=True, output=folder)
         report.write(done, quick=True, output=folder)
     return done, folder, Page((folder / "report.html").read_text())
@@ -671,8 +671,8 @@ def test_the_report_is_one_page_with_everything(page_of_a_run):
     for part in done.values():
         assert part.study.title.replace("'", "&#39;") in text
         assert f"{part.study.name}.csv" in page.links
-    published = [*paper.TABLE1["published_loss"], *paper.TABLE3["published_loss"]]
-    assert all(str(value) in text for value in published)
+    theirs = [*published.TABLE1["published_loss"], *published.TABLE3["published_loss"]]
+    assert all(str(value) in text for value in theirs)
     assert "This is the quick run" in text
     assert re.search(r"tensorflow \d+\.\d+", text) and "seeds 2" in text
 
@@ -716,7 +716,7 @@ def test_table2_is_the_papers_grid():
         np.prod([len(values) for values in task["grid"].values()]) * task["folds"]
         for task in tasks
     )
-    assert fits * len(paper.MAKERS) == 2 * 30_000  # with either initializer
+    assert fits * len(published.MAKERS) == 2 * 30_000  # with either initializer
     structures = [
         (*(task["grid"][name][0] for name in study.STRUCTURE), units)
         for task in tasks
@@ -727,16 +727,16 @@ def test_table2_is_the_papers_grid():
 
 def test_ties_are_broken_by_order():
     """Of candidates that are equal a search takes the first that it lists."""
-    names = [*paper.TABLE2_GRID]
-    grid = pd.DataFrame(product(*paper.TABLE2_GRID.values()), columns=names)
-    rows = [grid.assign(function=f, initializer="zeros") for f in paper.MAKERS]
+    names = [*published.TABLE2_GRID]
+    grid = pd.DataFrame(product(*published.TABLE2_GRID.values()), columns=names)
+    rows = [grid.assign(function=f, initializer="zeros") for f in published.MAKERS]
     frame = pd.concat(rows).assign(seed=0, accuracy=0.5)
     frame["accuracy"] += 0.1 * (frame["function"] == "f2") * (frame["units"] == 15)
     table = table2_grid_search.ties(frame).set_index("function")
     assert table["as_good"].tolist() == [2000, 400, 2000]
     assert table["published_is"].all() and not table["published_first"].any()
     assert table.loc["f1", "first_printed"] == "SGD, sigmoid, sigmoid, 5, 0.1"
-    by_name = table2_grid_search.ParameterGrid(paper.TABLE2_GRID)[0]
+    by_name = table2_grid_search.ParameterGrid(published.TABLE2_GRID)[0]
     first = ", ".join(str(by_name[name]) for name in names)
     assert table.loc["f1", "first_ParameterGrid"] == first
     only = frame[(frame["dropout_rate"] == 0.3) | (frame["function"] != "f1")]
@@ -782,7 +782,7 @@ def test_where_the_published_value_lies_is_said(loss, accuracy, places):
 
 
 def test_equal_steps_are_equal():
-    network = paper.READINGS["plain"]
+    network = published.READINGS["plain"]
     with config_context(enable_metadata_routing=True):
         nets = {
             n: figure3_sample_size._nets(network, n, None)[("steps",)]

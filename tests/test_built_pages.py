@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from bs4 import BeautifulSoup
 
-from benchmarks.measurements.browser import MISSING, Page, browsing
+from benchmarks.browser import MISSING, Page, browsing
 
 BUILT = Path(__file__).parents[1] / "docs" / "_build" / "html"
 PAGES = [

@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import paper
-from benchmarks._judging import CANNOT, EQUAL, HOLDS, NEVER, NOT, NOTHING
-from benchmarks.studies import claims, figure3_sample_size
-from benchmarks.studies.claims import deciding
-from benchmarks.studies.table1_augmentation import SIGMA
-from benchmarks.studies.table2_grid_search import PARAMETERS
-from benchmarks.studies.table2_leaders import ARM, OWN
+from benchmarks.paper import claims, figure3_sample_size
+from benchmarks.paper.claims import deciding
+from benchmarks.paper.judging import CANNOT, EQUAL, HOLDS, NEVER, NOT, NOTHING
+from benchmarks.paper.published import TABLE1, TABLE2_GRID, TABLE3
+from benchmarks.paper.table1_augmentation import SIGMA
+from benchmarks.paper.table2_grid_search import PARAMETERS
+from benchmarks.paper.table2_leaders import ARM, OWN
 
 SEEDS = range(30)
 
@@ -69,7 +69,7 @@ def table1():
         reading=["plain", "closest"], n_samples=[250, 4000], fraction=[0.0], std=[0.0]
     )
     frame = pd.concat([frame, without], ignore_index=True)
-    published = paper.TABLE1.assign(n_samples=4000)
+    published = TABLE1.assign(n_samples=4000)
     # Plain: as published, 10 % better than 20 %, no copies worst. Closest: the reverse.
     plain = frame["std"].map({0.0: 0.06, 1.0: 0.03, 2.0: 0.04, 3.0: 0.02})
     plain *= np.where(frame["fraction"] == 0.2, 1.4, 1)
@@ -85,7 +85,7 @@ def grid_and_leaders():
             *product(
                 ["zeros", "glorot_uniform"],
                 ["f1", "f2", "f3"],
-                *paper.TABLE2_GRID.values(),
+                *TABLE2_GRID.values(),
             )
         ],
         columns=["initializer", "function", *PARAMETERS],
@@ -118,7 +118,7 @@ def _error_of_candidates(frame):
 
 
 def table3():
-    kinds = [("f1", "relu", name) for name in paper.TABLE3["initializer"]]
+    kinds = [("f1", "relu", name) for name in TABLE3["initializer"]]
     kinds += [(f, a, i) for f in ("f1", "f3") for a in ("relu", "sigmoid")
               for i in ("zeros", "ones")]  # fmt: skip
     kinds = pd.DataFrame(
@@ -134,7 +134,7 @@ def table3():
     is_equal &= frame["activation"] == "relu"
     for name in ("test_accuracy", "val_accuracy"):
         frame[name] = frame[name].where(~is_equal | frame[name].isna(), 0.55)
-    published = paper.TABLE3.assign(function="f1", activation="relu")
+    published = TABLE3.assign(function="f1", activation="relu")
     return frame.merge(published, how="left")
 
 

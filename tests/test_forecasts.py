@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import _forecasts, paper
-from benchmarks._forecasts import CELLS, energy_score, judge, quantiles
-from benchmarks.studies import readings, readings_screening
-from benchmarks.studies.readings_screening import GRID, SETTING
+from benchmarks.paper import forecasts, readings, readings_screening
+from benchmarks.paper.forecasts import CELLS, energy_score, judge, quantiles
+from benchmarks.paper.published import READINGS
+from benchmarks.paper.readings_screening import GRID, SETTING
 
 
 def outcomes(n, spread=0.3, shift=0.0, seed=0, table="Table I"):
@@ -112,7 +112,7 @@ def test_a_reading_that_is_wrong_is_told(shape, small):
 
 def test_an_error_of_0_counts_as_half_a_point():
     rows = outcomes(3).assign(max_val_accuracy=1.0)
-    ours, _ = _forecasts.vectors(rows)
+    ours, _ = forecasts.vectors(rows)
     np.testing.assert_allclose(np.exp(ours[:, 6:]), 0.5 / 800)
 
 
@@ -169,7 +169,7 @@ def test_the_better_half_of_the_settings_goes_on_and_the_plain_one():
     tasks = [*readings.tasks(pd.concat(frames), seeds=2, epochs=100)]
     going_on = [task["setting"] for task in tasks[::2]]
     assert going_on[:16] == settings[:16]
-    plain = {name: paper.READINGS["plain"][name] for name in SETTING}
+    plain = {name: READINGS["plain"][name] for name in SETTING}
     assert plain in going_on and len(going_on) in (16, 17)
     assert [task["seed"] for task in tasks[:2]] == [0, 1]
 

@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from benchmarks._judging import (
+from benchmarks.paper.judging import (
     ALL,
     CANNOT,
     CEILING,

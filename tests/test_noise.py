@@ -5,15 +5,15 @@ import pytest
 from scipy.special import expit
 from sklearn import config_context
 
-from benchmarks import paper
-from benchmarks.studies.fluctuations import OneDataSet
-from benchmarks.studies.noise_regularization import (
+from benchmarks.paper.fluctuations import OneDataSet
+from benchmarks.paper.noise_regularization import (
     Noisy,
     _faulty_accuracy,
     gradient_norm,
     logits_and_slopes,
     penalty,
 )
+from benchmarks.paper.published import MAKERS, READINGS
 from sklearn_toydnn import DNNClassifier, make_triangle
 
 
@@ -72,7 +72,7 @@ def test_faults_that_change_nothing_cost_nothing(net):
 @pytest.mark.parametrize("noise", ["fresh", "copies"])
 def test_networks_are_read_on_the_way(noise):
     X, y = make_triangle(100, random_state=0)
-    network = {**paper.READINGS["plain"], "epochs": 7}
+    network = {**READINGS["plain"], "epochs": 7}
     with config_context(enable_metadata_routing=True):
         noisy = Noisy(network, noise, 1.0, random_state=0).fit(X, y)
     assert [*noisy.read_] == [5, 7]
@@ -82,7 +82,7 @@ def test_networks_are_read_on_the_way(noise):
 
 
 def test_fluctuations_are_on_one_data_set():
-    data = OneDataSet(paper.MAKERS["f1"], 40, 10, 5)
+    data = OneDataSet(MAKERS["f1"], 40, 10, 5)
     first, second = data.draw((0, 0), 0), data.draw((0, 7), 7)
     np.testing.assert_array_equal(first.X, second.X)
     np.testing.assert_array_equal(first.metadata["X_val"], second.metadata["X_val"])

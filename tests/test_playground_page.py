@@ -16,7 +16,7 @@ from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 from tornado.ioloop import IOLoop
 from tornado.websocket import websocket_connect
 
-from benchmarks.measurements.browser import (
+from benchmarks.browser import (
     HANGS,
     MISSING,
     Page,

@@ -10,10 +10,10 @@ import pytest
 
 pytest.importorskip("jinja2", reason="the extra benchmarks is not installed")
 
-from benchmarks import paper, report
 from benchmarks.measurements import MEASUREMENTS, calibration, speed
-from benchmarks.studies import STUDIES, readings_screening, table3_initializers
-from benchmarks.studies.claims import deciding
+from benchmarks.paper import STUDIES, readings_screening, report, table3_initializers
+from benchmarks.paper.claims import deciding
+from benchmarks.paper.published import READINGS
 from sklearn_toydnn import compare
 
 ROOT = Path(__file__).parents[1]
@@ -115,7 +115,7 @@ def test_it_has_withstood_as_much_as_it_says(tried, kind, survived):
 
 def kept(name):
     """Return a study and its kept results."""
-    study = import_module(f"benchmarks.studies.{name}").STUDY
+    study = import_module(f"benchmarks.paper.{name}").STUDY
     return SimpleNamespace(study=study, frame=pd.read_csv(RESULTS / f"{name}.csv"))
 
 
@@ -155,9 +155,9 @@ def test_the_closest_reading_is_the_likeliest():
     ranked = readings_screening.rank(frame)
     likeliest = ranked[~ranked["ruled_out"]].iloc[0]
     closest = readings_screening.to_setting(likeliest)
-    assert paper.READINGS["closest"] == {**closest, "epochs": likeliest["epoch"]}
+    assert READINGS["closest"] == {**closest, "epochs": likeliest["epoch"]}
     assert likeliest["n_samples"] == table3_initializers.STUDY.full["n_samples"]
-    plain = readings_screening.to_columns(paper.READINGS["plain"])
+    plain = readings_screening.to_columns(READINGS["plain"])
     same = (
         ranked[readings_screening.SETTING]
         == pd.Series(plain)[readings_screening.SETTING]

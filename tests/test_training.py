@@ -21,7 +21,6 @@ from sklearn.model_selection import GridSearchCV, learning_curve
 from sklearn.preprocessing import StandardScaler
 from tensorflow.python.autograph.impl import api
 
-from benchmarks import paper
 from sklearn_toydnn import (
     DNNClassifier,
     cache_clear,
@@ -117,8 +116,8 @@ def keras_fit(clf, X, y, *, sample_weight=None, validation_data=None):
 
 
 @pytest.mark.fast("relu-Adam")
-@pytest.mark.parametrize("optimizer", paper.TABLE2_GRID["optimizer"])
-@pytest.mark.parametrize("activation", paper.TABLE2_GRID["activation"])
+@pytest.mark.parametrize("optimizer", ["SGD", "RMSprop", "Adagrad", "Adam", "Nadam"])
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu", "elu"])
 def test_ends_where_keras_does(optimizer, activation, data):
     X, y = data
     clf = compiled(

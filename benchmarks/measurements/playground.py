@@ -21,7 +21,7 @@ import numpy as np
 from selenium.webdriver import ActionChains, Keys
 
 from .._study import Study
-from .browser import Page, browsing, serving
+from ..browser import Page, browsing, serving
 from .speed import plot, summary, with_marks
 
 REACH = {

@@ -31,9 +31,9 @@ from sklearn.model_selection import GridSearchCV, learning_curve
 from sklearn_toydnn import cache_clear, cache_info, compare, make_triangle
 from sklearn_toydnn._engine.compiled.cache import resident_memory
 
-from .. import paper
-from .._repetitions import new_figure
 from .._study import Study
+from ..paper.networks import new_figure
+from ..paper.published import TABLE3
 from .peers import PEERS, Task, ours, ours_first
 
 FIRST = "first fit, program on disk"
@@ -229,7 +229,7 @@ def _search(n_samples, grid, n_jobs, backend):
 
 def _comparisons(repeats, n_samples):
     """Compare initializers, in new processes; and beside a loop, in this one."""
-    names = [*paper.TABLE3["initializer"][:5], "glorot_uniform"]
+    names = [*TABLE3["initializer"][:5], "glorot_uniform"]
     nets = {name: Task().net(kernel_initializer=name) for name in names}
     n_train, n_repeats = 4 * n_samples // 5, 30
 

@@ -22,11 +22,11 @@ import pandas as pd
 from matplotlib.lines import Line2D
 from sklearn.model_selection import ParameterGrid
 
-from .. import _forecasts, paper
-from .._pairs import COLUMNS, pick
-from .._repetitions import new_figure, repeat
 from .._study import Study
-from . import table1_augmentation, table3_initializers
+from . import forecasts, table1_augmentation, table3_initializers
+from .networks import new_figure, repeat
+from .pairs import COLUMNS, pick
+from .published import MAKERS, READINGS, TABLE1, TABLE3, name_of_copies
 
 NETWORKS, SCALINGS = [(20, 20), (2, 20, 20)], ["standard", "x / 50"]
 GRID = [
@@ -70,21 +70,21 @@ def work_of(n_repetitions, epochs):
 def measure(setting, epochs, seed, memory):
     """Return a row for each cell of both tables and number of epochs."""
     reading = {**setting, "epochs": epochs}
-    arms = zip(paper.TABLE1["fraction"], paper.TABLE1["std"], strict=True)
+    arms = zip(TABLE1["fraction"], TABLE1["std"], strict=True)
     nets = {
         "Table I": {
-            (paper.name_of_copies(*arm),): table1_augmentation.make_augmented(
+            (name_of_copies(*arm),): table1_augmentation.make_augmented(
                 reading, *arm, memory=memory
             )
             for arm in arms
         },
         "Table III": {
             (name,): table3_initializers.make_initialized(reading, name, memory=memory)
-            for name in paper.TABLE3["initializer"]
+            for name in TABLE3["initializer"]
         },
     }
     parts = [
-        repeat(nets[table], ["cell"], paper.MAKERS["f1"], n_samples, seed).assign(
+        repeat(nets[table], ["cell"], MAKERS["f1"], n_samples, seed).assign(
             table=table, n_samples=n_samples
         )
         for table in nets
@@ -118,7 +118,7 @@ def rank(frame):
     number of points by which it may be read.
     """
     by = [*SETTING, "epoch"]
-    judged = _forecasts.judge(frame, by)
+    judged = forecasts.judge(frame, by)
     table1, table3 = (judged[judged["table"] == table] for table in N_SAMPLES)
     both = table1.drop(columns=["table", "n_samples", "n_seeds"]).merge(
         table3.drop(columns="table"), on=by, suffixes=(" I", " III")
@@ -145,8 +145,8 @@ def plot(frame):
     figure, axes = new_figure(2, 1, width=9, height=1 + 0.22 * len(shown), sharex=True)
     for (ax,), table in zip(axes, N_SAMPLES, strict=True):
         for place, reading in enumerate(shown):
-            vectors = _forecasts.vectors(_rows_of(frame, reading, table))
-            losses, errors = np.split(_forecasts.quantiles(*vectors), 2)
+            vectors = forecasts.vectors(_rows_of(frame, reading, table))
+            losses, errors = np.split(forecasts.quantiles(*vectors), 2)
             for x, mark, color in (losses, "o", "C0"), (errors, "D", "C1"):
                 y = np.full(len(x), place)
                 ax.plot(x, y, mark, color=color, alpha=0.7, clip_on=False)
@@ -172,7 +172,7 @@ def _shown(frame):
     """
     ranked = rank(frame).sort_values("ruled_out", kind="stable")
     best = ranked.drop_duplicates(SETTING)
-    reading = to_columns(paper.READINGS["plain"])
+    reading = to_columns(READINGS["plain"])
     setting = {name: reading[name] for name in SETTING}
     plain = pick(ranked, epoch=reading["epochs"], **setting)
     both = pd.concat([best, plain.head(1)]).drop_duplicates()
@@ -182,7 +182,7 @@ def _shown(frame):
 def _label(reading, table):
     """Return a reading's name, short, and whether it is one of the paper's two."""
     network = {**to_setting(reading), "epochs": reading["epoch"]}
-    named = [name.upper() for name, of in paper.READINGS.items() if of == network]
+    named = [name.upper() for name, of in READINGS.items() if of == network]
     of_points = f", N = {reading['n_samples']}" if table == "Table III" else ""
     ruled = " (out)" if reading["ruled_out"] else ""
     return (

@@ -11,9 +11,9 @@ import seaborn as sns
 
 from sklearn_toydnn.comparison.repetition import Fresh
 
-from .. import paper
-from .._repetitions import each_seed, make_net, new_figure, repeat, score_and_majority
 from .._study import Study
+from .networks import each_seed, make_net, new_figure, repeat, score_and_majority
+from .published import MAKERS, READINGS
 
 INITIALIZERS, ACTIVATIONS = ["zeros", "glorot_uniform"], ["relu", "sigmoid"]
 
@@ -46,7 +46,7 @@ def measure(reading, network, n_samples, seed, memory):
     rows = repeat(
         nets,
         ["activation", "initializer"],
-        paper.MAKERS["f1"],
+        MAKERS["f1"],
         n_samples,
         seed,
         score_and_majority,
@@ -89,8 +89,8 @@ STUDY = Study(
         "Test accuracy of networks that differ in their seed only, a dot each, for "
         "zero and random initial weights, with relu and with sigmoid hidden layers."
     ),
-    full={"seeds": 30, "readings": paper.READINGS, "n_samples": 4000},
-    quick={"seeds": 3, "readings": paper.READINGS, "n_samples": 4000},
+    full={"seeds": 30, "readings": READINGS, "n_samples": 4000},
+    quick={"seeds": 3, "readings": READINGS, "n_samples": 4000},
     tasks=each_seed,
     measure=measure,
     work=work,

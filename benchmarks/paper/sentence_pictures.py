@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 from PIL import Image
 
-from ._judging import ALL, NONE, NOT_ALL, SOME
+from .judging import ALL, NONE, NOT_ALL, SOME
 
 TICKS = {  # by how many times the last is the first
     1.6: [0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.3],

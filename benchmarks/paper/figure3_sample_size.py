@@ -15,10 +15,9 @@ import seaborn as sns
 
 from sklearn_toydnn.comparison.scale import log_errors
 
-from .. import paper
-from .._judging import NEVER, SOME, Effect, Sentence, ratio
-from .._pairs import ERROR, TABLE, ask, costs, pick, versus
-from .._repetitions import (
+from .._study import Study
+from .judging import NEVER, SOME, Effect, Sentence, ratio
+from .networks import (
     SCORES,
     each_seed,
     interval,
@@ -27,14 +26,15 @@ from .._repetitions import (
     repeat,
     summarize,
 )
-from .._study import Study
+from .pairs import ERROR, TABLE, ask, costs, pick, versus
+from .published import MAKERS, READINGS
 
 REFERENCE = 4000  # the number of samples whose gradient steps the control gives to all
 
 
 def tasks(seeds, readings, sizes):
     """List the repetitions."""
-    for function in paper.MAKERS:
+    for function in MAKERS:
         yield from each_seed(seeds, readings, function=function, sizes=sizes)
 
 
@@ -49,7 +49,7 @@ def measure(reading, network, function, sizes, seed, memory):
     parts = []
     for n_samples in sizes:
         nets = _nets(network, n_samples, memory)
-        rows = repeat(nets, ["equal"], paper.MAKERS[function], n_samples, seed)
+        rows = repeat(nets, ["equal"], MAKERS[function], n_samples, seed)
         # Numbers of epochs are for comparing, which at equal steps they are not.
         shown = (rows["equal"] == "epochs") | rows["test_accuracy"].notna()
         parts.append(rows[shown].assign(n_samples=n_samples))
@@ -223,12 +223,12 @@ STUDY = Study(
     ),
     full={
         "seeds": 30,
-        "readings": paper.READINGS,
+        "readings": READINGS,
         "sizes": [250, 500, 1000, 2000, 4000, 8000, 16000],
     },
     quick={
         "seeds": 3,
-        "readings": paper.READINGS,
+        "readings": READINGS,
         "sizes": [250, 1000, 4000],
     },
     tasks=tasks,

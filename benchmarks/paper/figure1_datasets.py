@@ -8,21 +8,21 @@ import pandas as pd
 
 from sklearn_toydnn.plotting import plot_dataset
 
-from .. import paper
-from .._repetitions import new_figure, summarize
 from .._study import Study
+from .networks import new_figure, summarize
+from .published import MAKERS
 
 
 def tasks(seeds, n_samples):
     """List the repetitions."""
-    for function in paper.MAKERS:
+    for function in MAKERS:
         for seed in range(seeds):
             yield {"function": function, "n_samples": n_samples, "seed": seed}
 
 
 def measure(function, n_samples, seed):
     """Return one row per point."""
-    X, y = paper.MAKERS[function](n_samples, random_state=seed)
+    X, y = MAKERS[function](n_samples, random_state=seed)
     points = pd.DataFrame(X.round(3), columns=["x0", "x1"])
     return points.assign(label=y, function=function, seed=seed)
 

@@ -13,17 +13,17 @@ import numpy as np
 import pandas as pd
 from scipy.spatial.distance import cdist, pdist
 
-from . import paper
-from ._pairs import COLUMNS
+from .pairs import COLUMNS
+from .published import TABLE1, TABLE3, name_of_copies
 
 CELLS = {
-    "Table I": paper.TABLE1.assign(
+    "Table I": TABLE1.assign(
         cell=[
-            paper.name_of_copies(*arm)
-            for arm in zip(paper.TABLE1["fraction"], paper.TABLE1["std"], strict=True)
+            name_of_copies(*arm)
+            for arm in zip(TABLE1["fraction"], TABLE1["std"], strict=True)
         ]
     ),
-    "Table III": paper.TABLE3.assign(cell=paper.TABLE3["initializer"]),
+    "Table III": TABLE3.assign(cell=TABLE3["initializer"]),
 }
 
 

@@ -12,17 +12,17 @@ from itertools import permutations, product
 import pandas as pd
 import seaborn as sns
 
-from .. import paper
-from .._judging import NOTHING, SOME, Asked, Sentence
-from .._pairs import WORTH_LEARNING, pick, versus
-from .._repetitions import (
+from .._study import Study
+from .judging import NOTHING, SOME, Asked, Sentence
+from .networks import (
     interval,
     new_figure,
     repeat,
     score_and_majority,
     summarize,
 )
-from .._study import Study
+from .pairs import WORTH_LEARNING, pick, versus
+from .published import MAKERS, TABLE2
 from .table2_grid_search import PARAMETERS, best, make_table2_net
 
 OWN = {  # the paper's network, before it searched
@@ -42,9 +42,7 @@ def tasks(grid, seeds, n_samples, epochs):
     everywhere = ranked.groupby(["initializer", "function"]).head(1)
     for seed in range(seeds):
         for function, part in ranked.groupby("function"):
-            published = part.merge(
-                paper.TABLE2[paper.TABLE2["function"] == function][PARAMETERS]
-            )
+            published = part.merge(TABLE2[TABLE2["function"] == function][PARAMETERS])
             chosen = pd.concat(
                 [_firsts(part), everywhere, published, pd.DataFrame([OWN])]
             )
@@ -73,9 +71,7 @@ def measure(function, arms, n_samples, epochs, seed, memory):
     nets = {
         tuple(arm.values()): _net(**arm, epochs=epochs, memory=memory) for arm in arms
     }
-    rows = repeat(
-        nets, ARM, paper.MAKERS[function], n_samples, seed, score_and_majority
-    )
+    rows = repeat(nets, ARM, MAKERS[function], n_samples, seed, score_and_majority)
     return rows.assign(function=function)
 
 
@@ -117,7 +113,7 @@ def plot(frame):
         ax.axvline(part["majority"].mean(), color="gray", linestyle=":")
         ax.tick_params(axis="y", labelsize=7)
         ax.set(title=f"{function}, {initializer}", ylabel="", xlabel="test accuracy")
-        theirs = paper.TABLE2.set_index("function").loc[function, PARAMETERS]
+        theirs = TABLE2.set_index("function").loc[function, PARAMETERS]
         for label in ax.get_yticklabels():
             if label.get_text() == ", ".join(map(str, theirs)):
                 label.set(color="C3", fontweight="bold")
@@ -150,7 +146,7 @@ class Leaders:
 
     def published(self, weights, function):
         """Return the published candidate."""
-        of_function = paper.TABLE2.set_index("function").loc[function]
+        of_function = TABLE2.set_index("function").loc[function]
         return self.best(weights, function, **of_function[PARAMETERS])
 
     def firsts(self, weights, function):

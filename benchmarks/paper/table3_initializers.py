@@ -12,10 +12,9 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 
-from .. import paper
-from .._judging import NONE, NOTHING, SOME, Effect, Sentence
-from .._pairs import ERROR, TABLE, WORTH_LEARNING, ask, costs, n_points, pick, versus
-from .._repetitions import (
+from .._study import Study
+from .judging import NONE, NOTHING, SOME, Effect, Sentence
+from .networks import (
     N_TEST,
     PUBLISHED,
     SCORES,
@@ -29,7 +28,8 @@ from .._repetitions import (
     summarize,
     with_places,
 )
-from .._study import Study
+from .pairs import ERROR, TABLE, WORTH_LEARNING, ask, costs, n_points, pick, versus
+from .published import MAKERS, READINGS, TABLE3
 
 
 def work(seeds, readings, n_samples):
@@ -40,7 +40,7 @@ def work(seeds, readings, n_samples):
 
 def measure(reading, network, n_samples, seed, memory):
     """Return a row for each function, activation, initializer and epoch read."""
-    named, equal = [*paper.TABLE3["initializer"], "glorot_uniform"], ["zeros", "ones"]
+    named, equal = [*TABLE3["initializer"], "glorot_uniform"], ["zeros", "ones"]
     arms = {
         "f1": [*product(["relu"], named), *product(["sigmoid"], equal)],
         "f3": [*product(["relu", "sigmoid"], equal)],
@@ -58,10 +58,10 @@ def measure(reading, network, n_samples, seed, memory):
         }
         names = ["activation", "initializer"]
         rows = repeat(
-            nets, names, paper.MAKERS[function], n_samples, seed, score_and_majority
+            nets, names, MAKERS[function], n_samples, seed, score_and_majority
         )
         parts.append(rows.assign(function=function))
-    published = paper.TABLE3.assign(function="f1", activation="relu")
+    published = TABLE3.assign(function="f1", activation="relu")
     rows = pd.concat(parts).merge(published, how="left")
     return rows.assign(reading=reading, n_samples=n_samples)
 
@@ -84,9 +84,9 @@ def summary(frame):
 
 
 def _in_the_papers_order(frame):
-    places = {name: place for place, name in enumerate(paper.TABLE3["initializer"])}
+    places = {name: place for place, name in enumerate(TABLE3["initializer"])}
     keys = frame.assign(place=frame["initializer"].map(places).fillna(len(places)))
-    keys["reading"] = keys["reading"].map([*paper.READINGS].index)
+    keys["reading"] = keys["reading"].map([*READINGS].index)
     by = ["reading", "function", "activation", "place"]
     return frame.loc[keys.sort_values(by, kind="stable").index]
 
@@ -130,7 +130,7 @@ def _normal_first(at, measure):
         f"random_normal better than {rival}": versus(
             arms["random_normal"], arms[rival], measure
         )
-        for rival in paper.TABLE3["initializer"]
+        for rival in TABLE3["initializer"]
         if rival != "random_normal"
     }
 
@@ -189,7 +189,7 @@ def claims(frame, fluctuations):
     """Yield the sentences about initial weights."""
     source = "Results, Weight initialization; Table III"
     of_table = pick(frame, function="f1", activation="relu")
-    six = [*paper.TABLE3["initializer"]]
+    six = [*TABLE3["initializer"]]
     four = [name for name in six if name not in ("zeros", "ones")]
     yield Sentence(
         "RandomNormal is the best initializer",
@@ -242,8 +242,8 @@ STUDY = Study(
         "accuracy for each initializer, a dot per repetition and the mean with its "
         "interval; crosses mark the published values."
     ),
-    full={"seeds": 30, "readings": paper.READINGS, "n_samples": 2000},
-    quick={"seeds": 3, "readings": paper.READINGS, "n_samples": 2000},
+    full={"seeds": 30, "readings": READINGS, "n_samples": 2000},
+    quick={"seeds": 3, "readings": READINGS, "n_samples": 2000},
     tasks=each_seed,
     measure=measure,
     work=work,

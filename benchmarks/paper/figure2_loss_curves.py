@@ -6,9 +6,9 @@ The accuracy stands beside the loss; the curves are means over repetitions.
 import pandas as pd
 import seaborn as sns
 
-from .. import paper
-from .._repetitions import each_seed, interval, make_net, new_figure, repeat, summarize
 from .._study import Study
+from .networks import each_seed, interval, make_net, new_figure, repeat, summarize
+from .published import MAKERS, READINGS
 
 
 def work(seeds, readings, n_samples):
@@ -20,9 +20,9 @@ def work(seeds, readings, n_samples):
 def measure(reading, network, n_samples, seed, memory):
     """Return one row per epoch for each of training and validation."""
     nets = {("f1",): make_net(network, memory=memory)}
-    rows = repeat(
-        nets, ["function"], paper.MAKERS["f1"], n_samples, seed, _curves
-    ).drop(columns="function")
+    rows = repeat(nets, ["function"], MAKERS["f1"], n_samples, seed, _curves).drop(
+        columns="function"
+    )
     validation = {"val_loss": "loss", "val_accuracy": "accuracy"}
     training = rows.drop(columns=[*validation])
     validation = rows.drop(columns=["loss", "accuracy"]).rename(columns=validation)
@@ -70,8 +70,8 @@ STUDY = Study(
         "Training and validation loss, and accuracy, against the epochs, for each "
         "reading."
     ),
-    full={"seeds": 30, "readings": paper.READINGS, "n_samples": 2000},
-    quick={"seeds": 3, "readings": paper.READINGS, "n_samples": 2000},
+    full={"seeds": 30, "readings": READINGS, "n_samples": 2000},
+    quick={"seeds": 3, "readings": READINGS, "n_samples": 2000},
     tasks=each_seed,
     measure=measure,
     work=work,

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ._judging import Asked, ratio
-from ._repetitions import N_TEST
+from .judging import Asked, ratio
+from .networks import N_TEST
 
 TABLE = {"minimum loss and maximum accuracy": ["loss", "accuracy"]}
 ERROR = {"error": ["error"]}

@@ -12,10 +12,9 @@ import seaborn as sns
 
 from sklearn_toydnn import GaussianAugmenter
 
-from .. import paper
-from .._judging import NOT_ALL, SOME, Sentence
-from .._pairs import ERROR, TABLE, ask, pick, versus
-from .._repetitions import (
+from .._study import Study
+from .judging import NOT_ALL, SOME, Sentence
+from .networks import (
     PUBLISHED,
     SCORES,
     each_seed,
@@ -26,7 +25,8 @@ from .._repetitions import (
     summarize,
     with_places,
 )
-from .._study import Study
+from .pairs import ERROR, TABLE, ask, pick, versus
+from .published import MAKERS, READINGS, TABLE1
 
 ARMS = [
     (0.0, 0.0),
@@ -44,12 +44,10 @@ def measure(reading, network, sizes, seed, memory):
     """Return a row per number of samples, share of copies, noise and epoch read."""
     nets = {arm: make_augmented(network, *arm, memory=memory) for arm in ARMS}
     parts = [
-        repeat(nets, ["fraction", "std"], paper.MAKERS["f1"], n, seed).assign(
-            n_samples=n
-        )
+        repeat(nets, ["fraction", "std"], MAKERS["f1"], n, seed).assign(n_samples=n)
         for n in sizes
     ]
-    published = paper.TABLE1.assign(n_samples=max(sizes))
+    published = TABLE1.assign(n_samples=max(sizes))
     return pd.concat(parts).merge(published, how="left").assign(reading=reading)
 
 
@@ -254,8 +252,8 @@ STUDY = Study(
         "around the band without copies, for each reading and number of points; "
         "crosses mark the published values."
     ),
-    full={"seeds": 30, "readings": paper.READINGS, "sizes": [250, 4000]},
-    quick={"seeds": 3, "readings": paper.READINGS, "sizes": [250, 4000]},
+    full={"seeds": 30, "readings": READINGS, "sizes": [250, 4000]},
+    quick={"seeds": 3, "readings": READINGS, "sizes": [250, 4000]},
     tasks=each_seed,
     measure=measure,
     work=work,

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from . import paper
-from ._judging import (
+from .._run import whole_file
+from . import readings, readings_screening, table2_grid_search
+from .claims import FIRST_VARIANTS, deciding, is_whole
+from .judging import (
     ALL,
     CANNOT,
     EQUAL,
@@ -23,11 +25,9 @@ from ._judging import (
     SMALL,
     SOME,
 )
-from ._pictures import draw_sentence, embed
-from ._repetitions import PUBLISHED
-from ._run import whole_file
-from .studies import readings, readings_screening, table2_grid_search
-from .studies.claims import FIRST_VARIANTS, deciding, is_whole
+from .networks import PUBLISHED
+from .published import READINGS
+from .sentence_pictures import draw_sentence, embed
 
 TITLE = "A study on deep neural networks, run again"
 PACKAGES = ["sklearn-toydnn", "tensorflow", "keras", "scikit-learn", "numpy", "scipy"]
@@ -69,7 +69,7 @@ def write(done, *, quick, output):
         findings=findings(claims, places, ranked["readings"]),
         sections=_sections(claims),
         how=done["claims"].study.about,
-        readings=paper.READINGS,
+        readings=READINGS,
         published=places,
         chosen=_table(readings.cross_check(ranked["readings"])),
         ranked={name: _table(frame.round(3)) for name, frame in ranked.items()},
@@ -191,7 +191,7 @@ def published_places(done):
                 for table in tables.values()
             ],
         }
-        for reading in paper.READINGS
+        for reading in READINGS
     }
 
 
@@ -267,9 +267,9 @@ def _p(value):
 def _changes(claims):
     """Return the sentences whose verdict depends on how the paper is read."""
     rows = deciding(claims)
-    wide = rows[rows["variant"].isin(paper.READINGS)].pivot(
+    wide = rows[rows["variant"].isin(READINGS)].pivot(
         index="claim", columns="variant", values="verdict"
-    )[[*paper.READINGS]]
+    )[[*READINGS]]
     wide.columns.name = None
     return _table(wide[wide.nunique(axis=1) > 1].reset_index())
 

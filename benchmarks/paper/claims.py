@@ -31,9 +31,6 @@ is asked (such comparisons take no part where others can).
 
 import numpy as np
 
-from .. import paper
-from .._judging import EQUAL, HOLDS, NOISE, NOT, NOT_SMALL, SMALL, judge
-from .._repetitions import new_figure
 from .._study import Study
 from . import (
     figure3_sample_size,
@@ -42,6 +39,9 @@ from . import (
     table2_leaders,
     table3_initializers,
 )
+from .judging import EQUAL, HOLDS, NOISE, NOT, NOT_SMALL, SMALL, judge
+from .networks import new_figure
+from .published import READINGS
 
 
 def judge_all(*frames, alpha):
@@ -80,7 +80,7 @@ def summary(frame):
     return deciding(frame)[[*shown, "p_value", "n_agree", "verdict"]].round(4)
 
 
-VARIANTS = [[*paper.READINGS], [*table2_leaders.WEIGHTS.values()]]
+VARIANTS = [[*READINGS], [*table2_leaders.WEIGHTS.values()]]
 FIRST_VARIANTS = [first for first, _ in VARIANTS]
 COLORS = {
     HOLDS: "#0072b2",

@@ -28,10 +28,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 
 from sklearn_toydnn import GaussianAugmenter, GaussianNoise
 
-from .. import paper
-from .._judging import NONE, SOME, Sentence, ratio
-from .._pairs import ask, pick, versus
-from .._repetitions import (
+from .._study import Study
+from .judging import NONE, SOME, Sentence, ratio
+from .networks import (
     each_seed,
     epochs_read,
     interval,
@@ -41,7 +40,8 @@ from .._repetitions import (
     repeat,
     summarize,
 )
-from .._study import Study
+from .pairs import ask, pick, versus
+from .published import MAKERS, READINGS
 
 MEASURES = {
     "weight_norm": "norm of the weights",
@@ -78,7 +78,7 @@ def measure(reading, network, stds, n_samples, seed, memory):
         for std, noise in product(stds, ["copies", "fresh"])
     }
     names = ["noise", "std"]
-    rows = repeat(nets, names, paper.MAKERS["f1"], n_samples, seed, _score)
+    rows = repeat(nets, names, MAKERS["f1"], n_samples, seed, _score)
     return rows.assign(reading=reading)
 
 
@@ -331,13 +331,13 @@ STUDY = Study(
     ),
     full={
         "seeds": 30,
-        "readings": paper.READINGS,
+        "readings": READINGS,
         "stds": [0.0, 1.0, 2.0, 3.0, 5.0],
         "n_samples": 4000,
     },
     quick={
         "seeds": 3,
-        "readings": paper.READINGS,
+        "readings": READINGS,
         "stds": [0.0, 1.0, 3.0],
         "n_samples": 4000,
     },

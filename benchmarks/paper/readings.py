@@ -13,8 +13,8 @@ near to it. What one table chooses is tested on the other, both ways.
 
 import pandas as pd
 
-from .. import paper
 from .._study import Study
+from .published import READINGS
 from .readings_screening import (
     SETTING,
     best_of_each,
@@ -33,7 +33,7 @@ def tasks(screening, seeds, epochs):
     """List the repetitions of the settings that are left, and of the plain one."""
     best = best_of_each(screening)
     left = best.head(max(1, len(best) // SHARE))
-    plain = {name: paper.READINGS["plain"][name] for name in SETTING}
+    plain = {name: READINGS["plain"][name] for name in SETTING}
     settings = [to_setting(row) for row in left.to_dict("records")]
     for setting in settings if plain in settings else [*settings, plain]:
         for seed in range(seeds):

@@ -15,9 +15,9 @@ import pandas as pd
 import seaborn as sns
 from sklearn.model_selection import GridSearchCV, ParameterGrid
 
-from .. import paper
-from .._repetitions import interval, make_net, new_figure
 from .._study import Study
+from .networks import interval, make_net, new_figure
+from .published import MAKERS, READINGS, TABLE2, TABLE2_GRID
 
 FULL = {
     "seeds": 1,
@@ -25,9 +25,9 @@ FULL = {
     "epochs": 50,
     "folds": 5,
     "initializer": ["zeros", "glorot_uniform"],
-    **paper.TABLE2_GRID,
+    **TABLE2_GRID,
 }
-PARAMETERS = list(paper.TABLE2_GRID)
+PARAMETERS = list(TABLE2_GRID)
 EPOCHS = [5, 10, 20, 50]
 SCORES = {"accuracy": "cross-validated, last epoch"} | {
     f"accuracy_{n}": f"after {n} epochs, on points apart" for n in EPOCHS
@@ -61,7 +61,7 @@ def measure(n_samples, epochs, folds, seed, grid, memory):
     """Return one row per function and candidate."""
     parts = [
         cross_validate_grid(function, grid, n_samples, epochs, folds, seed, memory)
-        for function in paper.MAKERS
+        for function in MAKERS
     ]
     return pd.concat(parts)
 
@@ -69,7 +69,7 @@ def measure(n_samples, epochs, folds, seed, grid, memory):
 def cross_validate_grid(function, grid, n_samples, epochs, folds, seed, memory):
     """Cross-validate every candidate of a grid on one repetition's data."""
     n_val = n_samples // 5
-    X, y = paper.MAKERS[function](n_samples + n_val, random_state=seed)
+    X, y = MAKERS[function](n_samples + n_val, random_state=seed)
     X, y, validation = X[n_val:], y[n_val:], {"X_val": X[:n_val], "y_val": y[:n_val]}
     net = make_table2_net(epochs=epochs, random_state=seed, memory=memory)
     step = "dnnclassifier__"
@@ -94,13 +94,13 @@ def cross_validate_grid(function, grid, n_samples, epochs, folds, seed, memory):
             ["initializer", *PARAMETERS]
         ]
         .assign(**scores, majority=max(share, 1 - share), function=function, seed=seed)
-        .merge(paper.TABLE2.assign(initializer="zeros"), how="left")
+        .merge(TABLE2.assign(initializer="zeros"), how="left")
     )
 
 
 def make_table2_net(epochs, **params):
     """Return the plain network, which the grid varies."""
-    return make_net(paper.READINGS["plain"] | {"epochs": epochs}, **params)
+    return make_net(READINGS["plain"] | {"epochs": epochs}, **params)
 
 
 def _score(pipeline, X, y):
@@ -126,7 +126,7 @@ def summary(frame):
     ranked = best(frame)
     by = ["initializer", "function"]
     first = ranked.groupby(by, sort=False).head(1).assign(row="ours")
-    published = ranked.merge(paper.TABLE2).assign(row="published")
+    published = ranked.merge(TABLE2).assign(row="published")
     rows = pd.concat([first, published]).sort_values(
         by, ascending=[False, True], kind="stable"
     )
@@ -148,15 +148,15 @@ def ties(frame):
     orders = {
         "ParameterGrid": [
             tuple(one[name] for name in PARAMETERS)
-            for one in ParameterGrid(paper.TABLE2_GRID)
+            for one in ParameterGrid(TABLE2_GRID)
         ],
-        "printed": [*product(*paper.TABLE2_GRID.values())],
+        "printed": [*product(*TABLE2_GRID.values())],
     }
     rows = []
     for score, (function, part) in product(scores, zeros.groupby("function")):
         means = part.groupby(PARAMETERS)[score].mean()
         tied = set(means.index[means >= means.max() - 1e-6])
-        theirs = paper.TABLE2.set_index("function").loc[function, PARAMETERS]
+        theirs = TABLE2.set_index("function").loc[function, PARAMETERS]
         firsts = {
             name: next(one for one in order if one in tied)
             for name, order in orders.items()
@@ -181,7 +181,7 @@ def ties(frame):
 def plot(frame):
     """Draw the mean accuracy for each value of each parameter."""
     figure, axes = new_figure(3, len(PARAMETERS), width=3, height=2.6, sharey="row")
-    for function, row in zip(paper.MAKERS, axes, strict=True):
+    for function, row in zip(MAKERS, axes, strict=True):
         part = frame[frame["function"] == function]
         for ax, parameter in zip(row, PARAMETERS, strict=True):
             by = ["initializer", parameter, "seed"]
@@ -190,9 +190,7 @@ def plot(frame):
                 x=parameter,
                 y="accuracy",
                 hue="initializer",
-                order=[
-                    v for v in paper.TABLE2_GRID[parameter] if v in set(part[parameter])
-                ],
+                order=[v for v in TABLE2_GRID[parameter] if v in set(part[parameter])],
                 linestyle="none",
                 errorbar=interval,
                 legend=ax is axes[0][0],
