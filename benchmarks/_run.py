@@ -24,8 +24,8 @@ from sklearn import config_context
 from sklearn_toydnn import memory
 
 from ._ending import end_with, keep_signals_from_workers
+from ._png import to_png
 from .measurements import MEASUREMENTS
-from .paper.sentence_pictures import to_png
 
 SECONDS = "seconds.json"  # that studies have taken, kept with what they have computed
 RESTARTS = 10  # in a row, of a study whose worker processes die

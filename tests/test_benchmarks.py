@@ -42,7 +42,7 @@ from benchmarks.paper import (
     table1_augmentation,
     table2_grid_search,
 )
-from benchmarks.paper.networks import interval, prediction_interval, with_places
+from benchmarks.paper.summaries import interval, prediction_interval, with_places
 from sklearn_toydnn._engine import cached_fits
 
 READINGS = {name: {**of, "epochs": 6} for name, of in published.READINGS.items()}

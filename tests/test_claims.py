@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.paper import claims, figure3_sample_size
+from benchmarks.paper import claims
 from benchmarks.paper.claims import deciding
 from benchmarks.paper.judging import CANNOT, EQUAL, HOLDS, NEVER, NOT, NOTHING
 from benchmarks.paper.published import TABLE1, TABLE2_GRID, TABLE3
-from benchmarks.paper.table1_augmentation import SIGMA
+from benchmarks.paper.sentences.data_augmentation import SIGMA
+from benchmarks.paper.sentences.number_of_samples import n_needed
 from benchmarks.paper.table2_grid_search import PARAMETERS
 from benchmarks.paper.table2_leaders import ARM, OWN
 
@@ -285,9 +286,7 @@ def test_the_number_of_samples_that_an_accuracy_needs():
         ]
     )
     between = 2 ** np.interp(0.95, [0.9, 0.98], np.log2([1000, 4000]))
-    np.testing.assert_allclose(
-        figure3_sample_size.n_needed(rows, 0.95), [between, 250, 8000]
-    )
+    np.testing.assert_allclose(n_needed(rows, 0.95), [between, 250, 8000])
 
 
 @pytest.mark.slow

@@ -55,8 +55,8 @@ from sklearn_toydnn.comparison import Comparison
 from sklearn_toydnn.comparison.estimators import LOOKS, look
 from sklearn_toydnn.comparison.statistics import POWER, detectable_effect, power_of
 
+from .._figures import new_figure
 from .._study import Study
-from ..paper.networks import new_figure
 
 LEVEL = 0.05
 AT_MOST, AS_OFTEN = "at most", "as often as"

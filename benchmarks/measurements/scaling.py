@@ -14,8 +14,8 @@ from joblib import Parallel, delayed, parallel_config
 
 from sklearn_toydnn import DNNClassifier, make_triangle
 
+from .._figures import new_figure
 from .._study import Study
-from ..paper.networks import new_figure
 
 FITS, COST = "fits per second, {} workers", "cost of a task, ms"
 

@@ -16,8 +16,8 @@ from sklearn.base import clone
 from sklearn_toydnn import DNNClassifier, make_triangle
 from sklearn_toydnn._engine.compiled.cache import resident_memory
 
+from .._figures import new_figure
 from .._study import Study
-from ..paper.networks import new_figure
 
 TIME, MEMORY = "time of a fit, ms", "memory, MB"
 THREADS, FILES = "threads", "open files"

@@ -31,12 +31,19 @@ from sklearn.model_selection import GridSearchCV, learning_curve
 from sklearn_toydnn import cache_clear, cache_info, compare, make_triangle
 from sklearn_toydnn._engine.compiled.cache import resident_memory
 
+from .._figures import new_figure
 from .._study import Study
-from ..paper.networks import new_figure
-from ..paper.published import TABLE3
 from .peers import PEERS, Task, ours, ours_first
 
 FIRST = "first fit, program on disk"
+INITIALIZERS = [
+    "zeros",
+    "ones",
+    "random_uniform",
+    "random_normal",
+    "truncated_normal",
+    "glorot_uniform",
+]
 REACH = {
     "fit: scikeras / ours": (">=", 200),
     "fit: MLPClassifier / ours": (">=", 26),
@@ -229,8 +236,7 @@ def _search(n_samples, grid, n_jobs, backend):
 
 def _comparisons(repeats, n_samples):
     """Compare initializers, in new processes; and beside a loop, in this one."""
-    names = [*TABLE3["initializer"][:5], "glorot_uniform"]
-    nets = {name: Task().net(kernel_initializer=name) for name in names}
+    nets = {name: Task().net(kernel_initializer=name) for name in INITIALIZERS}
     n_train, n_repeats = 4 * n_samples // 5, 30
 
     def compare_all(n_jobs):

@@ -31,17 +31,17 @@ is asked (such comparisons take no part where others can).
 
 import numpy as np
 
+from .._figures import new_figure
 from .._study import Study
-from . import (
-    figure3_sample_size,
-    noise_regularization,
-    table1_augmentation,
-    table2_leaders,
-    table3_initializers,
-)
 from .judging import EQUAL, HOLDS, NOISE, NOT, NOT_SMALL, SMALL, judge
-from .networks import new_figure
 from .published import READINGS
+from .sentences import (
+    data_augmentation,
+    grid_search,
+    number_of_samples,
+    training_with_noise,
+    weight_initialization,
+)
 
 
 def judge_all(*frames, alpha):
@@ -49,11 +49,11 @@ def judge_all(*frames, alpha):
     samples, copies, grid, leaders, initializers, fluctuations, noises = frames
     return judge(
         {
-            "Methods: training with noise": noise_regularization.claims(noises),
-            "Number of generated samples": figure3_sample_size.claims(samples),
-            "Data augmentation": table1_augmentation.claims(copies),
-            "Grid search": table2_leaders.claims(grid, leaders),
-            "Weight initialization": table3_initializers.claims(
+            "Methods: training with noise": training_with_noise.claims(noises),
+            "Number of generated samples": number_of_samples.claims(samples),
+            "Data augmentation": data_augmentation.claims(copies),
+            "Grid search": grid_search.claims(grid, leaders),
+            "Weight initialization": weight_initialization.claims(
                 initializers, fluctuations
             ),
         },
@@ -80,7 +80,7 @@ def summary(frame):
     return deciding(frame)[[*shown, "p_value", "n_agree", "verdict"]].round(4)
 
 
-VARIANTS = [[*READINGS], [*table2_leaders.WEIGHTS.values()]]
+VARIANTS = [[*READINGS], [*grid_search.WEIGHTS.values()]]
 FIRST_VARIANTS = [first for first, _ in VARIANTS]
 COLORS = {
     HOLDS: "#0072b2",

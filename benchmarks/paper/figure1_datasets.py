@@ -8,9 +8,10 @@ import pandas as pd
 
 from sklearn_toydnn.plotting import plot_dataset
 
+from .._figures import new_figure
 from .._study import Study
-from .networks import new_figure, summarize
 from .published import MAKERS
+from .summaries import summarize
 
 
 def tasks(seeds, n_samples):

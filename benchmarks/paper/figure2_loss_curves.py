@@ -6,9 +6,11 @@ The accuracy stands beside the loss; the curves are means over repetitions.
 import pandas as pd
 import seaborn as sns
 
+from .._figures import new_figure
 from .._study import Study
-from .networks import each_seed, interval, make_net, new_figure, repeat, summarize
+from .networks import each_seed, make_net, repeat
 from .published import MAKERS, READINGS
+from .summaries import interval, summarize
 
 
 def work(seeds, readings, n_samples):

@@ -11,8 +11,9 @@ import seaborn as sns
 
 from sklearn_toydnn.comparison.repetition import Fresh
 
+from .._figures import new_figure
 from .._study import Study
-from .networks import each_seed, make_net, new_figure, repeat, score_and_majority
+from .networks import each_seed, make_net, repeat, score_and_majority
 from .published import MAKERS, READINGS
 
 INITIALIZERS, ACTIVATIONS = ["zeros", "glorot_uniform"], ["relu", "sigmoid"]

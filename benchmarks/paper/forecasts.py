@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from scipy.spatial.distance import cdist, pdist
 
-from .pairs import COLUMNS
 from .published import TABLE1, TABLE3, name_of_copies
+from .summaries import SCORE_OF
 
 CELLS = {
     "Table I": TABLE1.assign(
@@ -68,10 +68,10 @@ def vectors(part):
     """
     (table,), (n_samples,) = part["table"].unique(), part["n_samples"].unique()
     published = CELLS[table].set_index("cell")
-    wide = part.pivot(index="seed", columns="cell", values=[*COLUMNS.values()])
+    wide = part.pivot(index="seed", columns="cell", values=[*SCORE_OF.values()])
     half = 0.5 / (n_samples // 5)
     ours, theirs = [], []
-    for measure, name in COLUMNS.items():
+    for measure, name in SCORE_OF.items():
         values = wide[name][published.index], published[f"published_{measure}"]
         for found, value in zip((ours, theirs), values, strict=True):
             value = value.to_numpy()

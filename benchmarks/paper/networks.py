@@ -1,30 +1,15 @@
-"""What the studies share: one repetition's data and scores, and statistics of many."""
+"""The paper's networks, fitted and scored: data, split and weights from one seed."""
 
 import numpy as np
 import pandas as pd
 from imblearn.pipeline import make_pipeline
-from matplotlib.figure import Figure
-from scipy import stats
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 import sklearn_toydnn
 from sklearn_toydnn.comparison.repetition import Fresh, Repetitions
-from sklearn_toydnn.comparison.statistics import PairedTTest
 
 N_TEST = 4000
 EPOCHS = [5, 10, 20, 50, 100, 200]  # read on the way, from the history of one fit
-SCORES = {
-    "min_val_loss": "minimum validation loss",
-    "max_val_accuracy": "maximum validation accuracy",
-    "test_accuracy": "test accuracy, last epoch",
-}
-PUBLISHED = {
-    "min_val_loss": "published_loss",
-    "max_val_accuracy": "published_accuracy",
-}
-
-
-# ---- one repetition: a fresh data set, split and initialisation from one seed
 
 
 def _divide_by_box(X):
@@ -50,6 +35,16 @@ def make_net(reading, *steps, **params):
         net.set_fit_request(X_val=True, y_val=True),
         transform_input=["X_val"],
     )
+
+
+def make_augmented(reading, fraction, std, **params):
+    """Return the network behind a step that adds noisy copies."""
+    return make_net(reading, sklearn_toydnn.GaussianAugmenter(fraction, std), **params)
+
+
+def make_initialized(reading, initializer, **params):
+    """Return the network with an initializer, in hidden and output layers alike."""
+    return make_net(reading, kernel_initializer=initializer, **params)
 
 
 def epochs_read(last):
@@ -103,74 +98,8 @@ def _by_epochs(frame, names):
     return rows
 
 
-# ---- many repetitions
-
-
 def each_seed(seeds, readings, **settings):
     """List the repetitions of each reading: settings with one seed after another."""
     for reading, network in readings.items():
         for seed in range(seeds):
             yield {"reading": reading, "network": network, **settings, "seed": seed}
-
-
-def last_epochs(frame):
-    """Return the rows of each reading's last epoch."""
-    return frame[frame["epoch"] == frame.groupby("reading")["epoch"].transform("max")]
-
-
-def interval(values):
-    """Return the 95 % confidence interval of the mean (Student's t)."""
-    if len(values) < 2:
-        return np.mean(values), np.mean(values)
-    return PairedTTest(values).mean_interval(0.05)
-
-
-def summarize(frame, by, values, digits=4):
-    """Return mean and interval of each value, as text, for each group."""
-
-    def text(values):
-        low, high = interval(values)
-        return f"{np.mean(values):.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
-
-    groups = frame.groupby(by, sort=False, dropna=False)
-    return groups[list(values)].agg(text).reset_index()
-
-
-def with_places(table, frame, by, n_val):
-    """Say where the published values lie in the 95 % prediction interval of ours."""
-    for name, published in PUBLISHED.items():
-        groups = frame.groupby(by, sort=False, dropna=False)
-        table[f"{published} lies"] = [
-            _place(part[name], part[published].iloc[0], n_val) for _, part in groups
-        ]
-    return table
-
-
-def _place(values, published, n_val):
-    if np.isnan(published):
-        return ""
-    is_loss = values.name.endswith("loss")
-    low, high = prediction_interval(values if is_loss else 1 - values, n_val)
-    if not is_loss:
-        low, high = 1 - high, 1 - low
-    where = "below" if published < low else "above" if published > high else "within"
-    return f"{where} [{low:.4f}, {high:.4f}]"
-
-
-def prediction_interval(values, n_val):
-    """Return the 95 % interval for one more seed's loss or error (Student's t, logs).
-
-    An error of 0, which has no logarithm, counts as half a validation point's.
-    """
-    logs = np.log(np.maximum(values, 0.5 / n_val))
-    width = stats.t.ppf(0.975, len(logs) - 1) * logs.std(ddof=1)
-    width *= np.sqrt(1 + 1 / len(logs))
-    return np.exp(logs.mean() - width), np.exp(logs.mean() + width)
-
-
-def new_figure(n_rows, n_columns, width=4.5, height=4, **sharing):
-    """Return a figure and its grid of axes."""
-    figure = Figure(
-        figsize=(width * n_columns, height * n_rows + 0.6), layout="constrained"
-    )
-    return figure, figure.subplots(n_rows, n_columns, squeeze=False, **sharing)

@@ -4,10 +4,10 @@ import numpy as np
 
 from .judging import Asked, ratio
 from .networks import N_TEST
+from .summaries import SCORE_OF
 
 TABLE = {"minimum loss and maximum accuracy": ["loss", "accuracy"]}
 ERROR = {"error": ["error"]}
-COLUMNS = {"loss": "min_val_loss", "accuracy": "max_val_accuracy"}
 WORTH_LEARNING = 0.005  # of accuracy, above the majority's share
 
 
@@ -16,7 +16,7 @@ def costs(rows, measure):
     if measure == "error":
         accuracy = rows["test_accuracy"]
         return 1 - (accuracy if accuracy.notna().all() else rows["val_accuracy"])
-    name = COLUMNS.get(measure, measure)
+    name = SCORE_OF.get(measure, measure)
     return 1 - rows[name] if name.endswith("accuracy") else rows[name]
 
 
@@ -45,17 +45,10 @@ def versus(ours, theirs, measure, why_not=""):
 
 
 def _published(rows, measure):
-    if measure not in COLUMNS or f"published_{measure}" not in rows:
+    if measure not in SCORE_OF or f"published_{measure}" not in rows:
         return np.nan
     (value,) = rows[f"published_{measure}"].unique()
     return 1 - value if measure == "accuracy" else value
-
-
-def pick(rows, **values):
-    """Return the rows that have these values."""
-    for name, value in values.items():
-        rows = rows[rows[name] == value]
-    return rows
 
 
 def ask(frame, effects, measures, decides=True, label="", **how):

@@ -22,11 +22,12 @@ import pandas as pd
 from matplotlib.lines import Line2D
 from sklearn.model_selection import ParameterGrid
 
+from .._figures import new_figure
 from .._study import Study
-from . import forecasts, table1_augmentation, table3_initializers
-from .networks import new_figure, repeat
-from .pairs import COLUMNS, pick
+from . import forecasts
+from .networks import make_augmented, make_initialized, repeat
 from .published import MAKERS, READINGS, TABLE1, TABLE3, name_of_copies
+from .summaries import SCORE_OF, pick
 
 NETWORKS, SCALINGS = [(20, 20), (2, 20, 20)], ["standard", "x / 50"]
 GRID = [
@@ -73,13 +74,11 @@ def measure(setting, epochs, seed, memory):
     arms = zip(TABLE1["fraction"], TABLE1["std"], strict=True)
     nets = {
         "Table I": {
-            (name_of_copies(*arm),): table1_augmentation.make_augmented(
-                reading, *arm, memory=memory
-            )
+            (name_of_copies(*arm),): make_augmented(reading, *arm, memory=memory)
             for arm in arms
         },
         "Table III": {
-            (name,): table3_initializers.make_initialized(reading, name, memory=memory)
+            (name,): make_initialized(reading, name, memory=memory)
             for name in TABLE3["initializer"]
         },
     }
@@ -92,7 +91,7 @@ def measure(setting, epochs, seed, memory):
     ]
     rows = pd.concat(parts).assign(**to_columns(setting))
     columns = [*SETTING, "table", "n_samples", "cell", "epoch", "seed"]
-    return rows.loc[rows["epoch"] >= FIRST, [*columns, *COLUMNS.values()]]
+    return rows.loc[rows["epoch"] >= FIRST, [*columns, *SCORE_OF.values()]]
 
 
 # ---- readings: a setting and a number of epochs

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from .._png import embed
 from .._run import whole_file
 from . import readings, readings_screening, table2_grid_search
 from .claims import FIRST_VARIANTS, deciding, is_whole
@@ -25,9 +26,9 @@ from .judging import (
     SMALL,
     SOME,
 )
-from .networks import PUBLISHED
 from .published import READINGS
-from .sentence_pictures import draw_sentence, embed
+from .sentence_pictures import draw_sentence
+from .summaries import PUBLISHED
 
 TITLE = "A study on deep neural networks, run again"
 PACKAGES = ["sklearn-toydnn", "tensorflow", "keras", "scikit-learn", "numpy", "scipy"]

@@ -1,13 +1,10 @@
 """A small picture for each sentence: what each repetition says, and the paper."""
 
-import base64
-import io
-
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
-from PIL import Image
 
+from .._png import to_png
 from .judging import ALL, NONE, NOT_ALL, SOME
 
 TICKS = {  # by how many times the last is the first
@@ -64,17 +61,3 @@ def draw_sentence(rows):
     for side in ("top", "right", "left"):
         ax.spines[side].set_visible(False)
     return to_png(figure, dpi=150, colors=32)
-
-
-def to_png(figure, dpi, colors):
-    """Return a figure as a PNG image with a palette, for a third of the bytes."""
-    drawn, image = io.BytesIO(), io.BytesIO()
-    figure.savefig(drawn, dpi=dpi)
-    picture = Image.open(drawn).convert("RGB").quantize(colors)
-    picture.save(image, "png", optimize=True)
-    return image.getvalue()
-
-
-def embed(png):
-    """Return a PNG image as a page's address of it."""
-    return "data:image/png;base64," + base64.b64encode(png).decode()

@@ -15,9 +15,11 @@ import pandas as pd
 import seaborn as sns
 from sklearn.model_selection import GridSearchCV, ParameterGrid
 
+from .._figures import new_figure
 from .._study import Study
-from .networks import interval, make_net, new_figure
+from .networks import make_net
 from .published import MAKERS, READINGS, TABLE2, TABLE2_GRID
+from .summaries import interval
 
 FULL = {
     "seeds": 1,

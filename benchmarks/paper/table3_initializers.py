@@ -6,30 +6,16 @@ are all equal, networks that can learn with them: those with sigmoid hidden laye
 which are as good as one unit per layer, and so better on f3 than on f1.
 """
 
-from itertools import permutations, product
+from itertools import product
 
-import numpy as np
 import pandas as pd
 import seaborn as sns
 
+from .._figures import new_figure
 from .._study import Study
-from .judging import NONE, NOTHING, SOME, Effect, Sentence
-from .networks import (
-    N_TEST,
-    PUBLISHED,
-    SCORES,
-    each_seed,
-    interval,
-    last_epochs,
-    make_net,
-    new_figure,
-    repeat,
-    score_and_majority,
-    summarize,
-    with_places,
-)
-from .pairs import ERROR, TABLE, WORTH_LEARNING, ask, costs, n_points, pick, versus
+from .networks import each_seed, make_initialized, repeat, score_and_majority
 from .published import MAKERS, READINGS, TABLE3
+from .summaries import PUBLISHED, SCORES, interval, summarize, with_places
 
 
 def work(seeds, readings, n_samples):
@@ -64,11 +50,6 @@ def measure(reading, network, n_samples, seed, memory):
     published = TABLE3.assign(function="f1", activation="relu")
     rows = pd.concat(parts).merge(published, how="left")
     return rows.assign(reading=reading, n_samples=n_samples)
-
-
-def make_initialized(reading, initializer, **params):
-    """Return the network with an initializer, in hidden and output layers alike."""
-    return make_net(reading, kernel_initializer=initializer, **params)
 
 
 def summary(frame):
@@ -118,120 +99,6 @@ def plot(frame):
         if ax is axes[0][0]:
             figure.legend(*handles, loc="outside lower center", ncols=3)
     return figure
-
-
-# ---- what the paper says of it
-
-
-def _normal_first(at, measure):
-    """Compare RandomNormal with each of the others."""
-    arms = dict([*at.groupby("initializer")])
-    return {
-        f"random_normal better than {rival}": versus(
-            arms["random_normal"], arms[rival], measure
-        )
-        for rival in TABLE3["initializer"]
-        if rival != "random_normal"
-    }
-
-
-def _any_pair(names):
-    def effects(at, measure):
-        arms = dict([*at.groupby("initializer")])
-        return {
-            f"{one} better than {other}": versus(arms[one], arms[other], measure)
-            for one, other in permutations(names, 2)
-        }
-
-    return effects
-
-
-def _learning(activation):
-    """Return by how much the majority's label is better than equal weights."""
-
-    def effects(at, measure):
-        part = pick(at, activation=activation)
-        part = part[part["initializer"].isin(["zeros", "ones"])]
-        return {
-            f"{initializer}, {function}": Effect(
-                (rows["majority"] - (1 - costs(rows, measure))).to_numpy(),
-                resolution=1 / N_TEST,
-            )
-            for (initializer, function), rows in part.groupby(
-                ["initializer", "function"]
-            )
-        }
-
-    return effects
-
-
-def _steadier(at, measure):
-    """Return how much further results with random weights are from their median.
-
-    Where nothing is learnt with zero weights, most seeds end in the same accuracy, the
-    share of a label, and nothing can fluctuate.
-    """
-    effects = {}
-    for activation, rows in at.groupby("activation"):
-        away = {}
-        for initializer, part in rows.groupby("initializer"):
-            error = costs(part.sort_values("seed"), measure).to_numpy()
-            away[initializer] = np.abs(error - np.median(error))
-        effects[f"{activation} hidden layers"] = Effect(
-            away["glorot_uniform"] - away["zeros"],
-            why_not="" if np.median(away["zeros"]) else NOTHING,
-            resolution=1 / (n_points(rows, measure) or N_TEST),
-        )
-    return effects
-
-
-def claims(frame, fluctuations):
-    """Yield the sentences about initial weights."""
-    source = "Results, Weight initialization; Table III"
-    of_table = pick(frame, function="f1", activation="relu")
-    six = [*TABLE3["initializer"]]
-    four = [name for name in six if name not in ("zeros", "ones")]
-    yield Sentence(
-        "RandomNormal is the best initializer",
-        "initializing the weights randomly by a normal distribution leads to the best "
-        "results",
-        source,
-        [*ask(of_table, _normal_first, TABLE | ERROR)],
-    )
-    yield Sentence(
-        "Weight initialization matters",
-        "Another important aspect is the weight initialization",
-        "Conclusions",
-        [
-            *ask(of_table, _any_pair(six), ERROR, how=SOME),
-            *ask(of_table, _any_pair(four), ERROR, False, ", random ones", how=SOME),
-        ],
-    )
-    away = {"smallest": 0.001}
-    yield Sentence(
-        "Zero weights avoid fluctuations of the results",
-        "initializing the weights to zero in order to avoid fluctuations of the "
-        "results",
-        "Conclusions",
-        [*ask(fluctuations, _steadier, ERROR, **away)],
-    )
-    gain = {"how": NONE, "smallest": WORTH_LEARNING}
-    # On the way, accuracies are those of other points, and so is the majority's share.
-    last = last_epochs(frame)
-    sigmoid = ask(
-        last,
-        _learning("sigmoid"),
-        ERROR,
-        False,
-        ", sigmoid hidden layers",
-        **gain,
-    )
-    yield Sentence(
-        "Ours: weights that are all equal learn nothing (relu hidden layers)",
-        "",
-        "ours, on Tables II and III",
-        [*ask(last, _learning("relu"), ERROR, **gain), *sigmoid],
-    )
 
 
 STUDY = Study(

@@ -1,0 +1,11 @@
+"""The figures in which studies draw."""
+
+from matplotlib.figure import Figure
+
+
+def new_figure(n_rows, n_columns, width=4.5, height=4, **sharing):
+    """Return a figure and its grid of axes."""
+    figure = Figure(
+        figsize=(width * n_columns, height * n_rows + 0.6), layout="constrained"
+    )
+    return figure, figure.subplots(n_rows, n_columns, squeeze=False, **sharing)
