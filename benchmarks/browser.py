@@ -68,8 +68,8 @@ def browsing(width=1300, height=1000):
         driver.quit()
 
 
-class Page:
-    """The page in a browser, as a person uses it."""
+class Tab:
+    """A page in a tab of a browser, as a person uses it."""
 
     def __init__(self, driver, address):
         self.driver, self.address = driver, address

@@ -617,7 +617,7 @@ def test_two_runs_on_one_folder_do_not_meet(tmp_path, survived):
 # ---- the report
 
 
-class Page(HTMLParser):
+class ParsedReport(HTMLParser):
     def __init__(self, text):
         super().__init__()
         self.images, self.links, self.names, self._open = [], [], set(), [""]
@@ -652,7 +652,7 @@ def page_of_a_run(tmp_path_factory):
             change(patch, import_module(f"benchmarks.paper.{name}"), quick=settings)
         done = run(STUDIES, quick=True, output=folder)
         report.write(done, quick=True, output=folder)
-    return done, folder, Page((folder / "report.html").read_text())
+    return done, folder, ParsedReport((folder / "report.html").read_text())
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from bs4 import BeautifulSoup
 
-from benchmarks.browser import MISSING, Page, browsing
+from benchmarks.browser import MISSING, Tab, browsing
 
 BUILT = Path(__file__).parents[1] / "docs" / "_build" / "html"
 PAGES = [
@@ -69,7 +69,7 @@ def test_nothing_is_cut_off_or_fetched_from_elsewhere(width):
     with browsing() as driver:
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
         driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-        page = Page(driver, BUILT.as_uri())
+        page = Tab(driver, BUILT.as_uri())
         for name in PAGES:
             driver.get(f"{page.address}/{name}")
             assert page.run(CUT_OFF) == [], name

@@ -19,7 +19,7 @@ from tornado.websocket import websocket_connect
 from benchmarks.browser import (
     HANGS,
     MISSING,
-    Page,
+    Tab,
     browsing,
     serving,
 )
@@ -52,7 +52,7 @@ def driver():
 
 @pytest.fixture
 def page(driver, address):
-    return Page(driver, address)
+    return Tab(driver, address)
 
 
 # ---- it opens

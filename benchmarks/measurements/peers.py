@@ -1,10 +1,10 @@
 """The same training by other means, for ``speed.py`` to time.
 
 Two hidden layers of 20 with relu, dropout, a sigmoid output, binary cross entropy,
-Adam, batches of 32. Each peer is a function of a `Task` that returns a function; that
-one trains once, from the task's weights, and returns the loss of each epoch. Without
-shuffling and dropout they all compute the same losses. Where what a peer needs is
-missing, it raises `ImportError`.
+Adam, batches of 32. Each peer is a function of a `Workload` that returns a function;
+that one trains once, from the workload's weights, and returns the loss of each epoch.
+Without shuffling and dropout they all compute the same losses. Where what a peer needs
+is missing, it raises `ImportError`.
 """
 
 import ctypes
@@ -29,7 +29,7 @@ FLAGS = ["-O3", "-march=native", "-ffast-math", "-fno-finite-math-only"]
 
 
 @dataclass(frozen=True)
-class Task:
+class Workload:
     """What is trained: f1, scaled; and with what."""
 
     n_samples: int = 3200
@@ -64,15 +64,15 @@ class Task:
         ]
 
 
-def ours(task):
+def ours(workload):
     """Fit a DNNClassifier whose program is compiled."""
-    net, data = task.net(jit_compile=True), task.data()
+    net, data = workload.net(jit_compile=True), workload.data()
     return lambda: net.fit(*data).history_["loss"]
 
 
-def ours_first(task):
+def ours_first(workload):
     """Fit a DNNClassifier, nothing compiled and nothing on disk."""
-    fit = ours(task)
+    fit = ours(workload)
 
     def fit_first():
         cache_clear(disk=True)
@@ -81,12 +81,12 @@ def ours_first(task):
     return fit_first
 
 
-def scikeras(task):
+def scikeras(workload):
     """Fit a scikeras classifier, made as its documentation has it."""
     import keras
     from scikeras.wrappers import KerasClassifier
 
-    (X, y), weights = task.data(), task.weights()
+    (X, y), weights = workload.data(), workload.weights()
 
     def build():
         dense = keras.layers.Dense
@@ -95,7 +95,7 @@ def scikeras(task):
                 keras.Input((2,)),
                 dense(20, "relu"),
                 dense(20, "relu"),
-                keras.layers.Dropout(task.dropout_rate),
+                keras.layers.Dropout(workload.dropout_rate),
                 dense(1, "sigmoid"),
             ]
         )
@@ -107,11 +107,11 @@ def scikeras(task):
             build,
             loss="binary_crossentropy",
             optimizer="adam",
-            optimizer__epsilon=task.epsilon,
+            optimizer__epsilon=workload.epsilon,
             metrics=["accuracy"],
-            epochs=task.epochs,
+            epochs=workload.epochs,
             batch_size=BATCH_SIZE,
-            shuffle=task.shuffle,
+            shuffle=workload.shuffle,
             verbose=0,
         )
         return net.fit(X, y).history_["loss"]
@@ -119,17 +119,17 @@ def scikeras(task):
     return fit
 
 
-def mlp(task):
+def mlp(workload):
     """Fit scikit-learn's own network, which has no dropout."""
-    (X, y), weights = task.data(), task.weights()
+    (X, y), weights = workload.data(), workload.weights()
     net = MLPClassifier(
         (20, 20),
         alpha=0,
-        epsilon=task.epsilon,
+        epsilon=workload.epsilon,
         batch_size=BATCH_SIZE,
-        max_iter=task.epochs,
+        max_iter=workload.epochs,
         n_iter_no_change=np.inf,
-        shuffle=task.shuffle,
+        shuffle=workload.shuffle,
         warm_start=True,
     ).partial_fit(X, y, classes=[0, 1])
 
@@ -137,17 +137,17 @@ def mlp(task):
         net.coefs_ = [kernel.copy() for kernel in weights[::2]]
         net.intercepts_ = [bias.copy() for bias in weights[1::2]]
         with catch_warnings(action="ignore", category=ConvergenceWarning):
-            return net.fit(X, y).loss_curve_[-task.epochs :]
+            return net.fit(X, y).loss_curve_[-workload.epochs :]
 
     return fit
 
 
-def skorch(task):
+def skorch(workload):
     """Fit with skorch around PyTorch, as its documentation has it."""
     import torch
     from skorch import NeuralNetBinaryClassifier
 
-    (X, y), weights = task.data(), task.weights()
+    (X, y), weights = workload.data(), workload.weights()
 
     def fit():
         module = torch.nn.Sequential(
@@ -155,7 +155,7 @@ def skorch(task):
             torch.nn.ReLU(),
             torch.nn.Linear(20, 20),
             torch.nn.ReLU(),
-            torch.nn.Dropout(task.dropout_rate),
+            torch.nn.Dropout(workload.dropout_rate),
             torch.nn.Linear(20, 1),
             torch.nn.Flatten(0),
         )
@@ -164,12 +164,12 @@ def skorch(task):
         net = NeuralNetBinaryClassifier(
             module,
             optimizer=torch.optim.Adam,
-            optimizer__eps=task.epsilon,
+            optimizer__eps=workload.epsilon,
             lr=0.001,
-            max_epochs=task.epochs,
+            max_epochs=workload.epochs,
             batch_size=BATCH_SIZE,
             train_split=None,
-            iterator_train__shuffle=task.shuffle,
+            iterator_train__shuffle=workload.shuffle,
             verbose=0,
         )
         return net.fit(X, y.astype(np.float32)).history[:, "train_loss"]
@@ -177,7 +177,7 @@ def skorch(task):
     return fit
 
 
-def jax(task):
+def jax(workload):
     """Train in a loop written by hand in JAX, compiled as a whole."""
     import jax
     from jax import numpy as jnp
@@ -185,8 +185,8 @@ def jax(task):
     def forward(weights, x, key):
         w0, b0, w1, b1, w2, b2 = weights
         x = jax.nn.relu(jax.nn.relu(x @ w0 + b0) @ w1 + b1)
-        if task.dropout_rate:
-            keep = 1 - task.dropout_rate
+        if workload.dropout_rate:
+            keep = 1 - workload.dropout_rate
             x *= jax.random.bernoulli(key, keep, x.shape) / keep
         return (x @ w2 + b2)[:, 0]
 
@@ -208,7 +208,7 @@ def jax(task):
             square = jax.tree.map(lambda s, g: 0.999 * s + 0.001 * g**2, square, grads)
             rate = 0.001 * jnp.sqrt(1 - 0.999**t) / (1 - 0.9**t)
             weights = jax.tree.map(
-                lambda w, m, s: w - rate * m / (jnp.sqrt(s) + task.epsilon),
+                lambda w, m, s: w - rate * m / (jnp.sqrt(s) + workload.epsilon),
                 weights,
                 mean,
                 square,
@@ -222,23 +222,23 @@ def jax(task):
         return state[0], history
 
     generator = np.random.default_rng(0)
-    X, y = task.data()
+    X, y = workload.data()
     X, labels = jnp.asarray(X), jnp.asarray(y, jnp.float32)
-    start = [jnp.asarray(array) for array in task.weights()]
+    start = [jnp.asarray(array) for array in workload.weights()]
 
     def fit():
-        orders = np.tile(np.arange(len(X), dtype=np.int32), (task.epochs, 1))
-        if task.shuffle:
+        orders = np.tile(np.arange(len(X), dtype=np.int32), (workload.epochs, 1))
+        if workload.shuffle:
             orders = generator.permuted(orders, axis=1)
         orders = orders.reshape(-1, BATCH_SIZE)
         key = jax.random.key(generator.integers(2**31))
         _, (losses, _) = train(start, X, labels, orders, key)
-        return np.asarray(losses).reshape(task.epochs, -1).mean(axis=1)
+        return np.asarray(losses).reshape(workload.epochs, -1).mean(axis=1)
 
     return fit
 
 
-def cpp(task):
+def cpp(workload):
     """Train in the loops of ``loop.cpp``, compiled here."""
     compiler = shutil.which("c++")
     if compiler is None:
@@ -253,16 +253,16 @@ def cpp(task):
     integer, real = ctypes.c_int, ctypes.c_float
     train.argtypes = [integer, integer, floats, floats, real, real, integer, integer]
     train.argtypes += [floats, floats]
-    X, y = task.data()
+    X, y = workload.data()
     labels = y.astype(np.float32)
-    start = np.concatenate([array.ravel() for array in task.weights()])
+    start = np.concatenate([array.ravel() for array in workload.weights()])
     seeds = count()
 
     def fit():
-        weights, losses = start.copy(), np.zeros(task.epochs, np.float32)
-        rates = task.dropout_rate, task.epsilon
-        order = task.shuffle, next(seeds)
-        train(len(X), task.epochs, X, labels, *rates, *order, weights, losses)
+        weights, losses = start.copy(), np.zeros(workload.epochs, np.float32)
+        rates = workload.dropout_rate, workload.epsilon
+        order = workload.shuffle, next(seeds)
+        train(len(X), workload.epochs, X, labels, *rates, *order, weights, losses)
         return losses
 
     return fit

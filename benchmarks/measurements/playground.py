@@ -21,7 +21,7 @@ import numpy as np
 from selenium.webdriver import ActionChains, Keys
 
 from .._study import Study
-from ..browser import Page, browsing, serving
+from ..browser import Tab, browsing, serving
 from .speed import plot, summary, with_marks
 
 REACH = {
@@ -49,12 +49,12 @@ def measure(repeats, structures, rest):
     """Return one row per measurement."""
     rows, (*_, worst, memory) = [], REACH
     with _serving() as (address, server), browsing() as driver:
-        page = Page(driver, address)
+        page = Tab(driver, address)
         for repeat in range(repeats):
             found = _measure_one_visitor(page)
             rows += [(name, repeat, value) for name, value in found.items()]
     with _serving() as (address, server), browsing() as driver:
-        page = Page(driver, address).open(SETTING)
+        page = Tab(driver, address).open(SETTING)
         driver.get("about:blank")
         time.sleep(20)  # so that all processes are ready
         before = _memory_of(server.pid)

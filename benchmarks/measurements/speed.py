@@ -33,7 +33,7 @@ from sklearn_toydnn._engine.compiled.cache import resident_memory
 
 from .._figures import new_figure
 from .._study import Study
-from .peers import PEERS, Task, ours, ours_first
+from .peers import PEERS, Workload, ours, ours_first
 
 FIRST = "first fit, program on disk"
 INITIALIZERS = [
@@ -118,26 +118,26 @@ def _seconds(function):
 # ---- the parts
 
 
-def _peers(task):
+def _peers(workload):
     """Return those of the peers that can be had here."""
     there = {}
     for name, peer in PEERS.items():
         with suppress(ImportError):
-            there[name] = peer(task)
+            there[name] = peer(workload)
     return there
 
 
 def _fits(repeats, n_samples):
     """Compare a warm fit and a first fit with the peers', turn by turn."""
-    task = Task(n_samples)
-    others = _peers(task)
-    sides = {"ours": ours(task), "ours, first": ours_first(task)} | others
+    workload = Workload(n_samples)
+    others = _peers(workload)
+    sides = {"ours": ours(workload), "ours, first": ours_first(workload)} | others
     for fit in sides.values():
         fit()
     rows = []
     for repeat in range(repeats):
         sides["ours, first"]()  # keeps the program
-        on_disk = _in_new_process(_first_fit, task)
+        on_disk = _in_new_process(_first_fit, workload)
         for _ in range(2):  # the first fit of the last turn has cleared the program
             sides["ours"]()
         seconds = {name: _seconds(fit) for name, fit in sides.items()}
@@ -154,8 +154,8 @@ def _fits(repeats, n_samples):
     return rows
 
 
-def _first_fit(task):
-    seconds = _seconds(ours(task))
+def _first_fit(workload):
+    seconds = _seconds(ours(workload))
     assert cache_info().disk_hits == 1
     return seconds
 
@@ -163,19 +163,19 @@ def _first_fit(task):
 def _same_losses(n_samples):
     """Compare the losses of ten epochs where nothing is drawn."""
     still = {"dropout_rate": 0.0, "shuffle": False, "epsilon": 1e-9}
-    task = Task(n_samples, epochs=10, **still)
-    losses = [ours(task)(), *(fit() for fit in _peers(task).values())]
+    workload = Workload(n_samples, epochs=10, **still)
+    losses = [ours(workload)(), *(fit() for fit in _peers(workload).values())]
     difference = np.ptp(losses, axis=0).max()
     return [("losses of all peers: largest difference", 0, difference)]
 
 
 def _small_costs(repeats, n_samples):
     """Time a fit outside its epochs, one kept on disk, and a prediction."""
-    task, one = Task(n_samples), Task(n_samples, epochs=1)
-    X, y = task.data()
+    workload, one = Workload(n_samples), Workload(n_samples, epochs=1)
+    X, y = workload.data()
     folder = TemporaryDirectory()
-    kept = task.net(memory=folder.name).fit(X, y)
-    net, one_epoch = task.net().fit(X, y), one.net().fit(X, y)
+    kept = workload.net(memory=folder.name).fit(X, y)
+    net, one_epoch = workload.net().fit(X, y), one.net().fit(X, y)
     rows = []
     for repeat in range(repeats):
         # Epochs all take the same time: what is left at none is not theirs.
@@ -228,15 +228,15 @@ def _have_new_workers():
 
 def _search(n_samples, grid, n_jobs, backend):
     """Return the seconds that a grid search takes."""
-    task = Task(5 * n_samples // 4)
-    search = GridSearchCV(task.net(), grid, cv=5, n_jobs=n_jobs, refit=False)
+    workload = Workload(5 * n_samples // 4)
+    search = GridSearchCV(workload.net(), grid, cv=5, n_jobs=n_jobs, refit=False)
     with parallel_config(backend=backend):
-        return _seconds(lambda: search.fit(*task.data()))
+        return _seconds(lambda: search.fit(*workload.data()))
 
 
 def _comparisons(repeats, n_samples):
     """Compare initializers, in new processes; and beside a loop, in this one."""
-    nets = {name: Task().net(kernel_initializer=name) for name in INITIALIZERS}
+    nets = {name: Workload().net(kernel_initializer=name) for name in INITIALIZERS}
     n_train, n_repeats = 4 * n_samples // 5, 30
 
     def compare_all(n_jobs):
@@ -264,16 +264,16 @@ def _comparisons(repeats, n_samples):
 
 def _learning_curve():
     """Count the programs that a learning curve from 250 to 8,000 points compiles."""
-    X, y = Task(10_000).data()
+    X, y = Workload(10_000).data()
     sizes = np.geomspace(250, 8000, 8).astype(int)
-    learning_curve(Task(epochs=2).net(), X, y, train_sizes=sizes, cv=5, n_jobs=1)
+    learning_curve(Workload(epochs=2).net(), X, y, train_sizes=sizes, cv=5, n_jobs=1)
     return [("programs for a learning curve of 8 sizes", 0, cache_info().misses)]
 
 
 def _memory(fits):
     """Measure by how much many small fits grow the process after the first 500."""
-    X, y = Task(200).data()
-    nets = [Task().net(hidden_layer_sizes=(n,), epochs=2) for n in range(1, 21)]
+    X, y = Workload(200).data()
+    nets = [Workload().net(hidden_layer_sizes=(n,), epochs=2) for n in range(1, 21)]
     warm = 500
     for i in range(fits):
         if i == warm:
@@ -287,9 +287,9 @@ def _memory(fits):
 
 def _peaks(rows):
     """Measure by how much the process grows, at most, in a large fit and prediction."""
-    X, y = Task(rows).data()
-    net = Task(epochs=300).net(batch_size=1000)
-    wide = Task(200, epochs=1).net(hidden_layer_sizes=(1000,)).fit(X[:200], y[:200])
+    X, y = Workload(rows).data()
+    net = Workload(epochs=300).net(batch_size=1000)
+    wide = Workload(200, epochs=1).net(hidden_layer_sizes=(1000,)).fit(X[:200], y[:200])
     return [
         ("peak over the data, " + name, 0, _peak(function))
         for name, function in [
@@ -315,7 +315,7 @@ def _large_network(repeats, rows):
     X = generator.normal(size=(rows, 784)).astype(np.float32)
     y = generator.integers(10, size=rows)
     sizes = {"hidden_layer_sizes": (512, 512), "batch_size": 128, "epochs": 1}
-    net = Task().net(**sizes).fit(X, y)
+    net = Workload().net(**sizes).fit(X, y)
     model = clone(net).set_params(jit_compile=False).initialize(X, y).model_
 
     def keras_fit():
