@@ -7,8 +7,6 @@ import time
 from contextlib import contextmanager, suppress
 from functools import partial
 from importlib import import_module
-from importlib.metadata import version
-from pathlib import Path
 from types import SimpleNamespace
 
 import joblib
@@ -23,18 +21,13 @@ from sklearn import config_context
 
 from sklearn_toydnn import memory
 
+from ._code import hash_code_of
 from ._ending import end_with, keep_signals_from_workers
 from ._png import to_png
 from .measurements import MEASUREMENTS
 
 SECONDS = "seconds.json"  # that studies have taken, kept with what they have computed
 RESTARTS = 10  # in a row, of a study whose worker processes die
-# What computes a piece. Hashed as it is imported: it may change on disk later.
-CODE = memory.hash_code(
-    Path(__file__).parent,
-    memory.CODE,
-    *map(version, ["scikit-learn", "imbalanced-learn", "pandas", "scipy"]),
-)
 
 
 def run(names, *, quick, output, n_jobs=1, dask=None, fresh=False):
@@ -121,7 +114,7 @@ def _workers(n_jobs, dask):
 
 def _measure_all(study, tasks, kept):
     """Yield each task's frame; where a worker dies, start again with what is left."""
-    n_done, restarts = 0, 0
+    code, n_done, restarts = hash_code_of(study.module), 0, 0
     while n_done < len(tasks):
         n_before = n_done
         parallel = Parallel(
@@ -130,7 +123,7 @@ def _measure_all(study, tasks, kept):
             batch_size=1,
         )
         calls = (
-            delayed(_measure)(study.module, task, str(kept), CODE)
+            delayed(_measure)(study.module, task, str(kept), code)
             for task in tasks[n_done:]
         )
         try:
@@ -160,7 +153,7 @@ def _lost_workers():
 
 def _measure(module, task, kept, code):
     """Measure a task, or take what was measured from where it is kept."""
-    if code != CODE:
+    if code != hash_code_of(module):
         raise RuntimeError(
             "A worker has imported other code, or other versions of the packages, than "
             "this run: restart the workers."

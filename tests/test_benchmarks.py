@@ -26,8 +26,9 @@ from sklearn import config_context
 
 pytest.importorskip("jinja2", reason="the extra benchmarks is not installed")
 
-from benchmarks import _run
+from benchmarks import _code, _run
 from benchmarks.__main__ import main
+from benchmarks._code import SOURCES, hash_code_of
 from benchmarks._ending import INTERRUPTED
 from benchmarks._run import run
 from benchmarks.browser import MISSING
@@ -222,7 +223,7 @@ def test_what_is_finished_is_not_done_again(tiny, tmp_path, monkeypatch):
         patch.setattr(cached_fits, "train", train)
         pd.testing.assert_frame_equal(frame, run_one("table1_augmentation", tmp_path))
         # Also where a study's own code has changed, but not what computes its fits.
-        patch.setattr(_run, "CODE", "another")
+        patch.setattr(_run, "hash_code_of", lambda module: "another")
         pd.testing.assert_frame_equal(frame, run_one("table1_augmentation", tmp_path))
         with pytest.raises(ValueError, match="failed in repetition 0: trained"):
             run_one("table1_augmentation", tmp_path, fresh=True)
@@ -357,6 +358,31 @@ def test_a_lost_dask_worker_is_no_lost_run(distributed, some_work, tmp_path):
         assert len(pids) == 2
         assert set(pids) != set(client.run(os.getpid).values())
     pd.testing.assert_frame_equal(frame, again)
+
+
+OF_ANOTHER = {
+    "readings": "readings_screening",
+    "table2_leaders": "table2_grid_search",
+}
+
+
+@pytest.mark.parametrize("name", sorted({*TINY} - {"figure1_datasets"}))
+def test_kept_work_depends_on_what_it_is_measured_with(name, monkeypatch):
+    study = f"benchmarks.paper.{name}"
+    before = hash_code_of(study)
+    counts = {
+        module.removeprefix("benchmarks.paper.")
+        for module, source in SOURCES.items()
+        if hash_code_of(study, SOURCES | {module: source + "\n"}) != before
+    }
+    assert counts >= {name, "networks", "published", "benchmarks._study"}
+    used = {OF_ANOTHER[name]} if name in OF_ANOTHER else set()
+    assert counts & {*STUDIES} == {name} | used
+    assert not counts & {"judging", "pairs", "report", "sentence_pictures"}
+    assert not [name for name in counts if "sentences." in name or "measure" in name]
+    assert not counts & {"benchmarks._run", "benchmarks._png", "benchmarks.__main__"}
+    monkeypatch.setattr(_code, "OTHERS", ["another version of the package"])
+    assert hash_code_of(study) != before
 
 
 def test_workers_with_other_code_are_refused():
@@ -500,6 +526,7 @@ FULL_DISK = """
 import resource, sys
 from dataclasses import replace
 from benchmarks.__main__ import main
+from benchmarks._code import SOURCES, hash_code_of
 from benchmarks.paper import published, table1_augmentation
 network = {**published.READINGS["plain"], "epochs": 2}
 quick = {"seeds": 2, "readings": {"plain": network}, "sizes": [50]}
