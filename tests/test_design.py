@@ -6,6 +6,7 @@ import subprocess
 import sys
 from graphlib import TopologicalSorter
 from importlib import import_module
+from importlib.util import resolve_name
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from sklearn_toydnn import DNNClassifier, make_triangle
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(sklearn_toydnn.__file__).parent
+BENCHMARKS = ROOT / "benchmarks"
 DESIGN = (ROOT / "docs" / "design.rst").read_text()
 
 
@@ -194,6 +196,51 @@ def test_the_server_of_the_playground_does_without_tensorflow():
     code = "import sys, sklearn_toydnn.playground._server\n"
     code += "sys.exit('tensorflow' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# ---- the benchmarks
+
+
+def imported_of_benchmarks(path):
+    """Yield the modules of benchmarks, and names in them, that a file imports."""
+    package = ".".join(path.relative_to(ROOT).parts[:-1])
+    for module, name in imports(ast.parse(path.read_text())):
+        whole = resolve_name(module, package)
+        if whole.startswith("benchmarks"):
+            yield f"{whole}.{name}"
+
+
+def importing(folder, wing):
+    """Return the names of the files in a folder that import a wing of benchmarks."""
+    return {
+        path.name
+        for path in folder.rglob("*.py")
+        if any(
+            f"{name}.".startswith(f"benchmarks.{wing}.")
+            for name in imported_of_benchmarks(path)
+        )
+    }
+
+
+def test_paper_and_measurements_know_nothing_of_each_other():
+    assert "claims.py" in importing(BENCHMARKS / "paper", "paper")
+    assert not importing(BENCHMARKS / "measurements", "paper")
+    assert not importing(BENCHMARKS / "paper", "measurements")
+
+
+def test_the_packages_tests_know_neither():
+    names = "benchmarks", "claims", "forecasts", "judging", "noise", "tables"
+    of_benchmarks = {f"test_{name}.py" for name in names}
+    assert importing(ROOT / "tests", "paper") == of_benchmarks
+    assert importing(ROOT / "tests", "measurements") <= of_benchmarks
+
+
+def test_each_module_that_studies_share_is_on_the_map():
+    paper = (ROOT / "docs" / "paper.rst").read_text()
+    studies = re.findall(r"^``(\w+)``  ", paper, re.M)
+    paths = [*BENCHMARKS.glob("*.py"), *(BENCHMARKS / "paper").glob("*.py")]
+    shared = {path.stem for path in paths} - {*studies, "__init__", "__main__"}
+    assert set(re.findall(r"``(\w+)\.py``", section("The benchmarks"))) == shared
 
 
 # ---- the way of the data
