@@ -167,8 +167,8 @@ class DNNClassifier(KerasClassifier):
         times faster and leaves nothing in memory. True raises an error where that
         cannot be; False trains with ``keras.Model.fit``; "auto" compiles what can
         be compiled, and warns where it cannot. Compiled code is never freed: of
-        programs for functions and classes that are not Keras', a process takes
-        768 MB, some fifty, and trains further ones step by step. Keras callbacks
+        programs for functions and classes that are not Keras', a process makes
+        64, some 800 MB, and trains further ones step by step. Keras callbacks
         that act between epochs can, but they cost a Keras model, and time per
         epoch; so does `verbose`. Callbacks that act within an epoch and
         `run_eagerly` cannot.

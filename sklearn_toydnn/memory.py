@@ -127,7 +127,10 @@ def recall(memory, compute, description, *arrays, code=CODE):
             return unseal(kept(key, compute))
         except Damaged:
             computed, _ = kept.call(key, compute)
-            return unseal(computed)
+            try:
+                return unseal(computed)
+            except Damaged as error:  # it can be pickled, but not unpickled
+                raise (error.__cause__ or error) from None
     except NotToBeKept as computed:
         return computed.args[0]
 

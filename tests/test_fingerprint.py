@@ -2,6 +2,7 @@
 
 import functools
 import gc
+from dataclasses import fields, replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,6 +17,8 @@ from sklearn_toydnn import (
     cache_info,
     make_triangle,
 )
+from sklearn_toydnn._engine.cached_fits import _fingerprint_fit
+from sklearn_toydnn._engine.compiled.structure import Structure
 from sklearn_toydnn._engine.fingerprint import (
     NoFingerprint,
     fingerprint,
@@ -23,6 +26,9 @@ from sklearn_toydnn._engine.fingerprint import (
     is_of_keras,
     n_threads,
 )
+from sklearn_toydnn._engine.network import Network
+from sklearn_toydnn._engine.optimizer import OptimizerSpec
+from sklearn_toydnn._engine.records import Data, Plan, Points
 from sklearn_toydnn._engine.tensorflow import keras, tf
 
 LeakyReLU = keras.layers.LeakyReLU
@@ -42,6 +48,46 @@ def differ(one, other):
     return any(
         (a != b).any() for a, b in zip(weights(one), weights(other), strict=True)
     )
+
+
+# ---- nothing is left out
+
+
+def unread(function, record):
+    """Return the names of the fields of a record that a function does not read."""
+    read = set()
+
+    class Noting(type(record)):
+        def __getattribute__(self, name):
+            read.add(name)
+            return super().__getattribute__(name)
+
+    names = {field.name for field in fields(record)}
+    function(Noting(**{name: getattr(record, name) for name in names}))
+    return names - read
+
+
+def test_fingerprints_leave_no_field_out():
+    plan = Plan(
+        Network((2, 8, 1)),
+        OptimizerSpec.of("adam", {}),
+        keras.losses.BinaryCrossentropy(),
+    )
+    points = Points(np.zeros((9, 2), "float32"), np.zeros((9, 1), "float32"))
+    data, state = Data(points, points), plan.initial_state(0)
+    structure = Structure.of(plan, data)
+
+    def of_fit(plan=plan, state=state):
+        return _fingerprint_fit(plan, data, state, range(3), [])
+
+    assert not unread(Structure.fingerprint, structure)
+    assert not unread(
+        lambda n: replace(structure, network=n).fingerprint(), plan.network
+    )
+    assert not unread(lambda n: of_fit(replace(plan, network=n)), plan.network)
+    # The weights are hashed beside it, and the initializer is in them.
+    assert unread(of_fit, plan) == {"initializer"}
+    assert unread(lambda s: of_fit(state=s), state) == {"weights", "optimizer_state"}
 
 
 # ---- pairs of settings that differ in one thing

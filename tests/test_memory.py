@@ -384,3 +384,17 @@ def test_any_object_with_a_cache_is_a_memory(data):
 
     clf = DNNClassifier(memory=NoMemory(), **PARAMS).fit(*data)
     assert state(clf) == state(DNNClassifier(**PARAMS).fit(*data))
+
+
+class Unreadable:
+    def __reduce__(self):
+        return _raise, ()
+
+
+def _raise():
+    raise TypeError("the reason")
+
+
+def test_what_can_be_pickled_but_not_read_says_why(tmp_path):
+    with pytest.raises(TypeError, match="the reason"):
+        memory.recall(str(tmp_path), Unreadable, "unreadable")

@@ -71,6 +71,13 @@ def files(folder):
     return [path for path in folder.glob("tensorflow-*/*") if path.is_file()]
 
 
+@pytest.mark.slow
+def test_a_folder_that_cannot_be_made_is_told(expected):
+    code = "print(json.dumps([fit()[0], cache_info().disk]))"
+    digest, disk = run(code, "/proc/nothing/here")
+    assert digest == expected and disk.startswith("off: ") and "/proc/nothing" in disk
+
+
 # ---- other processes
 
 

@@ -30,11 +30,7 @@ def train_or_recall(
     callbacks: list | tuple = (),
     watchers: list | tuple = (),
 ) -> Outcome:
-    """Return the outcome of training, from the plan's memory if it is kept there.
-
-    `epochs` is the range of their numbers. `callbacks` are Keras'; `watchers` are told
-    of each epoch, as :mod:`.callbacks` says.
-    """
+    """Return the outcome of `train`, from the plan's memory if it is kept there."""
     compute = partial(train, plan, data, state, epochs, callbacks, watchers)
     memory, key = plan.settings.memory, None
     if memory is not None:
@@ -88,6 +84,7 @@ def _fingerprint_fit(plan, data, state, epochs, callbacks):
     parts = {
         "layer_sizes": network.layer_sizes,
         "dtype": network.dtype,
+        "output_cut": plan.output_cut,
         "activations": [
             of(f"{name} is not by a name of", fingerprint, keras.activations.get(value))
             for name, value in [

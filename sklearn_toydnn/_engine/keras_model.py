@@ -89,7 +89,7 @@ def train_with_keras(
             validation_data=data.validation.arrays() if data.validation else None,
             validation_batch_size=CHUNK,
             callbacks=callbacks,
-            verbose=plan.settings.verbose,
+            verbose=int(plan.settings.verbose),
         ).history
     return *get_state(model), history
 

@@ -129,7 +129,7 @@ class Points:
 
 @dataclass(frozen=True)
 class Data:
-    """Points to train on and, where there are any, to validate on."""
+    """Points to train on, and to validate on: no rows where there are none."""
 
     training: Points
     validation: Points

@@ -34,7 +34,11 @@ def train(
     callbacks: list | tuple = (),
     watchers: list | tuple = (),
 ) -> Outcome:
-    """Train compiled where that is possible and asked for, or with Keras."""
+    """Train compiled where that is possible and asked for, or with Keras.
+
+    `epochs` is the range of their numbers. `callbacks` are Keras'; `watchers` are told
+    of each epoch, as :mod:`.callbacks` says. Arrays have the dtype of the network.
+    """
     settings = plan.settings
     others, stopping = [*callbacks, *watchers], None
     watchers = [StopRequest(), *watchers]
@@ -113,7 +117,7 @@ def _train_compiled(plan, data, state, epochs, callbacks, watchers):
     Returns weights, optimizer state and history.
     """
     stop_request, *others = watchers
-    n_rows, verbose = len(data.training), plan.settings.verbose
+    n_rows, verbose = len(data.training), int(plan.settings.verbose)
     order = state.row_order(n_rows, plan.settings.shuffle)
     with programs.borrow(Structure.of(plan, data)) as program:
         dropout = plan.dropout_rate, state.seed

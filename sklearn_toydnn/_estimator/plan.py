@@ -51,22 +51,24 @@ def _make_plan(clf, loss, network, output_cut):
     given_made = isinstance(clf.loss, keras.Loss)
     stopping = Stopping(clf.n_iter_no_change, clf.tol) if clf.early_stopping else None
     return Plan(
-        network,
-        _describe_optimizer(clf),
-        loss,
-        None if given_made else fingerprint_loss(loss, clf._routed_to("loss")),
-        output_cut,
-        clf.kernel_initializer,
-        Settings(
-            clf.batch_size,
-            clf.dropout_rate,
-            clf.shuffle,
-            stopping,
-            clf.run_eagerly,
-            clf.jit_compile,
-            int(clf.verbose),
-            clf.memory,
-            clf.random_state is not None,
+        network=network,
+        optimizer=_describe_optimizer(clf),
+        loss=loss,
+        loss_fingerprint=(
+            None if given_made else fingerprint_loss(loss, clf._routed_to("loss"))
+        ),
+        output_cut=output_cut,
+        initializer=clf.kernel_initializer,
+        settings=Settings(
+            batch_size=clf.batch_size,
+            dropout_rate=clf.dropout_rate,
+            shuffle=clf.shuffle,
+            stopping=stopping,
+            run_eagerly=clf.run_eagerly,
+            jit_compile=clf.jit_compile,
+            verbose=clf.verbose,
+            memory=clf.memory,
+            is_seeded=clf.random_state is not None,
         ),
     )
 

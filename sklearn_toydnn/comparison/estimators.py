@@ -2,6 +2,7 @@
 
 import warnings
 from collections import Counter
+from collections.abc import Callable
 from inspect import signature
 from itertools import pairwise
 from numbers import Integral, Real
@@ -371,11 +372,14 @@ def compare(
         )
 
     if n_repeats == "auto":
-        return _look(score, judge)
+        return look(score, judge)
     return judge(score(range(n_repeats)))
 
 
-def _look(score, judge):
+def look(
+    score: Callable[[range], pd.DataFrame],
+    judge: Callable[[pd.DataFrame], Comparison],
+) -> Comparison:
     """Score repetitions until a look finds no comparison undecided, and none skewed."""
     scores = None
     for first, last in pairwise([0, *LOOKS]):
@@ -487,8 +491,9 @@ def _fingerprint_all(random_state, estimators, maker, scoring):
     why_not, known = "with random_state=None, no two are meant to be the same", {}
     try:
         if random_state is not None:
-            for why_not, part in parts.items():
-                known[why_not] = fingerprint_code(part)
+            for name, part in parts.items():
+                why_not = name
+                known[name] = fingerprint_code(part)
             # The maker does not count: its points are hashed themselves.
             return {
                 name: known[f"estimator {name!r}"]

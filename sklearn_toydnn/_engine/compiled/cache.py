@@ -89,7 +89,7 @@ class Programs:
             program = self._make(key, structure)
             warnings.warn(
                 "A program is compiled for each fit anew, which takes seconds and "
-                "some 20 MB for good: what a function or class that is not Keras' "
+                "some 12 MB for good: what a function or class that is not Keras' "
                 "computes depends on more than its arguments.",
                 EfficiencyWarning,
                 stacklevel=2,
@@ -157,6 +157,7 @@ class Programs:
                     "functions that are not Keras', and compiled code is never freed; "
                     "fits in other processes, as with n_jobs, start anew"
                 )
+            self._n_own += own
         # The rate is no part of the structure: each fit brings its own.
         optimizer = structure.optimizer.make_default()
         try:
@@ -165,10 +166,11 @@ class Programs:
                 program = Program(structure, *Loop(structure, optimizer).trace())
                 program.warm_up()
         except Exception as error:
+            with self._lock:
+                self._n_own -= own
             raise NotCompilable(f"TensorFlow cannot compile it: {error}") from error
         with self._lock:
             self._misses += 1
-            self._n_own += own
         return program
 
     @contextmanager

@@ -118,20 +118,23 @@ class Store:
     def write(self, key, blueprint):
         """Keep a program that has just been compiled."""
         path = self._path(key)
-        if path is None:
-            return
         try:
             compiled = self.take(blueprint.name)
+            if path is None:
+                return
             if not compiled:
                 raise Unusable("TensorFlow has not written what it compiled")
-            kept = (self._made_for, _text(key)), blueprint, compiled
             for folder in (self._root, path.parent):
                 _make_private(folder)
-            _write(path, seal(kept))
+        except (OSError, Unusable) as error:
+            self._give_up(str(error))
+            return
+        try:
+            _write(path, seal(((self._made_for, _text(key)), blueprint, compiled)))
             _trim(self._root)
         except FileNotFoundError:
-            return  # another process has cleared the folder meanwhile
-        except (OSError, Unusable) as error:
+            return  # somebody has deleted the folder meanwhile
+        except OSError as error:
             self._give_up(str(error))
 
     def take(self, name):
