@@ -8,9 +8,10 @@ import sys
 import threading
 import tracemalloc
 import warnings
-from contextlib import nullcontext
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext, suppress
 from queue import SimpleQueue
-from unittest.mock import Mock
+from unittest.mock import MagicMock, Mock
 
 import numpy as np
 import pytest
@@ -32,6 +33,7 @@ from sklearn_toydnn import (
 )
 from sklearn_toydnn._engine import training
 from sklearn_toydnn._engine.callbacks import acts_within_epochs
+from sklearn_toydnn._engine.compiled import cache as compiled_cache
 from sklearn_toydnn._engine.compiled import capacity
 from sklearn_toydnn._engine.compiled import program as compiled_program
 from sklearn_toydnn._engine.compiled import structure as compiled_structure
@@ -40,6 +42,7 @@ from sklearn_toydnn._engine.compiled.capacity import Capacity
 from sklearn_toydnn._engine.compiled.loop import Loop
 from sklearn_toydnn._engine.compiled.program import Program, Run
 from sklearn_toydnn._engine.compiled.structure import Structure
+from sklearn_toydnn._engine.fingerprint import NoFingerprint
 from sklearn_toydnn._engine.network import Network
 from sklearn_toydnn._engine.optimizer import OptimizerSpec
 from sklearn_toydnn._engine.tensorflow import keras, tf
@@ -898,6 +901,30 @@ def test_what_is_compiled_for_own_functions_has_a_limit(data, monkeypatch):
     assert budget.info()[:2] == (1, 3)
     with pytest.raises(ValueError, match="jit_compile=True, but .* never freed"):
         compiled(epochs=1, activation=own(7)).fit(*data)
+
+
+@pytest.mark.filterwarnings("ignore:A program is compiled for each fit anew")
+def test_threads_do_not_pass_the_limit(monkeypatch):
+    all_ask = threading.Barrier(8)
+
+    def compile_slowly(*parts):
+        with suppress(threading.BrokenBarrierError):
+            all_ask.wait(0.5)  # until others would be compiling too
+        return Mock()
+
+    for name, fake in {"Loop": MagicMock(), "Program": compile_slowly}.items():
+        monkeypatch.setattr(compiled_cache, name, fake)
+    monkeypatch.setattr(compiled_cache, "store", Mock())
+    budget = Programs(maxsize=10, max_own=1)
+
+    def borrow():
+        with budget.borrow(Mock(fingerprint=Mock(side_effect=NoFingerprint))):
+            return 1
+
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(borrow) for _ in range(8)]
+    refused = [future.exception() for future in asked]
+    assert sum(error is None for error in refused) == 1 == budget.info().misses
 
 
 @pytest.mark.slow
