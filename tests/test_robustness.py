@@ -99,7 +99,7 @@ def count_lines(clf, data):
     [
         ({}, 40, ["network", "training", "cache", "program"]),
         ({"early_stopping": True}, 40, ["callbacks", "program"]),
-        ({"memory": "fits"}, 40, ["training", "fingerprint", "memory"]),
+        ({"memory": "fits"}, 40, ["cached_fits", "fingerprint", "memory"]),
         ({"jit_compile": False, "epochs": 1}, 6, ["training", "keras_model"]),
     ],
     ids=["compiled", "early stopping", "memory", "keras"],
