@@ -17,6 +17,7 @@ from sklearn.utils._param_validation import (
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import check_is_fitted
 
+from . import _network  # noqa: F401  where cloudpickle looks for Network, or copies it
 from ._engine.cached_fits import train_or_recall
 from ._engine.callbacks import EpochTasks
 from ._engine.keras_model import build_model

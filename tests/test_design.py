@@ -133,6 +133,11 @@ def arguments(function):
     return [*args.posonlyargs, *args.args, *args.kwonlyargs]
 
 
+def test_network_is_there_under_its_old_name():
+    """Else cloudpickle, and with it joblib's workers, send a copy of the class."""
+    assert "_network" in IMPORTS["classifier"]
+
+
 def test_one_module_knows_of_scikeras():
     knowing = {
         f"{folder}/{name}"
