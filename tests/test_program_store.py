@@ -78,6 +78,12 @@ def test_a_folder_that_cannot_be_made_is_told(expected):
     assert digest == expected and disk.startswith("off: ") and "/proc/nothing" in disk
 
 
+def test_there_may_be_nothing_to_delete(tmp_path, monkeypatch):
+    monkeypatch.setenv("SKLEARN_TOYDNN_CACHE", str(tmp_path / "none"))
+    Store().clear()
+    assert not (tmp_path / "none").exists()
+
+
 # ---- other processes
 
 

@@ -161,6 +161,8 @@ class Store:
             raise ValueError(
                 f"disk=True, but no programs are kept there: {self.reason}"
             )
+        if not os.path.lexists(self._root):  # no program has been kept yet
+            return
         _check_private(self._root)
         for path in _files(self._root):
             path.unlink(missing_ok=True)
