@@ -52,9 +52,8 @@ class Store:
             self._made_for = _describe_surroundings()
             version = f"tensorflow-{tf.__version__}-{_hash_text(repr(self._made_for))}"
             self.folder = self._root / version
-            for folder in (self._root, self.folder):  # made with the first program
-                if os.path.lexists(folder):
-                    _check_private(folder)
+            for folder in (self._root, self.folder):
+                _check_private(folder)
             self._own = _name_temporary()
             _have_read(_FLAGS.format(self._own))
         except (OSError, Unusable) as error:
@@ -161,8 +160,6 @@ class Store:
             raise ValueError(
                 f"disk=True, but no programs are kept there: {self.reason}"
             )
-        if not os.path.lexists(self._root):  # no program has been kept yet
-            return
         _check_private(self._root)
         for path in _files(self._root):
             path.unlink(missing_ok=True)
@@ -229,7 +226,10 @@ def _make_private(folder):
 
 def _check_private(folder):
     """Raise `Unusable` if what is in a folder may be another user's."""
-    status = folder.lstat()
+    try:
+        status = folder.lstat()
+    except FileNotFoundError:  # it is made with the first program
+        return
     if not stat.S_ISDIR(status.st_mode):
         raise Unusable(f"{folder} is no folder, or a symbolic link")
     if status.st_uid != os.geteuid() or status.st_mode & 0o022:
