@@ -7,6 +7,6 @@ them or of `measurements`. Each module there says what it asks, and makes a `Stu
 import sys
 
 if sys.argv[:1] == ["-m"]:  # as a program: the seconds of imports are still to come
-    from ._ending import leave_on_signals
+    from ._signals import leave_on_signals
 
     leave_on_signals()

@@ -91,8 +91,8 @@ def main(argv=None):
     )
     args = parser.parse_args(argv)
 
-    from ._ending import INTERRUPTED, interruptible
-    from ._run import run, with_needs
+    from ._runner import run, with_needs
+    from ._signals import INTERRUPTED, interruptible
     from .paper import report
 
     names = args.studies or STUDIES

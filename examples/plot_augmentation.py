@@ -35,7 +35,7 @@ found = compare(
     n_repeats=20,
     scoring="accuracy",
     scale="ratio",
-    smallest=0.1,
+    margin=0.1,
     random_state=0,
 )
 print(found)

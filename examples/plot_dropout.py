@@ -35,7 +35,7 @@ for ax, flip_y in zip(axes, [0.0, 0.2], strict=True):
         n_repeats=15,
         scoring="accuracy",
         baseline="without dropout",
-        smallest=0.005,
+        margin=0.005,
         random_state=0,
     )
     ComparisonDisplay(found).plot(ax=ax)

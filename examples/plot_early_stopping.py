@@ -42,7 +42,7 @@ found = compare(
     scoring=score,
     losses=["epochs"],
     scale="ratio",
-    smallest=0.1,
+    margin=0.1,
     random_state=0,
 )
 print(found)

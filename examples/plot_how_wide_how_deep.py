@@ -33,7 +33,7 @@ found = compare(
     n_repeats=10,
     scoring="accuracy",
     baseline="20, 20",
-    smallest=0.01,
+    margin=0.01,
     random_state=0,
 )
 print(found)

@@ -31,7 +31,7 @@ found = compare(
     n_repeats=20,
     scoring="accuracy",
     baseline="glorot_uniform",
-    smallest=0.005,
+    margin=0.005,
     random_state=0,
 )
 print(found)

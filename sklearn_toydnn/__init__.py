@@ -15,8 +15,8 @@ _HOME = {
     "compare_candidates": "comparison",
     "Comparison": "comparison",
     "ComparisonDisplay": "comparison",
-    "cache_info": "_engine.compiled.cache",
-    "cache_clear": "_engine.compiled.cache",
+    "cache_info": "_engine.compiled.program_cache",
+    "cache_clear": "_engine.compiled.program_cache",
     "stop_fits": "_engine.callbacks",
 }
 __all__ = list(_HOME)

@@ -1,6 +1,6 @@
 from ._engine.callbacks import stop_fits as stop_fits
-from ._engine.compiled.cache import cache_clear as cache_clear
-from ._engine.compiled.cache import cache_info as cache_info
+from ._engine.compiled.program_cache import cache_clear as cache_clear
+from ._engine.compiled.program_cache import cache_info as cache_info
 from .augmentation import GaussianAugmenter as GaussianAugmenter
 from .augmentation import GaussianNoise as GaussianNoise
 from .classifier import DNNClassifier as DNNClassifier

@@ -18,8 +18,8 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import check_is_fitted
 
 from . import _network  # noqa: F401  where cloudpickle looks for Network, or copies it
-from ._engine.cached_fits import train_or_recall
 from ._engine.callbacks import EpochTasks
+from ._engine.fit_cache import train_or_load
 from ._engine.keras_model import build_model
 from ._engine.network import Weights
 from ._engine.prediction import predict_proba
@@ -610,7 +610,7 @@ class DNNClassifier(KerasClassifier):
         data = scale_weights(data, plan.network.dtype, normalise=normalise)
         callbacks = self._make_callbacks()
         try:
-            outcome = train_or_recall(plan, data, state, epochs, callbacks, watchers)
+            outcome = train_or_load(plan, data, state, epochs, callbacks, watchers)
         except CannotTrain as error:
             raise InvalidParameterError(
                 f"Keras cannot train with optimizer={self.optimizer!r}, "

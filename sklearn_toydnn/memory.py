@@ -11,7 +11,7 @@ from types import FunctionType
 import joblib
 from sklearn.utils.validation import check_memory
 
-from ._sealed import Damaged, seal, unseal
+from ._checked_pickle import CorruptError, dumps, loads
 
 
 def hash_code(folder, *versions):
@@ -55,27 +55,27 @@ CODE = _hash_files(
 )
 
 
-class NotToBeKept(Exception):
+class NotCacheable(Exception):
     """What was computed is not what another call would compute.
 
     Parameters
     ----------
     computed : object
-        What :func:`recall` is to return nevertheless.
+        What :func:`load_or_compute` is to return nevertheless.
 
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
-    >>> from sklearn_toydnn.memory import NotToBeKept, recall
+    >>> from sklearn_toydnn.memory import NotCacheable, load_or_compute
     >>> def draw(n):
-    ...     raise NotToBeKept(n)
+    ...     raise NotCacheable(n)
     >>> with TemporaryDirectory() as folder:
-    ...     [recall(folder, lambda: draw(n), "luck") for n in (1, 2)]
+    ...     [load_or_compute(folder, lambda: draw(n), "luck") for n in (1, 2)]
     [1, 2]
     """
 
 
-def recall(memory, compute, description, *arrays, code=CODE):
+def load_or_compute(memory, compute, description, *arrays, code=CODE):
     """Return what a function computes, from memory if it is kept there.
 
     Parameters
@@ -87,7 +87,7 @@ def recall(memory, compute, description, *arrays, code=CODE):
 
     compute : callable
         The function, without arguments. What it returns must be pickleable. It may
-        raise `NotToBeKept` with what is returned, but not kept.
+        raise `NotCacheable` with what is returned, but not kept.
 
     description : str
         What the computation depends on, beside the code.
@@ -113,9 +113,9 @@ def recall(memory, compute, description, *arrays, code=CODE):
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
-    >>> from sklearn_toydnn.memory import recall
+    >>> from sklearn_toydnn.memory import load_or_compute
     >>> with TemporaryDirectory() as folder:
-    ...     [recall(folder, lambda: n, "the first number") for n in (1, 2)]
+    ...     [load_or_compute(folder, lambda: n, "the first number") for n in (1, 2)]
     [1, 1]
     """
     key = joblib.hash([code, description, *arrays], coerce_mmap=True)
@@ -124,14 +124,14 @@ def recall(memory, compute, description, *arrays, code=CODE):
     kept = memory.cache(_compute_in(location), ignore=["compute"])
     try:
         try:
-            return unseal(kept(key, compute))
-        except Damaged:
+            return loads(kept(key, compute))
+        except CorruptError:
             computed, _ = kept.call(key, compute)
             try:
-                return unseal(computed)
-            except Damaged as error:  # it can be pickled, but not unpickled
+                return loads(computed)
+            except CorruptError as error:  # it can be pickled, but not unpickled
                 raise (error.__cause__ or error) from None
-    except NotToBeKept as computed:
+    except NotCacheable as computed:
         return computed.args[0]
 
 
@@ -145,7 +145,7 @@ def _folder(memory):
 
 def _compute(key, compute):
     # As bytes, for joblib's own unpickling, in Python, takes a millisecond more.
-    return seal(compute())
+    return dumps(compute())
 
 
 @lru_cache

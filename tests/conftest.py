@@ -84,8 +84,8 @@ def three_classes(data):
 @pytest.fixture(autouse=True)
 def unrationed(monkeypatch):
     # The suite has more functions of its own in one process than a study has.
-    if "sklearn_toydnn._engine.compiled.cache" in sys.modules:
-        programs = sys.modules["sklearn_toydnn._engine.compiled.cache"].programs
+    if "sklearn_toydnn._engine.compiled.program_cache" in sys.modules:
+        programs = sys.modules["sklearn_toydnn._engine.compiled.program_cache"].programs
         monkeypatch.setattr(programs, "_max_own", float("inf"))
 
 

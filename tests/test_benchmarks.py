@@ -26,11 +26,11 @@ from sklearn import config_context
 
 pytest.importorskip("jinja2", reason="the extra benchmarks is not installed")
 
-from benchmarks import _code, _run
+from benchmarks import _code_hash, _runner
 from benchmarks.__main__ import main
-from benchmarks._code import SOURCES, hash_code_of
-from benchmarks._ending import INTERRUPTED
-from benchmarks._run import run
+from benchmarks._code_hash import SOURCES, hash_code_of
+from benchmarks._runner import run
+from benchmarks._signals import INTERRUPTED
 from benchmarks.browser import MISSING
 from benchmarks.measurements import calibration, playground, scaling, soak, speed
 from benchmarks.paper import (
@@ -44,7 +44,7 @@ from benchmarks.paper import (
     table2_grid_search,
 )
 from benchmarks.paper.summaries import interval, prediction_interval, with_places
-from sklearn_toydnn._engine import cached_fits
+from sklearn_toydnn._engine import fit_cache
 
 READINGS = {name: {**of, "epochs": 6} for name, of in published.READINGS.items()}
 PLAIN = {"plain": READINGS["plain"]}
@@ -156,7 +156,7 @@ def undrawn(monkeypatch):
     def write(study, frame, quick, output):
         frame.to_csv(output / f"{study.name}.csv", index=False)
 
-    monkeypatch.setattr(_run, "_write", write)
+    monkeypatch.setattr(_runner, "_write", write)
 
 
 def run_one(name, output, n_jobs=1, **how):
@@ -220,10 +220,10 @@ def test_what_is_finished_is_not_done_again(tiny, tmp_path, monkeypatch):
         raise AssertionError("trained")
 
     with monkeypatch.context() as patch:
-        patch.setattr(cached_fits, "train", train)
+        patch.setattr(fit_cache, "train", train)
         pd.testing.assert_frame_equal(frame, run_one("table1_augmentation", tmp_path))
         # Also where a study's own code has changed, but not what computes its fits.
-        patch.setattr(_run, "hash_code_of", lambda module: "another")
+        patch.setattr(_runner, "hash_code_of", lambda module: "another")
         pd.testing.assert_frame_equal(frame, run_one("table1_augmentation", tmp_path))
         with pytest.raises(ValueError, match="failed in repetition 0: trained"):
             run_one("table1_augmentation", tmp_path, fresh=True)
@@ -236,15 +236,15 @@ def test_what_is_finished_is_not_done_again(tiny, tmp_path, monkeypatch):
 def test_the_time_of_earlier_runs_counts(some_work, undrawn, tmp_path, monkeypatch):
     def seconds(passing, **how):
         clock = iter([0.0, passing])
-        monkeypatch.setattr(_run, "time", SimpleNamespace(**vars(time)))
-        monkeypatch.setattr(_run.time, "perf_counter", lambda: next(clock))
+        monkeypatch.setattr(_runner, "time", SimpleNamespace(**vars(time)))
+        monkeypatch.setattr(_runner.time, "perf_counter", lambda: next(clock))
         names = ["table1_augmentation"]
         done = run(names, quick=True, output=tmp_path, n_jobs=1, **how)
         return done[names[0]].seconds
 
     assert seconds(8.0) == 8.0
     assert seconds(1.0) == 9.0
-    kept = tmp_path / "memory" / _run.SECONDS
+    kept = tmp_path / "memory" / _runner.SECONDS
     kept.write_text("{")  # as a full disk leaves it
     assert seconds(2.0) == 2.0
     assert json.loads(kept.read_text())["table1_augmentation, quick"] == 2.0
@@ -256,7 +256,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 from dataclasses import replace
-from benchmarks._run import run
+from benchmarks._runner import run
 from benchmarks.paper import published, table1_augmentation
 network = {**published.READINGS["plain"], "epochs": 2}
 quick = {"seeds": 6, "readings": {"plain": network}, "sizes": [50]}
@@ -380,14 +380,14 @@ def test_kept_work_depends_on_what_it_is_measured_with(name, monkeypatch):
     assert counts & {*STUDIES} == {name} | used
     assert not counts & {"judging", "pairs", "report", "sentence_pictures"}
     assert not [name for name in counts if "sentences." in name or "measure" in name]
-    assert not counts & {"benchmarks._run", "benchmarks._png", "benchmarks.__main__"}
-    monkeypatch.setattr(_code, "OTHERS", ["another version of the package"])
+    assert not counts & {"benchmarks._runner", "benchmarks._png", "benchmarks.__main__"}
+    monkeypatch.setattr(_code_hash, "OTHERS", ["another version of the package"])
     assert hash_code_of(study) != before
 
 
 def test_workers_with_other_code_are_refused():
     with pytest.raises(RuntimeError, match="other code, or other versions"):
-        _run._measure("benchmarks.paper.table1_augmentation", {}, "", "another")
+        _runner._measure("benchmarks.paper.table1_augmentation", {}, "", "another")
 
 
 def test_starting_over_forgets_nothing_but_what_was_kept(some_work, undrawn, tmp_path):
@@ -526,7 +526,7 @@ FULL_DISK = """
 import resource, sys
 from dataclasses import replace
 from benchmarks.__main__ import main
-from benchmarks._code import SOURCES, hash_code_of
+from benchmarks._code_hash import SOURCES, hash_code_of
 from benchmarks.paper import published, table1_augmentation
 network = {**published.READINGS["plain"], "epochs": 2}
 quick = {"seeds": 2, "readings": {"plain": network}, "sizes": [50]}

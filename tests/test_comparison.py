@@ -54,7 +54,7 @@ from sklearn_toydnn import (
     make_triangle,
 )
 from sklearn_toydnn.comparison.estimators import LOOKS
-from sklearn_toydnn.comparison.repetition import with_seeds
+from sklearn_toydnn.comparison.repetition import FreshData, with_seeds
 
 TREES = {f"depth {n}": DecisionTreeClassifier(max_depth=n) for n in (1, 2, 4)}
 FEW = {"train_size": 60, "test_size": 100, "n_repeats": 4, "random_state": 0}
@@ -238,9 +238,8 @@ def test_scores_are_those_of_a_plain_loop():
     assert (found.scores["seconds"] > 0).all()
     scores = found.scores.set_index(["repeat", "estimator"])["score"]
     seed = np.random.RandomState(0).randint(np.iinfo(np.int32).max), 2
-    from sklearn_toydnn.comparison.repetition import Fresh
 
-    X, y, (train, test), _ = Fresh(make_triangle, 60, 100, 0).draw(seed, 2)
+    X, y, (train, test), _ = FreshData(make_triangle, 60, 100, 0).draw(seed, 2)
     for name, estimator in nets.items():
         fitted = clone(with_seeds(estimator, seed)).fit(X[train], y[train])
         assert scores[2, name] == fitted.score(X[test], y[test])
@@ -420,7 +419,7 @@ def test_greater_is_better_unless_a_loss_is_declared(scoring, losses, warns):
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         found = compare(NETS, make_triangle, baseline="none", **how)
-    assert (found.summary()["difference"].dropna() > 0).all()
+    assert (found.summary()["effect"].dropna() > 0).all()
     assert found.losses == tuple(losses)
     about = [w for w in told if "counts as a score, of which greater" in str(w.message)]
     assert len(about) == warns and all(w.filename == __file__ for w in about)
@@ -457,7 +456,7 @@ def test_losses_that_are_none_are_named(scoring, losses, message):
 def test_ratios_are_of_what_the_scorer_says(scoring, losses):
     how = FEW | {"train_size": 400, "scoring": scoring, "losses": losses}
     found = compare(NETS, make_triangle, baseline="none", scale="ratio", **how)
-    assert found.summary()["difference"][1] > 2
+    assert found.summary()["effect"][1] > 2
 
 
 def test_what_is_no_error_is_asked_for():
@@ -568,7 +567,7 @@ def test_auto_stops_when_all_is_decided():
     assert found.n_repeats == LOOKS[-1] == 80
     assert found.summary()["verdict"].tolist() == ["", "undecided"]
     assert "80 repetitions" in repr(found)
-    found = compare(same, make_triangle, smallest=0.1, **FEW | {"n_repeats": "auto"})
+    found = compare(same, make_triangle, margin=0.1, **FEW | {"n_repeats": "auto"})
     assert found.n_repeats == 10
     assert found.summary()["verdict"].tolist() == ["", "equivalent"]
 
@@ -581,7 +580,7 @@ def test_auto_goes_on_where_differences_are_skewed(monkeypatch):
             return super().fit(X, y if self.random_state % 7 else 1 - y)
 
     nets = {"tree": TREES["depth 4"], "collapses": Collapses(max_depth=4)}
-    how = FEW | {"n_repeats": "auto", "train_size": 300, "smallest": 0.5}
+    how = FEW | {"n_repeats": "auto", "train_size": 300, "margin": 0.5}
     found = compare(nets, make_triangle, **how)
     assert found.is_skewed and found.n_repeats > LOOKS[0]
     assert "skewed differences" in found.summary()["note"][1]
@@ -849,8 +848,8 @@ def test_the_table_of_a_pair_has_its_difference():
         dict([*TREES.items()][:2]), make_triangle, baseline=[*TREES][0], **FEW
     )
     for result in (found, pair):
-        assert "difference_ci_low" in repr(result) and "p_value" in repr(result)
-        difference = result.summary()["difference"][1]
+        assert "effect_ci_low" in repr(result) and "p_value" in repr(result)
+        difference = result.summary()["effect"][1]
         assert f"{difference:.4f}" in repr(result)
 
 
@@ -957,10 +956,10 @@ def make_one_class(n_samples, random_state):
         ({"X": [[0, 1]]}, "Either a maker must be given, or X, y and cv"),
         ({"cv": 5}, "Either a maker must be given, or X, y and cv"),
         ({"maker": 5}, "maker must be a function that draws points.*X=X, y=y"),
-        ({"smallest": 0}, "'smallest' parameter .* must be"),
-        ({"smallest": {"auc": 0.1}}, "smallest names .'auc'., but the metrics are"),
-        ({"smallest": {"score": -1}}, "smallest must be more than 0, not -1"),
-        ({"smallest": {"score": "1"}}, "smallest must be more than 0, not '1'"),
+        ({"margin": 0}, "'margin' parameter .* must be"),
+        ({"margin": {"auc": 0.1}}, "margin names .'auc'., but the metrics are"),
+        ({"margin": {"score": -1}}, "margin must be more than 0, not -1"),
+        ({"margin": {"score": "1"}}, "margin must be more than 0, not '1'"),
         ({"scale": "log"}, "'scale' parameter .* must be"),
         ({"alpha": 0.0}, "'alpha' parameter .* must be"),
         ({"error_score": np.nan}, "error_score must be finite"),
@@ -1042,7 +1041,7 @@ def test_the_score_of_failures_is_compared_as_the_others_are():
 
 def test_what_is_wrong_is_said_at_once(fits):
     """Not after hours."""
-    for bad in ({"smallest": {"auc": 0.1}}, {"scoring": lambda *_: np.inf}):
+    for bad in ({"margin": {"auc": 0.1}}, {"scoring": lambda *_: np.inf}):
         with pytest.raises(ValueError):
             compare(TREES, make_triangle, **FEW | {"n_repeats": 1000} | bad)
     assert len(fits) <= 3 * 10

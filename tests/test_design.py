@@ -92,7 +92,7 @@ def test_the_engine_knows_no_estimator():
     for name, imported in IMPORTS.items():
         if name.startswith("_engine/"):
             others = {one for one in imported if not one.startswith("_engine/")}
-            assert others <= {"memory", "_sealed"}, name
+            assert others <= {"memory", "_checked_pickle"}, name
 
 
 def test_a_comparison_knows_of_the_engine_how_to_tell_what_is_equal():
@@ -104,7 +104,7 @@ def test_a_comparison_knows_of_the_engine_how_to_tell_what_is_equal():
 
 def test_what_a_comparison_says_knows_nothing_of_fitting():
     """Scores may come from anywhere."""
-    names = "result", "statistics", "resolution", "scale", "metrics"
+    names = "result", "statistics", "resolution", "renamed", "scale", "metrics"
     known = {f"comparison/{name}" for name in names}
     for name in known:
         assert IMPORTS[name] <= known, name
@@ -192,7 +192,7 @@ def test_few_modules_know_of_panel():
         for name, tree in (TREES | PLAYGROUND).items()
         if any(re.match("panel|bokeh", module) for module, _ in imports(tree))
     }
-    assert knowing == {"_pictures", "_parts", "_controls", "_page", "_server"}
+    assert knowing == {"_figures", "_layout", "_controls", "_page", "_server"}
 
 
 @pytest.mark.slow
@@ -234,7 +234,7 @@ def test_paper_and_measurements_know_nothing_of_each_other():
 
 
 def test_the_packages_tests_know_neither():
-    names = "benchmarks", "claims", "forecasts", "judging", "noise", "tables"
+    names = "benchmarks", "claims", "judging", "noise", "reading_tests", "tables"
     of_benchmarks = {f"test_{name}.py" for name in names}
     assert importing(ROOT / "tests", "paper") == of_benchmarks
     assert importing(ROOT / "tests", "measurements") <= of_benchmarks
@@ -304,7 +304,7 @@ def test_the_points_go_the_way_that_is_written(params, way):
     clf = DNNClassifier(epochs=1, random_state=0, **params)
     clf.fit(X / 30, y)  # compiling is not on the way
     modules, depth = way_of_the_points(lambda: clf.fit(X / 30, y))
-    others = "data", "records", "cached_fits", "training"
+    others = "data", "records", "fit_cache", "training"
     on_the_way = {"classifier", *others, *way}
     # Those check points, or ask for their shape.
     assert on_the_way <= set(modules) <= on_the_way | {"_numbers", "structure"}

@@ -17,7 +17,6 @@ from sklearn_toydnn import (
     cache_info,
     make_triangle,
 )
-from sklearn_toydnn._engine.cached_fits import _fingerprint_fit
 from sklearn_toydnn._engine.compiled.structure import Structure
 from sklearn_toydnn._engine.fingerprint import (
     NoFingerprint,
@@ -26,6 +25,7 @@ from sklearn_toydnn._engine.fingerprint import (
     is_of_keras,
     n_threads,
 )
+from sklearn_toydnn._engine.fit_cache import _fingerprint_fit
 from sklearn_toydnn._engine.network import Network
 from sklearn_toydnn._engine.optimizer import OptimizerSpec
 from sklearn_toydnn._engine.records import Data, Plan, Points
@@ -288,7 +288,7 @@ def test_the_number_of_threads_is_part_of_the_key_where_it_counts(
     for clf, n_kept in [(small, 1), (large, 2)]:
         for n in (1, 2):
             monkeypatch.setattr(
-                "sklearn_toydnn._engine.cached_fits.n_threads", lambda n=n: n
+                "sklearn_toydnn._engine.fit_cache.n_threads", lambda n=n: n
             )
             clf.fit(X / 30, y)
         assert len(list((tmp_path / clf.memory).rglob("output.pkl"))) == n_kept

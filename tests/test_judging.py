@@ -20,8 +20,8 @@ from benchmarks.paper.judging import (
     NOTHING,
     SMALL,
     SOME,
-    Asked,
     Effect,
+    Hypothesis,
     Sentence,
     judge,
     ratio,
@@ -34,8 +34,8 @@ WHOLE = ""
 def asked(*effects, **kwargs):
     effects = [e if isinstance(e, Effect) else Effect(e) for e in effects]
     named = {f"rival {i}": effect for i, effect in enumerate(effects)}
-    kwargs = {"decides": True, "smallest": 0.005, **kwargs}
-    return Asked("plain", "error", 100, named, **kwargs)
+    kwargs = {"decides": True, "margin": 0.005, **kwargs}
+    return Hypothesis("plain", "error", 100, named, **kwargs)
 
 
 def judged(*effects, **kwargs):
@@ -129,14 +129,14 @@ def test_one_comparison_is_judged_as_compare_judges_it():
                 "score": np.concatenate([np.full(30, 0.5), 0.5 + values]),
             }
         )
-        compared = Comparison(scores, baseline="a", smallest=0.005).summary().iloc[1]
+        compared = Comparison(scores, baseline="a", margin=0.005).summary().iloc[1]
         row = judged(values)
         assert row["verdict"] == words[compared["verdict"]]
         seen.add(row["verdict"])
         for ours, theirs in {
-            "effect": "difference",
-            "ci_low": "difference_ci_low",
-            "ci_high": "difference_ci_high",
+            "effect": "effect",
+            "ci_low": "effect_ci_low",
+            "ci_high": "effect_ci_high",
             "p_value": "p_value",
             "p_small": "p_equivalence",
         }.items():
@@ -240,13 +240,13 @@ def test_detectable_is_found_with_the_power_it_states():
 
 def test_a_ratio_is_a_factor_with_the_difference_beside_it():
     theirs = spread(0.02, 0.002)
-    row = judged(ratio(theirs / 1.5, theirs, published=(0.1, 0.2)), smallest=0.1)
+    row = judged(ratio(theirs / 1.5, theirs, published=(0.1, 0.2)), margin=0.1)
     assert row["effect"] == pytest.approx(1.5) and 1 < row["ci_low"] < 1.5
     assert row["difference"] == pytest.approx(theirs.mean() / 3)
     assert (row["verdict"], row["unit"], row["published"]) == (HOLDS, "ratio", 2.0)
-    row = judged(ratio(theirs / 1.05, theirs), smallest=0.1)
+    row = judged(ratio(theirs / 1.05, theirs), margin=0.1)
     assert row["verdict"] == SMALL
-    assert judged(ratio(theirs, theirs / 1.05), smallest=0.1)["verdict"] == NOT_SMALL
+    assert judged(ratio(theirs, theirs / 1.05), margin=0.1)["verdict"] == NOT_SMALL
 
 
 def test_no_error_counts_as_half_a_points():
@@ -268,10 +268,10 @@ def test_ratios_are_those_of_compare():
             "score": losses.ravel(),
         }
     )
-    how = {"baseline": "a", "scale": "ratio", "smallest": 0.1, "losses": ("loss",)}
+    how = {"baseline": "a", "scale": "ratio", "margin": 0.1, "losses": ("loss",)}
     compared = Comparison(scores, **how).summary().iloc[1]
-    row = judged(ratio(losses[1], losses[0]), smallest=0.1)
-    assert row["effect"] == pytest.approx(compared["difference"])
+    row = judged(ratio(losses[1], losses[0]), margin=0.1)
+    assert row["effect"] == pytest.approx(compared["effect"])
     assert row["p_value"] == pytest.approx(compared["p_value"])
 
 
@@ -301,7 +301,7 @@ def test_how_many_pairs_agree():
 
 def test_where_an_effect_turns_is_said():
     ways = [
-        Asked("plain", "error", epoch, {"": Effect(values)}, smallest=0.005)
+        Hypothesis("plain", "error", epoch, {"": Effect(values)}, margin=0.005)
         for epoch, values in [(5, GOOD), (10, BAD), (20, LOUD), (50, BAD)]
     ]
     rows = judge({"": [Sentence("a claim", "", "", ways)]}, 0.05)

@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_toydnn import DNNClassifier, cache_clear, memory
-from sklearn_toydnn._engine import cached_fits
+from sklearn_toydnn._engine import fit_cache
 from sklearn_toydnn._engine.compiled.program import Program
 from sklearn_toydnn._engine.tensorflow import keras, tf
 
@@ -28,13 +28,13 @@ PARAMS = {"epochs": 2, "random_state": 0}
 @pytest.fixture
 def trained(monkeypatch):
     """Count the fits that are trained, not found."""
-    train, fits = cached_fits.train, []
+    train, fits = fit_cache.train, []
 
     def counting(*args):
         fits.append(args)
         return train(*args)
 
-    monkeypatch.setattr(cached_fits, "train", counting)
+    monkeypatch.setattr(fit_cache, "train", counting)
     return fits
 
 
@@ -118,12 +118,12 @@ def test_what_other_code_has_made_is_not_found(data, tmp_path, trained, monkeypa
     # Of the package only what trains counts.
     (copied / "playground" / "_words.py").write_text("# another")
     (copied / "comparison" / "display.py").write_text("# another")
-    assert memory.hash_code(engine, *versions) == cached_fits.ENGINE_CODE
+    assert memory.hash_code(engine, *versions) == fit_cache.ENGINE_CODE
     (engine / "below").mkdir()
     (engine / "below" / "more.py").write_text("# another")
     other_source = memory.hash_code(engine, *versions)
-    assert len({cached_fits.ENGINE_CODE, other_keras, other_source}) == 3
-    monkeypatch.setattr(cached_fits, "ENGINE_CODE", other_source)
+    assert len({fit_cache.ENGINE_CODE, other_keras, other_source}) == 3
+    monkeypatch.setattr(fit_cache, "ENGINE_CODE", other_source)
     clf.fit(*data)
     assert len(trained) == 2
 
@@ -170,7 +170,7 @@ def test_a_search_that_was_interrupted_goes_on(data, tmp_path, trained, monkeypa
         {"dropout_rate": [0.1, 0.2, 0.3]},
         cv=2,
     )
-    train = cached_fits.train
+    train = fit_cache.train
 
     def interrupted(*args):
         if len(trained) == 3:
@@ -178,7 +178,7 @@ def test_a_search_that_was_interrupted_goes_on(data, tmp_path, trained, monkeypa
         return train(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(cached_fits, "train", interrupted)
+        patch.setattr(fit_cache, "train", interrupted)
         with pytest.raises(KeyboardInterrupt):
             search.fit(*data)
     search.fit(*data)
@@ -188,9 +188,9 @@ def test_a_search_that_was_interrupted_goes_on(data, tmp_path, trained, monkeypa
 ELSEWHERE = """
 import sys, joblib, numpy as np
 from sklearn_toydnn import DNNClassifier
-from sklearn_toydnn._engine import cached_fits
+from sklearn_toydnn._engine import fit_cache
 def train(*args): raise AssertionError("trained")
-if sys.argv[2] == "again": cached_fits.train = train
+if sys.argv[2] == "again": fit_cache.train = train
 X, y = np.load(sys.argv[1] + "/X.npy"), np.load(sys.argv[1] + "/y.npy")
 clf = DNNClassifier(epochs=2, random_state=0, memory=sys.argv[1]).fit(X, y)
 print(joblib.hash(clf.coefs_))
@@ -271,7 +271,7 @@ def test_fits_that_cannot_be_known_again_are_not_kept(
     params, reason, data, tmp_path, trained
 ):
     clf = DNNClassifier(**PARAMS | params, memory=str(tmp_path))
-    cached_fits._warn_not_kept.cache_clear()
+    fit_cache._warn_not_kept.cache_clear()
     with pytest.warns(UserWarning, match=f"not kept in memory: .*{reason}"):
         clf.fit(*data)
     clf.fit(*data)  # one warning is enough
@@ -282,7 +282,7 @@ def test_fits_that_cannot_be_known_again_are_not_kept(
 def test_scikit_learns_callbacks_hear_of_every_epoch(data, tmp_path):
     monitor = ScoringMonitor(scoring="accuracy")
     clf = DNNClassifier(**PARAMS, memory=str(tmp_path)).fit(*data)
-    cached_fits._warn_not_kept.cache_clear()
+    fit_cache._warn_not_kept.cache_clear()
     with pytest.warns(UserWarning, match="callbacks act on training"):
         clf.set_callbacks(monitor).fit(*data)
     assert (monitor.get_logs().data_as_pandas["task_name"] == "epoch").sum() == 2
@@ -368,7 +368,7 @@ def test_what_compiles_only_sometimes_is_not_kept(data, tmp_path, trained, monke
 
 def test_fits_under_a_strategy_are_not_kept(data, tmp_path):
     clf = DNNClassifier((4,), memory=str(tmp_path), **PARAMS)
-    cached_fits._warn_not_kept.cache_clear()
+    fit_cache._warn_not_kept.cache_clear()
     with (
         tf.distribute.MirroredStrategy(["CPU:0"]).scope(),
         pytest.warns(UserWarning, match="a tf.distribute strategy"),
@@ -397,4 +397,4 @@ def _raise():
 
 def test_what_can_be_pickled_but_not_read_says_why(tmp_path):
     with pytest.raises(TypeError, match="the reason"):
-        memory.recall(str(tmp_path), Unreadable, "unreadable")
+        memory.load_or_compute(str(tmp_path), Unreadable, "unreadable")

@@ -25,15 +25,16 @@ from sklearn import config_context
 
 from sklearn_toydnn import DNNClassifier, compare, playground
 from sklearn_toydnn._engine import training
-from sklearn_toydnn.playground import __main__, _page, _recipe, _tasks, _words, _workers
-from sklearn_toydnn.playground._address import (
-    QUESTIONS,
-    VIEWS,
-    Page,
-    read_address,
+from sklearn_toydnn.playground import (
+    __main__,
+    _captions,
+    _page,
+    _pipeline,
+    _tasks,
+    _workers,
 )
-from sklearn_toydnn.playground._pictures import disagreement, shade
-from sklearn_toydnn.playground._session import COMPILING, Session, _Asked
+from sklearn_toydnn.playground._figures import disagreement, shade
+from sklearn_toydnn.playground._session import COMPILING, Session, _Request
 from sklearn_toydnn.playground._setting import (
     MAKERS,
     NAMES,
@@ -42,6 +43,12 @@ from sklearn_toydnn.playground._setting import (
     Layers,
     Setting,
     limits,
+)
+from sklearn_toydnn.playground._url import (
+    QUESTIONS,
+    VIEWS,
+    Page,
+    read_address,
 )
 from sklearn_toydnn.playground._workers import Job, Task, Workers
 
@@ -183,7 +190,7 @@ def printed():
     """
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", run],
-        input=json.dumps([_recipe.write_program(page) for page in pages]),
+        input=json.dumps([_pipeline.write_program(page) for page in pages]),
         capture_output=True,
         text=True,
         check=True,
@@ -204,7 +211,7 @@ def accuracy_shown(page):
 
 def test_a_shown_program_that_is_run_here_gives_the_shown_accuracy(capsys):
     page = PROGRAMS[0]
-    exec(_recipe.write_program(page), {"__name__": "program"})
+    exec(_pipeline.write_program(page), {"__name__": "program"})
     assert capsys.readouterr().out.split()[-1] == str(accuracy_shown(page))
 
 
@@ -239,18 +246,18 @@ def test_keras_own_learning_rates_are_known():
 
 
 def test_a_program_is_as_short_as_it_can_be():
-    program = _recipe.write_program(Page())
+    program = _pipeline.write_program(Page())
     assert "make_triangle(2500 + 500, random_state=seed)" in program
     assert "DNNClassifier(random_state=seed)" in program
     for page in [*PROGRAMS, *COMPARED]:
-        lines = _recipe.write_program(page).splitlines()
+        lines = _pipeline.write_program(page).splitlines()
         assert max(map(len, lines)) <= 88 and len(lines) < 60
 
 
 def test_flips_do_not_follow_the_points():
     setting = Setting("moons", flip_y=0.3)
-    X, y = _recipe.make_maker(setting)(4000, random_state=0)
-    clean = _recipe.make_maker(Setting("moons"))(4000, random_state=0)
+    X, y = _pipeline.make_maker(setting)(4000, random_state=0)
+    clean = _pipeline.make_maker(Setting("moons"))(4000, random_state=0)
     np.testing.assert_array_equal(X, clean[0])
     flipped = y != clean[1]
     assert 0.27 < flipped.mean() < 0.33
@@ -346,7 +353,7 @@ def test_seeds_join_as_they_finish():
 
 @pytest.mark.slow
 def test_verdicts_are_those_of_looks_only():
-    page = Page(QUICK, "versus", QUICK.changed(dropout_rate=0.3), smallest=0.002)
+    page = Page(QUICK, "versus", QUICK.changed(dropout_rate=0.3), margin=0.002)
     session, heard = started(page)
     n_measured = session.found.n_repeats
     assert n_measured in (20, 40, 80)  # one look does not decide it
@@ -354,11 +361,11 @@ def test_verdicts_are_those_of_looks_only():
     assert not any(told[:10]) and told[-1]
     with config_context(enable_metadata_routing=True):
         found = compare(
-            {"A": _recipe.make_pipeline(page.kept, n_largest=60),
-             "B": _recipe.make_pipeline(page.setting, n_largest=60)},
-            _recipe.make_maker(page.setting),
-            **_recipe.compared_with(page.kept, page.setting),
-            smallest=page.smallest,
+            {"A": _pipeline.make_pipeline(page.kept, n_largest=60),
+             "B": _pipeline.make_pipeline(page.setting, n_largest=60)},
+            _pipeline.make_maker(page.setting),
+            **_pipeline.compared_with(page.kept, page.setting),
+            margin=page.margin,
         )  # fmt: skip
     pd.testing.assert_frame_equal(found.summary(), session.found.summary())
 
@@ -369,7 +376,7 @@ def test_verdicts_are_those_of_looks_only():
 def test_what_cannot_be_compared_has_no_verdict(change, word):
     session, _ = started(Page(QUICK.changed(**change), "versus", QUICK))
     assert word in session.remark and session.verdict is None
-    assert "compare(" not in _recipe.write_program(session.page)
+    assert "compare(" not in _pipeline.write_program(session.page)
     assert session.fits and session.fit_of_a is not None
 
 
@@ -444,7 +451,7 @@ def test_an_epoch_is_of_the_setting_that_is_asked_for(timers):
 
 def test_only_the_newest_is_current_and_the_one_before_may_be_shown():
     session, _ = started(Page(QUICK))
-    old, newer = (_Asked(Page(QUICK), [], None) for _ in "12")
+    old, newer = (_Request(Page(QUICK), [], None) for _ in "12")
     session._job, session.is_current = newer, False
     fit = session.fits[0]
     session._hear(old, "done", (0, fit))
@@ -504,8 +511,8 @@ def test_fresh_data_are_fresh_for_a_too():
 def test_divergence_is_counted():
     session, _ = started(Page(QUICK, "ten"))
     session.fits[1].warning = "Training diverged."
-    assert _words.describe_divergence(session.fits) == "1 of 10 networks diverged."
-    assert _words.describe_divergence(session.fits[1:2]) == "Training diverged."
+    assert _captions.describe_divergence(session.fits) == "1 of 10 networks diverged."
+    assert _captions.describe_divergence(session.fits[1:2]) == "Training diverged."
 
 
 def test_the_shade_is_white_where_nothing_is_known():
@@ -611,12 +618,10 @@ def test_what_is_kept_is_a_and_the_verdict_is_said(view):
     assert "B is <strong>worse" in view._words.object
     assert len(view._differences.mean.data["x"]) == 1
     with config_context(enable_metadata_routing=True):
-        view._smallest.value = 0.05
+        view._margin.value = 0.05
         view._views.value = "one"
     view.settle()
-    assert (
-        view.frame.query.endswith("smallest=0.05") and "A.epochs=3" in view.frame.query
-    )
+    assert view.frame.query.endswith("margin=0.05") and "A.epochs=3" in view.frame.query
 
 
 def test_a_word_stands_beside_what_is_wrong(view):

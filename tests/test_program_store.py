@@ -18,8 +18,8 @@ from sklearn_toydnn import (
     cache_info,
     make_triangle,
 )
-from sklearn_toydnn._engine.compiled import cache, disk
-from sklearn_toydnn._engine.compiled.disk import Store
+from sklearn_toydnn._engine.compiled import disk_cache, program_cache
+from sklearn_toydnn._engine.compiled.disk_cache import DiskCache
 from sklearn_toydnn._engine.compiled.program import Program
 
 HEAD = """
@@ -81,8 +81,8 @@ def test_a_folder_that_cannot_be_made_is_told(expected):
 def test_there_may_be_nothing_to_delete(tmp_path, monkeypatch):
     monkeypatch.setenv("SKLEARN_TOYDNN_CACHE", str(tmp_path / "none"))
     # TensorFlow takes the flag only before it computes, as it may have by now.
-    monkeypatch.setattr(disk, "_have_read", lambda flags: None)
-    Store().clear()
+    monkeypatch.setattr(disk_cache, "_have_read", lambda flags: None)
+    DiskCache().clear()
     assert not (tmp_path / "none").exists()
 
 
@@ -155,7 +155,7 @@ def test_many_processes_may_compile_and_keep_the_same(tmp_path, expected):
 @pytest.mark.slow
 def test_damaged_and_foreign_files_are_compiled_again(tmp_path, expected):
     code = """
-from sklearn_toydnn._engine.compiled.disk import store
+from sklearn_toydnn._engine.compiled.disk_cache import store
 fit(), fit(activation="tanh")
 one, other = sorted(store.folder.iterdir(), key=lambda path: path.stat().st_mtime_ns)
 whole = one.read_bytes()
@@ -188,7 +188,7 @@ print(json.dumps(found))
 @pytest.mark.slow
 def test_code_that_tensorflow_cannot_take_is_compiled_again(kept, expected):
     code = """
-from sklearn_toydnn._engine.compiled.disk import store
+from sklearn_toydnn._engine.compiled.disk_cache import store
 read = store.read
 def damaged(key):
     blueprint, compiled = read(key)
@@ -205,8 +205,8 @@ def test_what_has_not_been_used_for_longest_goes_first(tmp_path, monkeypatch):
     for i, name in enumerate("abcd"):
         (folder / name).write_bytes(bytes(100))
         os.utime(folder / name, (i, i))
-    monkeypatch.setattr(disk, "MAX_BYTES", 250)
-    disk._trim(tmp_path)
+    monkeypatch.setattr(disk_cache, "MAX_BYTES", 250)
+    disk_cache._trim(tmp_path)
     assert sorted(path.name for path in files(tmp_path)) == ["c", "d"]
 
 
@@ -224,7 +224,7 @@ def test_all_are_deleted_when_asked(tmp_path, expected):
 def test_an_import_makes_no_folder(tmp_path):
     code = """
 from pathlib import Path
-from sklearn_toydnn._engine.compiled.disk import store
+from sklearn_toydnn._engine.compiled.disk_cache import store
 made = [Path(folder).exists() for folder in (store._root, store._own)]
 fit()
 made += [Path(folder).exists() for folder in (store._root, store._own)]
@@ -259,8 +259,8 @@ def test_a_folder_that_cannot_be_trusted_is_not_used(
 ):
     make(tmp_path / "cache")
     monkeypatch.setenv("SKLEARN_TOYDNN_CACHE", str(tmp_path / "cache"))
-    assert Store().description.startswith("off: ")
-    assert reason in Store().description
+    assert DiskCache().description.startswith("off: ")
+    assert reason in DiskCache().description
 
 
 @pytest.mark.parametrize(
@@ -277,11 +277,11 @@ def test_the_reason_why_nothing_is_kept_is_told(environ, reason, tmp_path, monke
     def without_home(name):
         return Path("~", name)
 
-    monkeypatch.setattr(disk.platformdirs, "user_cache_path", without_home)
+    monkeypatch.setattr(disk_cache.platformdirs, "user_cache_path", without_home)
     monkeypatch.setenv("SKLEARN_TOYDNN_CACHE", str(tmp_path))
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    assert reason in Store().description
+    assert reason in DiskCache().description
     if "TF_XLA_FLAGS" in environ:
         assert os.environ["TF_XLA_FLAGS"] == environ["TF_XLA_FLAGS"]
 
@@ -290,13 +290,13 @@ def test_no_path_with_spaces_is_given_to_tensorflow(tmp_path, monkeypatch):
     (tmp_path / "a b").mkdir()
     monkeypatch.setenv("SKLEARN_TOYDNN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "a b"))
-    assert "no path with spaces" in Store().description
+    assert "no path with spaces" in DiskCache().description
 
 
 @pytest.mark.slow
 def test_a_folder_that_becomes_untrusted_is_given_up(tmp_path):
     code = """
-from sklearn_toydnn._engine.compiled.disk import store
+from sklearn_toydnn._engine.compiled.disk_cache import store
 fit(1, hidden_layer_sizes=(6,))
 mode = oct(store.folder.stat().st_mode & 0o777)
 store.folder.chmod(0o777)
@@ -374,8 +374,8 @@ class Blueprint:
 def store(tmp_path, monkeypatch):
     """A store whose TensorFlow has read no flags."""
     monkeypatch.setenv("SKLEARN_TOYDNN_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(disk, "_have_read", lambda flags: None)
-    store = Store()
+    monkeypatch.setattr(disk_cache, "_have_read", lambda flags: None)
+    store = DiskCache()
     assert store.description == str(store.folder) and not store.folder.exists()
     return store
 
@@ -448,7 +448,7 @@ def test_a_folder_that_is_cleared_meanwhile_is_no_reason_to_give_up(store, monke
     def cleared(root):
         raise FileNotFoundError
 
-    monkeypatch.setattr(disk, "_trim", cleared)
+    monkeypatch.setattr(disk_cache, "_trim", cleared)
     compile_with(store)
     store.write("a key", Blueprint())
     assert store.folder
@@ -468,7 +468,7 @@ def test_what_killed_processes_left_is_deleted_after_a_day(store, monkeypatch):
         folder.mkdir()
         age = 0 if name == "00" else 2 * 86400
         os.utime(folder, (time.time() - age,) * 2)
-    Store().prepare()
+    DiskCache().prepare()
     assert [name for name, folder in left.items() if folder.exists()] == ["00", "1"]
 
 
@@ -479,7 +479,7 @@ def fit():
 
 
 def test_a_program_that_is_kept_is_read_not_compiled(store, monkeypatch):
-    monkeypatch.setattr(cache, "store", store)
+    monkeypatch.setattr(program_cache, "store", store)
     warm_up = Program.warm_up
 
     def compiling(program):
@@ -499,7 +499,7 @@ def test_a_program_that_is_kept_is_read_not_compiled(store, monkeypatch):
     cache_clear()
     compiled = True
     with monkeypatch.context() as patch:
-        patch.setattr(Store, "put_back", lambda self, compiled: nullcontext())
+        patch.setattr(DiskCache, "put_back", lambda self, compiled: nullcontext())
         assert fit() == (first, 1, 0)
     assert not list(store.folder.iterdir())
 
@@ -513,7 +513,7 @@ def test_a_program_that_is_kept_is_read_not_compiled(store, monkeypatch):
             raise error
 
         with monkeypatch.context() as patch:
-            patch.setattr(Store, "put_back", failing)
+            patch.setattr(DiskCache, "put_back", failing)
             patch.setattr(store, "write", lambda *kept: None)
             assert fit() == (first, 1, 0)
         assert path.exists() == is_left

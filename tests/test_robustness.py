@@ -97,9 +97,9 @@ def count_lines(clf, data):
 @pytest.mark.parametrize(
     "params, n_times, stages",
     [
-        ({}, 40, ["network", "training", "cache", "program"]),
+        ({}, 40, ["network", "training", "program_cache", "program"]),
         ({"early_stopping": True}, 40, ["callbacks", "program"]),
-        ({"memory": "fits"}, 40, ["cached_fits", "fingerprint", "memory"]),
+        ({"memory": "fits"}, 40, ["fit_cache", "fingerprint", "memory"]),
         ({"jit_compile": False, "epochs": 1}, 6, ["training", "keras_model"]),
     ],
     ids=["compiled", "early stopping", "memory", "keras"],

@@ -119,5 +119,5 @@ def test_scores_of_a_comparison_are_judged_again():
     scores = pd.read_csv(SAVED / "0.2.0" / "scores.csv")
     pickled = pickle.loads((SAVED / "0.2.0" / "comparison.pkl").read_bytes())
     pd.testing.assert_frame_equal(scores, pickled.scores[scores.columns])
-    again = Comparison(scores, "depth 1", smallest=0.005, test_size=100)
+    again = Comparison(scores, "depth 1", margin=0.005, test_size=100)
     pd.testing.assert_frame_equal(again.summary(), pickled.summary())

@@ -33,15 +33,15 @@ from sklearn_toydnn import (
 )
 from sklearn_toydnn._engine import training
 from sklearn_toydnn._engine.callbacks import acts_within_epochs
-from sklearn_toydnn._engine.compiled import cache as compiled_cache
 from sklearn_toydnn._engine.compiled import capacity
 from sklearn_toydnn._engine.compiled import program as compiled_program
+from sklearn_toydnn._engine.compiled import program_cache as compiled_cache
 from sklearn_toydnn._engine.compiled import structure as compiled_structure
-from sklearn_toydnn._engine.compiled.cache import Programs, resident_memory
 from sklearn_toydnn._engine.compiled.capacity import Capacity
-from sklearn_toydnn._engine.compiled.loop import Loop
 from sklearn_toydnn._engine.compiled.program import Program, Run
+from sklearn_toydnn._engine.compiled.program_cache import ProgramCache, resident_memory
 from sklearn_toydnn._engine.compiled.structure import Structure
+from sklearn_toydnn._engine.compiled.training_loop import Loop
 from sklearn_toydnn._engine.fingerprint import NoFingerprint
 from sklearn_toydnn._engine.network import Network
 from sklearn_toydnn._engine.optimizer import OptimizerSpec
@@ -728,7 +728,7 @@ def test_padding_makes_no_difference(data, monkeypatch):
 
 @pytest.mark.slow
 def test_the_cache_is_bounded_and_its_cost_can_be_read(data):
-    programs = Programs(maxsize=2)
+    programs = ProgramCache(maxsize=2)
     assert cache_info().maxsize >= 512
 
     def borrow(n):
@@ -880,7 +880,7 @@ def own(factor):
 
 @pytest.mark.slow
 def test_what_is_compiled_for_own_functions_has_a_limit(data, monkeypatch):
-    budget = Programs(maxsize=1024, max_own=2)
+    budget = ProgramCache(maxsize=1024, max_own=2)
     monkeypatch.setattr("sklearn_toydnn._engine.training.programs", budget)
     params = {"jit_compile": "auto", "epochs": 1}
     with monkeypatch.context() as patch:  # what fails leaves nothing in memory
@@ -915,7 +915,7 @@ def test_threads_do_not_pass_the_limit(monkeypatch):
     for name, fake in {"Loop": MagicMock(), "Program": compile_slowly}.items():
         monkeypatch.setattr(compiled_cache, name, fake)
     monkeypatch.setattr(compiled_cache, "store", Mock())
-    budget = Programs(maxsize=10, max_own=1)
+    budget = ProgramCache(maxsize=10, max_own=1)
 
     def borrow():
         with budget.borrow(Mock(fingerprint=Mock(side_effect=NoFingerprint))):
@@ -945,7 +945,7 @@ def test_five_hundred_functions_stay_under_two_gigabytes():
     code = """
 import warnings
 from sklearn_toydnn import DNNClassifier, make_triangle
-from sklearn_toydnn._engine.compiled.cache import resident_memory
+from sklearn_toydnn._engine.compiled.program_cache import ProgramCache, resident_memory
 from sklearn_toydnn._engine.tensorflow import keras
 warnings.simplefilter("ignore")
 X, y = make_triangle(60, random_state=0)

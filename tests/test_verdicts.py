@@ -1,7 +1,9 @@
 """What scores over repetitions say, in the terms of statistics."""
 
+import pickle
 import re
 import warnings
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -51,9 +53,9 @@ from sklearn_toydnn import (
 )
 from sklearn_toydnn.comparison import Comparison
 from sklearn_toydnn.comparison.resolution import points_behind, share_of_a_point
-from sklearn_toydnn.comparison.statistics import PairedTTest
+from sklearn_toydnn.comparison.statistics import OneSampleTTest
 
-ONE_TEST = ["difference", "difference_ci_low", "difference_ci_high", "p_value"]
+ONE_TEST = ["effect", "effect_ci_low", "effect_ci_high", "p_value"]
 
 
 def scores_of(metric="accuracy", repeats=None, **by_estimator):
@@ -99,7 +101,7 @@ def verdict_of(differences, metric="accuracy", **how):
     ],
 )
 def test_verdicts(differences, verdict):
-    assert verdict_of(differences, smallest=0.005)["verdict"] == verdict
+    assert verdict_of(differences, margin=0.005)["verdict"] == verdict
     plain = verdict_of(differences)["verdict"]
     expected = {"equivalent": "undecided"}.get(verdict, verdict.partition(",")[0])
     assert plain == expected
@@ -107,7 +109,7 @@ def test_verdicts(differences, verdict):
 
 def test_one_test_is_scipys_and_statsmodels():
     differences = np.random.default_rng(0).normal(0.01, 0.02, size=30)
-    row = verdict_of(differences, smallest=0.005)
+    row = verdict_of(differences, margin=0.005)
     expected = stats.ttest_1samp(differences, 0)
     low, high = expected.confidence_interval(0.95)
     np.testing.assert_allclose(
@@ -137,13 +139,13 @@ def test_one_test_is_scipys_and_statsmodels():
 @pytest.mark.parametrize("test_size", [100, None])
 def test_no_difference_at_all_is_no_surprise(scale, test_size):
     """No number warns: warnings are errors here. No interval has a width of 0."""
-    how = {"smallest": 0.1, "scale": scale, "test_size": test_size}
+    how = {"margin": 0.1, "scale": scale, "test_size": test_size}
     for same in (np.zeros(10), spread(0, 1e-17, 10)):
         row = verdict_of(same, **how)
         none = 1.0 if scale == "ratio" else 0.0
-        assert row["difference"] == none and row["p_value"] == 1
+        assert row["effect"] == none and row["p_value"] == 1
         assert "all differences are 0" in row["note"]
-        low, high = row[["difference_ci_low", "difference_ci_high"]]
+        low, high = row[["effect_ci_low", "effect_ci_high"]]
         if test_size:
             assert low < none < high and row["verdict"] == "equivalent"
             assert row["detectable"] > none
@@ -156,9 +158,9 @@ def test_no_difference_at_all_is_no_surprise(scale, test_size):
 def test_differences_equal_but_for_rounding_are_equal():
     base = np.random.default_rng(0).uniform(0.1, 0.9, size=30)
     scores = scores_of(base=base, other=base + 0.1)
-    row = Comparison(scores, baseline="base", smallest=0.2).summary().iloc[1]
+    row = Comparison(scores, baseline="base", margin=0.2).summary().iloc[1]
     assert row["p_value"] == pytest.approx(2**-29)
-    assert 0 < row["difference_ci_low"] < 0.1 < row["difference_ci_high"]
+    assert 0 < row["effect_ci_low"] < 0.1 < row["effect_ci_high"]
     assert row["verdict"] == "better, negligibly"
     assert "differences as good as equal" in row["note"]
 
@@ -172,7 +174,7 @@ def test_equal_differences_are_no_certainty(n):
     for test_size in (10, None):
         row = verdict_of(np.full(n, 0.1), test_size=test_size)
         assert row["p_value"] >= 2.0 ** (1 - n) * (1 - 1e-9)
-        assert row["difference_ci_low"] < 0.1 < row["difference_ci_high"]
+        assert row["effect_ci_low"] < 0.1 < row["effect_ci_high"]
         assert (row["verdict"] == "better") == (n > 5)
     # 31 points in one fold, 30 in the others: one point each.
     uneven = np.full(n, 1 / 30)
@@ -196,7 +198,7 @@ def test_a_coarse_score_varies_by_a_share_of_its_step():
     )
     assert fine["p_value"] < 1e-6 and coarse["p_value"] > 0.5
     floor = 0.1 / np.sqrt(12) / np.sqrt(10)
-    width = coarse["difference_ci_high"] - coarse["difference_ci_low"]
+    width = coarse["effect_ci_high"] - coarse["effect_ci_low"]
     assert width >= 2 * stats.t.isf(0.025, 9) * floor * (1 - 1e-9)
 
 
@@ -234,23 +236,23 @@ def test_equivalence_takes_a_test_size():
     grid = {"max_depth": [3, 4, 5]}
     how = {"cv": 3, "scoring": "balanced_accuracy"}
     search = GridSearchCV(DecisionTreeClassifier(random_state=0), grid, **how)
-    found = compare_candidates(search.fit(X, y), smallest=0.9)
+    found = compare_candidates(search.fit(X, y), margin=0.9)
     assert points_behind(found._wide()["balanced_accuracy"].to_numpy()) > len(y)
     verdicts = found.summary()["verdict"][1:]
     assert not verdicts.str.contains("equivalent|negligibly").any()
     assert found.summary()["note"].str.contains("equivalence is not claimed")[1:].all()
     assert "needs at least" not in repr(found)
-    told = compare_candidates(search, smallest=0.9, train_size=119, test_size=59)
+    told = compare_candidates(search, margin=0.9, train_size=119, test_size=59)
     assert "equivalent" in told.summary()["verdict"].tolist()
 
 
-@pytest.mark.parametrize("scale, smallest", [("difference", 0.005), ("ratio", 0.1)])
-def test_equivalence_takes_test_points(scale, smallest):
+@pytest.mark.parametrize("scale, margin", [("difference", 0.005), ("ratio", 0.1)])
+def test_equivalence_takes_test_points(scale, margin):
     """As many as make it unlikely to see so few differ, were there a difference."""
 
     def judged(n, test_size):
         scores = scores_of(base=np.full(n, 0.9), other=np.full(n, 0.9))
-        how = {"smallest": smallest, "scale": scale, "test_size": test_size}
+        how = {"margin": margin, "scale": scale, "test_size": test_size}
         return Comparison(scores, baseline="base", **how)
 
     few, enough = judged(10, 20), judged(10, 100)
@@ -282,7 +284,7 @@ def test_one_side_never_errs():
     wrong = 0
     for _ in range(200):
         errors = generator.binomial(10, 0.01, 10) / 10
-        wrong += verdict_of(-errors, smallest=0.01, test_size=10)["verdict"] in (
+        wrong += verdict_of(-errors, margin=0.01, test_size=10)["verdict"] in (
             "equivalent",
             "worse, negligibly",
         )
@@ -312,9 +314,9 @@ def test_skewed_differences_carry_a_note():
 @pytest.mark.parametrize("n, unseen", [(30, "9.5"), (80, "3.7")])
 def test_equivalence_says_how_often_a_failure_could_go_unseen(n, unseen):
     note = f"in up to {unseen} of 100 repetitions could have gone unseen"
-    assert note in verdict_of(spread(0.0, 0.001, n), smallest=0.005)["note"]
-    assert note in verdict_of(spread(0.002, 0.001, n), smallest=0.005)["note"]
-    assert "unseen" not in verdict_of(spread(0.02, 0.001, n), smallest=0.005)["note"]
+    assert note in verdict_of(spread(0.0, 0.001, n), margin=0.005)["note"]
+    assert note in verdict_of(spread(0.002, 0.001, n), margin=0.005)["note"]
+    assert "unseen" not in verdict_of(spread(0.02, 0.001, n), margin=0.005)["note"]
 
 
 def test_ties_count_half():
@@ -331,7 +333,7 @@ def test_the_probability_of_being_better_is_covered():
     chances = {1: 0.3, 0: 0.5, -1: 0.2}
     expected, covered = 0.3 + 0.5 / 2, 0
     for _ in range(2000):
-        test = PairedTTest(generator.choice([*chances], 12, p=[*chances.values()]))
+        test = OneSampleTTest(generator.choice([*chances], 12, p=[*chances.values()]))
         low, high = test.share_interval(0.05)
         covered += low <= expected <= high
     assert covered / 2000 > 0.95
@@ -354,7 +356,7 @@ def family():
 
 
 def test_p_values_are_corrected_over_all_rows(family):
-    summary = Comparison(family, baseline="base", smallest=0.01).summary()
+    summary = Comparison(family, baseline="base", margin=0.01).summary()
     compared = summary[summary["baseline"].notna()]
     assert len(compared) == 8 and len(summary) == 10
     wide = family.pivot(index="repeat", columns=["metric", "estimator"])["score"]
@@ -367,13 +369,13 @@ def test_p_values_are_corrected_over_all_rows(family):
         expected = multipletests(p_values, method="holm")[1]
         np.testing.assert_allclose(compared[column], expected, rtol=1e-9)
     one = Comparison(
-        family[family["metric"] == "accuracy"], baseline="base", smallest=0.01
+        family[family["metric"] == "accuracy"], baseline="base", margin=0.01
     ).summary()
     assert (one["p_value"].dropna() <= summary["p_value"].dropna()[:4]).all()
 
 
 def test_smallest_may_be_of_some_metrics(family):
-    found = Comparison(family, baseline="base", smallest={"accuracy": 0.01})
+    found = Comparison(family, baseline="base", margin={"accuracy": 0.01})
     summary = found.summary().set_index("metric")
     assert summary.loc["accuracy", "p_equivalence"].notna().sum() == 4
     assert summary.loc["roc_auc", "p_equivalence"].isna().all()
@@ -388,7 +390,7 @@ def test_every_pair_is_compared_without_a_baseline(family):
     assert len(pairs) == 10 and len({frozenset(pair) for pair in pairs.index}) == 10
     turned = Comparison(family, baseline="d").summary()
     there = turned.set_index(["metric", "estimator"]).loc[("accuracy", "c")]
-    assert pairs.loc[("d", "c"), "difference"] == pytest.approx(-there["difference"])
+    assert pairs.loc[("d", "c"), "effect"] == pytest.approx(-there["effect"])
 
 
 FAMILIES = st.lists(
@@ -410,7 +412,7 @@ def test_table_and_picture_never_contradict_the_verdict(arms, n_repeats, scale):
         for i, (mean, sd) in enumerate(arms)
     }
     found = Comparison(
-        scores_of(base=base, **nets), "base", smallest=0.006, scale=scale, test_size=100
+        scores_of(base=base, **nets), "base", margin=0.006, scale=scale, test_size=100
     )
     display = ComparisonDisplay(found).plot()
     none = 1.0 if scale == "ratio" else 0.0
@@ -420,10 +422,10 @@ def test_table_and_picture_never_contradict_the_verdict(arms, n_repeats, scale):
     rows = found.summary().iloc[1:].reset_index(drop=True)
     assert words == rows["verdict"].tolist()
     for i, row in rows.iterrows():
-        ends = row["difference_ci_low"], row["difference_ci_high"]
+        ends = row["effect_ci_low"], row["effect_ci_high"]
         inner = row["equivalence_ci_low"], row["equivalence_ci_high"]
         np.testing.assert_allclose([thin[i], thick[i]], [ends, inner])
-        assert ends[0] <= row["difference"] <= ends[1]
+        assert ends[0] <= row["effect"] <= ends[1]
         verdict = row["verdict"]
         direction = "better" if ends[0] > none else "worse" if ends[1] < none else ""
         is_small = band[0] < inner[0] and inner[1] < band[1]
@@ -460,8 +462,8 @@ def test_ratios_are_of_errors():
     ratios = found.differences()["difference"]
     np.testing.assert_allclose(ratios, [2, 5 / 3, 2])
     row = found.summary().iloc[1]
-    assert row["difference"] == pytest.approx(stats.gmean(ratios))
-    assert row["verdict"] == "better" and row["difference_ci_low"] > 1
+    assert row["effect"] == pytest.approx(stats.gmean(ratios))
+    assert row["verdict"] == "better" and row["effect_ci_low"] > 1
     p = stats.ttest_1samp(np.log(ratios), 0).pvalue
     assert row["p_value"] == pytest.approx(p)
 
@@ -503,8 +505,8 @@ def test_smallest_is_a_ratio_too():
     errors = 0.1 * np.exp(spread(0, 0.01))
     scores = scores_of(base=np.full(30, 0.9), other=1 - 1.05 * errors)
     verdicts = {
-        smallest: Comparison(scores, "base", smallest, "ratio").summary()["verdict"][1]
-        for smallest in (0.04, 0.06)
+        margin: Comparison(scores, "base", margin, "ratio").summary()["verdict"][1]
+        for margin in (0.04, 0.06)
     }
     assert verdicts == {0.04: "worse", 0.06: "worse, negligibly"}
 
@@ -548,7 +550,7 @@ def test_so_many_repetitions_would_find_it():
     many = np.random.default_rng(1).normal(0.005, differences.std(ddof=1), (4000, n))
     p_values = stats.ttest_1samp(many, 0, axis=1).pvalue
     assert (p_values < 0.05).mean() == pytest.approx(0.8, abs=0.02)
-    (fewer,) = found.n_repeats_for()["n_repeats"]  # of `smallest`
+    (fewer,) = found.n_repeats_for()["n_repeats"]  # of `margin`
     assert fewer < n < found.n_repeats_for(0.005, power=0.9)["n_repeats"][0]
     assert found.n_repeats_for(5)["n_repeats"].tolist() == [2]
     same = Comparison(scores_of(a=[0.5] * 3, b=[0.5] * 3))
@@ -559,9 +561,9 @@ def test_so_many_repetitions_would_find_it():
 @pytest.mark.parametrize(
     "args, message",
     [
-        ({"difference": 0}, "difference must be more than 0"),
+        ({"effect": 0}, "effect must be more than 0"),
         ({"power": 1}, "power must be between 0 and 1"),
-        ({}, "difference must be given where there is no smallest"),
+        ({}, "effect must be given where margin is None"),
     ],
 )
 def test_bad_questions_of_power_are_named(args, message):
@@ -609,9 +611,9 @@ def test_candidates_are_compared_as_in_scikit_learns_example(svc_search):
         t, error, p = corrected_ttest(d, 90, 10)
         one_tailed.append(p)
         width = stats.t.isf(row.level / 2, 99)
-        found = (row.difference_ci_high - row.difference_ci_low) / 2 / width
+        found = (row.effect_ci_high - row.effect_ci_low) / 2 / width
         assert found == pytest.approx(error, rel=1e-12)
-        assert row.difference / found == pytest.approx(t, rel=1e-12)
+        assert row.effect / found == pytest.approx(t, rel=1e-12)
     expected = multipletests(2 * np.array(one_tailed), method="holm")[1]
     np.testing.assert_allclose(summary["p_value"], expected, rtol=1e-9)
     assert summary["note"].str.startswith("splits of one data set depend").all()
@@ -700,7 +702,7 @@ def test_sizes_come_from_the_splitter(cv, overlap):
         (3, {"losses": ["auc"]}, "losses names .'auc'., but the metrics are .'score'."),
         (3, {"baseline": 2}, "baseline=2 of 2 candidates"),
         (3, {"baseline": "worst"}, "'baseline' parameter .* must be"),
-        (3, {"smallest": {"auc": 1.0}}, "smallest names .'auc'."),
+        (3, {"margin": {"auc": 1.0}}, "margin names .'auc'."),
         ([(range(40), range(40, 60))], {}, "1 repetition is too few"),
     ],
 )
@@ -731,9 +733,9 @@ def test_several_metrics_of_a_search():
 
 def test_no_margin_is_as_large_as_scores_can_differ():
     scores = scores_of(a=[0.7, 0.8, 0.7], b=[0.8, 0.8, 0.9])
-    with pytest.raises(ValueError, match="smallest must be below 1 for .*percentage"):
-        Comparison(scores, smallest=2)
-    Comparison(scores.assign(score=100 * scores["score"]), smallest=2)
+    with pytest.raises(ValueError, match="margin must be below 1 for .*percentage"):
+        Comparison(scores, margin=2)
+    Comparison(scores.assign(score=100 * scores["score"]), margin=2)
 
 
 def test_the_printed_result_has_the_notes():
@@ -751,11 +753,11 @@ def test_losses_of_a_search_are_declared():
     search = a_search(3, scoring=score, refit=False)
     found = compare_candidates(search, losses=["zero_one_loss"])
     deeper = found.summary().iloc[1]
-    assert deeper["difference"] > 0 and deeper["estimator"] == "max_depth=3"
+    assert deeper["effect"] > 0 and deeper["estimator"] == "max_depth=3"
     with pytest.warns(UserWarning, match="zero_one_loss counts as a score") as warned:
         found = compare_candidates(search)
     assert len(warned) == 1 and warned[0].filename == __file__
-    assert found.losses == () and found.summary()["difference"][1] < 0
+    assert found.losses == () and found.summary()["effect"][1] < 0
 
     def score(net, X, y):
         return {"my_log_loss": -log_loss(y, net.predict_proba(X))}
@@ -763,7 +765,7 @@ def test_losses_of_a_search_are_declared():
     search = a_search(3, scoring=score, refit="my_log_loss")
     with pytest.warns(UserWarning, match="my_log_loss counts as a score"):
         found = compare_candidates(search, baseline="best")
-    assert (found.summary()["difference"].dropna() <= 0).all()
+    assert (found.summary()["effect"].dropna() <= 0).all()
     named = compare_candidates(a_search(3, scoring="neg_log_loss"), scale="ratio")
     assert named.negated == ("neg_log_loss",)
 
@@ -802,7 +804,7 @@ def test_a_search_of_optuna_has_its_parameters_in_trials():
     search.best_index_ = 1
     found = compare_candidates(search, baseline="best")
     assert found.baseline == "max_depth=3"
-    assert found.summary()["difference"][0] == pytest.approx(-0.15)
+    assert found.summary()["effect"][0] == pytest.approx(-0.15)
 
 
 def test_searches_that_cannot_be_compared():
@@ -833,16 +835,16 @@ def test_candidates_of_one_name_are_told_apart():
     X, y = make_triangle(60, random_state=0)
     grid = {"max_depth": [1, 1]}
     search = GridSearchCV(DecisionTreeClassifier(random_state=0), grid).fit(X, y)
-    found = compare_candidates(search, smallest=0.01)
+    found = compare_candidates(search, margin=0.01)
     assert found.estimators == [
         "max_depth=1 (candidate 0)",
         "max_depth=1 (candidate 1)",
     ]
     row = found.summary().iloc[1]
     assert row["verdict"] == "undecided" and "all differences are 0" in row["note"]
-    told = compare_candidates(search, smallest=0.1, train_size=48, test_size=12)
+    told = compare_candidates(search, margin=0.1, train_size=48, test_size=12)
     assert told.summary()["verdict"][1] == "undecided"  # of 60 points
-    told = compare_candidates(search, smallest=0.1, train_size=480, test_size=120)
+    told = compare_candidates(search, margin=0.1, train_size=480, test_size=120)
     assert told.summary()["verdict"][1] == "equivalent"
 
 
@@ -869,7 +871,7 @@ def test_scores_must_be_whole(change, message):
     "how, message",
     [
         ({"baseline": "c"}, "baseline='c' is none of the estimators"),
-        ({"smallest": -1}, "smallest must be more than 0"),
+        ({"margin": -1}, "margin must be more than 0"),
         ({"scale": "log"}, "scale must be 'difference' or 'ratio'"),
         ({"alpha": 5}, "alpha is out of range: 5"),
         ({"test_size": 0}, "test_size is out of range"),
@@ -889,7 +891,7 @@ def test_they_are_judged_by_what_makes_sense(how, message):
 
 @pytest.mark.slow
 def test_verdicts_are_seldom_wrong():
-    """Of five estimators and three metrics that do not differ, and at `smallest`."""
+    """Of five estimators and three metrics that do not differ, and at `margin`."""
     generator = np.random.default_rng(0)
     n, wrong, wrong_small = 200, 0, 0
     for _ in range(n):
@@ -900,7 +902,7 @@ def test_verdicts_are_seldom_wrong():
         )  # fmt: skip
         verdicts = Comparison(null, baseline="a").summary()["verdict"]
         wrong += verdicts.str.contains("better|worse").any()
-        edge = verdict_of(generator.normal(0.005, 0.003, 10), smallest=0.005)["verdict"]
+        edge = verdict_of(generator.normal(0.005, 0.003, 10), margin=0.005)["verdict"]
         wrong_small += edge == "equivalent" or "negligibly" in edge
     for count in (wrong, wrong_small):
         assert stats.binomtest(count, n, 0.05, alternative="greater").pvalue > 0.01
@@ -950,7 +952,7 @@ def test_marks_differ_in_more_than_colour():
         "worse, negligibly": spread(-0.002, 0.001),
         "worse": spread(-0.02, 0.01),
     }
-    found = Comparison(scores_of(base=np.zeros(30), **arms), "base", smallest=0.005)
+    found = Comparison(scores_of(base=np.zeros(30), **arms), "base", margin=0.005)
     ax = ComparisonDisplay(found).plot().ax_
     assert drawn_words(ax) == [*arms]
     marks = [line for line in ax.lines if line.get_marker() in (">", "<", "s", "o")]
@@ -980,7 +982,7 @@ def test_wide_and_narrow_ratios_have_ticks():
     for sd in (0.02, 2.0):
         errors = 0.01 * np.exp(spread(0, sd))
         scores = scores_of(a=np.full(30, 0.99), b=1 - errors)
-        found = Comparison(scores, "a", scale="ratio", smallest=0.1)
+        found = Comparison(scores, "a", scale="ratio", margin=0.1)
         display = ComparisonDisplay(found).plot()
         display.figure_.canvas.draw()
         labels = [label.get_text() for label in display.ax_.get_xticklabels()]
@@ -991,3 +993,39 @@ def test_nothing_differs_and_is_drawn():
     same = {name: DummyClassifier() for name in "ab"}
     found = compare(same, make_triangle, train_size=20, n_repeats=3, random_state=0)
     ComparisonDisplay(found).plot().figure_.canvas.draw()
+
+
+# ---- names that version 0.2.0 had
+
+
+def test_the_old_names_of_parameters_are_errors_that_give_the_new_ones():
+    scores = scores_of(a=[0.5, 0.6], b=[0.5, 0.7])
+    search = GridSearchCV(DecisionTreeClassifier(), {"max_depth": [1, 2]})
+    message = "'smallest' has a new name: use 'margin'"
+    for call in (
+        partial(Comparison, scores),
+        partial(compare_candidates, search),
+        partial(compare, {}),
+    ):
+        with pytest.raises(TypeError, match=message):
+            call(smallest=0.01)
+    with pytest.raises(TypeError, match="'difference' has a new name: use 'effect'"):
+        Comparison(scores).n_repeats_for(difference=0.01)
+    with pytest.raises(AttributeError, match="'smallest': use 'margin'"):
+        _ = Comparison(scores).smallest
+    with pytest.raises(AttributeError, match="no attribute 'nothing'$"):
+        _ = Comparison(scores).nothing
+
+
+def test_the_old_names_of_columns_are_errors_that_give_the_new_ones():
+    summary = Comparison(scores_of(a=[0.5, 0.6], b=[0.5, 0.7])).summary()
+    for key in ("difference_ci_low", ["estimator", "difference_ci_low"]):
+        with pytest.raises(
+            KeyError, match="'difference_ci_low' is now 'effect_ci_low'"
+        ):
+            summary[key]
+    with pytest.raises(KeyError, match="^'nothing'$"):
+        summary["nothing"]
+    again = pickle.loads(pickle.dumps(summary))
+    pd.testing.assert_frame_equal(again, summary)
+    assert type(summary[["estimator", "effect"]]) is pd.DataFrame

@@ -8,7 +8,7 @@ first 10 and 30 are judged, and all of them as ``n_repeats="auto"`` looks at the
 Few test points. Each of 10, 20 or 50 test points is missed with a probability of 0.1 by
 each of two or five arms, of which every pair is compared, by 2 to 10 test sets: fresh
 ones, or the folds of one data set. Where one arm never errs and the other one misses a
-point with a probability of exactly `smallest`, at most 5 of 100 may be equivalent. The
+point with a probability of exactly `margin`, at most 5 of 100 may be equivalent. The
 same of trees that are the candidates of a real search, on 60 points; each has one seed
 in all folds, whose luck repeats.
 
@@ -25,7 +25,7 @@ within 0.01.
 
 Something to find, in scores that are drawn, with a spread that is known: a difference
 as large as `detectable`, which is found in 80 of 100, also where it is one of 12; half
-of it; and one of exactly `smallest`, which is called equivalent or negligible in at
+of it; and one of exactly `margin`, which is called equivalent or negligible in at
 most 5. Intervals have a confidence of 99 %, for there are many of them.
 """
 
@@ -236,11 +236,11 @@ def _few_points(n, n_points, kind, seed):
         scores = 1 - generator.binomial(n_points, 0.1, (n_arms, n)) / n_points
         wrong = _is_wrong(_judge(_tidy(scores, "accuracy"), None, **how))
         yield _count(f"{n_arms} arms, {n_points} points", sets, wrong)
-    for smallest in (0.01, 0.05):
-        errors = generator.binomial(n_points, [[0], [smallest]], (2, n)) / n_points
+    for margin in (0.01, 0.05):
+        errors = generator.binomial(n_points, [[0], [margin]], (2, n)) / n_points
         scores = _tidy(1 - errors, "accuracy")
-        wrong = _is_equivalent(_judge(scores, smallest=smallest, **how))
-        name = f"calls {smallest:g} smaller than {smallest:g}, {n_points} points"
+        wrong = _is_equivalent(_judge(scores, margin=margin, **how))
+        name = f"calls {margin:g} smaller than {margin:g}, {n_points} points"
         yield _count(name, sets, wrong)
 
 
@@ -338,7 +338,7 @@ def _skewed(name, seed):
     if SKEWED[name] is not _collapse:
         return
     worse = _collapse(generator, mean=-0.02)
-    for how, found in _by_repetitions(worse, smallest=0.01):
+    for how, found in _by_repetitions(worse, margin=0.01):
         yield _count(f"{name}: equivalent", how, _is_equivalent(found))
 
 
@@ -384,12 +384,12 @@ def _one_of_12(n_repeats, seed, sd=0.01):
     yield _count(name, how, _finds(scores), AS_OFTEN, POWER)
 
 
-def _smallest(n_repeats, seed, smallest=0.01):
-    """Judge differences of exactly `smallest`, quiet and loud ones."""
+def _smallest(n_repeats, seed, margin=0.01):
+    """Judge differences of exactly `margin`, quiet and loud ones."""
     for share in (0.3, 1.5):
-        scores = _draw(seed, n_repeats, 2, smallest, share * smallest)
-        wrong = _is_equivalent(_judge(scores, smallest=smallest))
-        name = f"calls smallest smaller, spread {share:g} times it"
+        scores = _draw(seed, n_repeats, 2, margin, share * margin)
+        wrong = _is_equivalent(_judge(scores, margin=margin))
+        name = f"calls margin smaller, spread {share:g} times it"
         yield _count(name, f"{n_repeats} repetitions", wrong)
 
 

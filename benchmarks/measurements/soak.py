@@ -14,7 +14,7 @@ import seaborn as sns
 from sklearn.base import clone
 
 from sklearn_toydnn import DNNClassifier, make_triangle
-from sklearn_toydnn._engine.compiled.cache import resident_memory
+from sklearn_toydnn._engine.compiled.program_cache import resident_memory
 
 from .._figures import new_figure
 from .._study import Study

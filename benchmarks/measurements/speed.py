@@ -29,7 +29,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, learning_curve
 
 from sklearn_toydnn import cache_clear, cache_info, compare, make_triangle
-from sklearn_toydnn._engine.compiled.cache import resident_memory
+from sklearn_toydnn._engine.compiled.program_cache import resident_memory
 
 from .._figures import new_figure
 from .._study import Study

@@ -96,7 +96,7 @@ def plot(frame):
     """Draw what decides, in smallest effects worth naming."""
     rows = deciding(frame).copy()
     is_ratio = rows["unit"] == "ratio"
-    unit = np.where(is_ratio, np.log1p(rows["smallest"]), rows["smallest"])
+    unit = np.where(is_ratio, np.log1p(rows["margin"]), rows["margin"])
     for name in ("effect", "ci_low", "ci_high"):
         rows[name] = np.where(
             is_ratio, np.log(rows[name].where(is_ratio, 1)), rows[name]

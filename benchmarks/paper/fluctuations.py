@@ -9,7 +9,7 @@ from itertools import product
 
 import seaborn as sns
 
-from sklearn_toydnn.comparison.repetition import Fresh
+from sklearn_toydnn.comparison.repetition import FreshData
 
 from .._figures import new_figure
 from .._study import Study
@@ -19,7 +19,7 @@ from .published import MAKERS, READINGS
 INITIALIZERS, ACTIVATIONS = ["zeros", "glorot_uniform"], ["relu", "sigmoid"]
 
 
-class OneDataSet(Fresh):
+class OneDataSet(FreshData):
     """The same data for every repetition."""
 
     def draw(self, seed, repeat):

@@ -7,7 +7,7 @@ import pandas as pd
 
 from sklearn_toydnn.comparison.resolution import ratio_of_errors
 from sklearn_toydnn.comparison.scale import log_errors
-from sklearn_toydnn.comparison.statistics import PairedTTest, holm
+from sklearn_toydnn.comparison.statistics import OneSampleTTest, holm
 
 # Whether all comparisons must be for a sentence, or some; whether some must not be
 # against it, by anything worth naming; or whether none must differ.
@@ -64,7 +64,7 @@ def ratio(ours, theirs, published=(np.nan, np.nan), why_not="", n_points=None):
 
 
 @dataclass(frozen=True)
-class Asked:
+class Hypothesis:
     """One way of asking whether a sentence holds: in a variant, by a measure.
 
     The one that decides is named beforehand.
@@ -76,7 +76,7 @@ class Asked:
     effects: dict  # by comparison
     decides: bool = False
     how: str = ALL
-    smallest: float = 0.1  # the smallest effect worth naming: of a ratio, 1.1
+    margin: float = 0.1  # the smallest effect worth naming: of a ratio, 1.1
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def judge(sections, alpha):
 COLUMNS = [
     *("section", "claim", "quote", "source", "variant", "measure", "epoch", "decides"),
     *("how", "comparison", "decided_by", "verdict", "effect", "ci_low", "ci_high"),
-    *("unit", "smallest", "difference", "difference_ci_low", "difference_ci_high"),
+    *("unit", "margin", "difference", "difference_ci_low", "difference_ci_high"),
     *("published", "p_value", "p_small", "n_agree", "n_pairs", "n_tested"),
     *("n_comparisons", "detectable", "turns", "pairs"),
 ]
@@ -157,14 +157,14 @@ def _test(asked, effects):
     tests = {name: _t_test(effect) for name, effect in usable.items()}
     name = _deciding(tests, asked.how)
     test, effect = tests[name], usable[name]
-    margin = np.log1p(asked.smallest) if effect.is_ratio else asked.smallest
+    margin = np.log1p(asked.margin) if effect.is_ratio else asked.margin
     p_values = _p_values(tests, name, asked.how, margin)
     if effect.why_not:
         p_values = dict.fromkeys(p_values, np.nan)
     low, high = (_shown(value, effect.is_ratio) for value in test.interval(0.05))
     beside = [np.nan] * 3
     if effect.is_ratio:
-        raw = PairedTTest(effect.differences)
+        raw = OneSampleTTest(effect.differences)
         beside = [raw.mean, *raw.interval(0.05)]
     return {
         "variant": asked.variant,
@@ -177,7 +177,7 @@ def _test(asked, effects):
         "ci_low": low,
         "ci_high": high,
         "unit": "ratio" if effect.is_ratio else "difference",
-        "smallest": asked.smallest,
+        "margin": asked.margin,
         **dict(zip(_BESIDE, beside, strict=True)),
         # Of "not always", another comparison may be the paper's evidence.
         "published": np.nan if asked.how == NOT_ALL else effect.published,
@@ -205,7 +205,7 @@ def _t_test(effect):
     if len(values) and np.ptp(values) < 1e-9:
         values = np.full(len(values), values[0] if abs(values[0]) > 1e-9 else 0.0)
     how = {"resolution": effect.resolution, "can_be_small": effect.can_be_small}
-    return PairedTTest(values, **how)
+    return OneSampleTTest(values, **how)
 
 
 def _deciding(tests, how):

@@ -6,7 +6,7 @@ from imblearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 import sklearn_toydnn
-from sklearn_toydnn.comparison.repetition import Fresh, Repetitions
+from sklearn_toydnn.comparison.repetition import FreshData, Repetitions
 
 N_TEST = 4000
 EPOCHS = [5, 10, 20, 50, 100, 200]  # read on the way, from the history of one fit
@@ -69,7 +69,7 @@ def score_and_majority(pipeline, X, y):
     return score(pipeline, X, y) | {"majority": max(np.mean(y), 1 - np.mean(y))}
 
 
-def repeat(nets, names, maker, n_samples, seed, scoring=score, data=Fresh):
+def repeat(nets, names, maker, n_samples, seed, scoring=score, data=FreshData):
     """Fit and score networks as `compare` does in a repetition.
 
     Of `nets` the keys are tuples, of what has these names. There is a row for each, and

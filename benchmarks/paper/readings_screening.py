@@ -24,7 +24,7 @@ from sklearn.model_selection import ParameterGrid
 
 from .._figures import new_figure
 from .._study import Study
-from . import forecasts
+from . import reading_tests
 from .networks import make_augmented, make_initialized, repeat
 from .published import MAKERS, READINGS, TABLE1, TABLE3, name_of_copies
 from .summaries import SCORE_OF, pick
@@ -117,7 +117,7 @@ def rank(frame):
     number of points by which it may be read.
     """
     by = [*SETTING, "epoch"]
-    judged = forecasts.judge(frame, by)
+    judged = reading_tests.judge(frame, by)
     table1, table3 = (judged[judged["table"] == table] for table in N_SAMPLES)
     both = table1.drop(columns=["table", "n_samples", "n_seeds"]).merge(
         table3.drop(columns="table"), on=by, suffixes=(" I", " III")
@@ -144,8 +144,8 @@ def plot(frame):
     figure, axes = new_figure(2, 1, width=9, height=1 + 0.22 * len(shown), sharex=True)
     for (ax,), table in zip(axes, N_SAMPLES, strict=True):
         for place, reading in enumerate(shown):
-            vectors = forecasts.vectors(_rows_of(frame, reading, table))
-            losses, errors = np.split(forecasts.quantiles(*vectors), 2)
+            vectors = reading_tests.vectors(_rows_of(frame, reading, table))
+            losses, errors = np.split(reading_tests.quantiles(*vectors), 2)
             for x, mark, color in (losses, "o", "C0"), (errors, "D", "C1"):
                 y = np.full(len(x), place)
                 ax.plot(x, y, mark, color=color, alpha=0.7, clip_on=False)

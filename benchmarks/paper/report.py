@@ -10,7 +10,7 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from .._png import embed
-from .._run import whole_file
+from .._runner import whole_file
 from . import readings, readings_screening, table2_grid_search
 from .claims import FIRST_VARIANTS, deciding, is_whole
 from .judging import (

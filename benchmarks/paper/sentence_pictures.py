@@ -41,12 +41,12 @@ def draw_sentence(rows):
         ax.plot(row["effect"], place, mark, color="black", markersize=6)
         if np.isfinite(row["published"]):
             ax.plot(row["published"], place, "X", color="#cc3311", markersize=9)
-    smallest = rows[0]["smallest"]
+    margin = rows[0]["margin"]
     if is_ratio:
         ax.set_xscale("log")
-        ax.axvspan(1 / (1 + smallest), 1 + smallest, **BAND)
+        ax.axvspan(1 / (1 + margin), 1 + margin, **BAND)
     else:
-        ax.axvspan(-smallest, smallest, **BAND)
+        ax.axvspan(-margin, margin, **BAND)
     ax.axvline(neutral, color="black", linewidth=0.8)
     if is_ratio:
         least, most = ax.get_xlim()

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import stats
 
-from sklearn_toydnn.comparison.statistics import PairedTTest
+from sklearn_toydnn.comparison.statistics import OneSampleTTest
 
 SCORES = {
     "min_val_loss": "minimum validation loss",
@@ -33,7 +33,7 @@ def interval(values):
     """Return the 95 % confidence interval of the mean (Student's t)."""
     if len(values) < 2:
         return np.mean(values), np.mean(values)
-    return PairedTTest(values).mean_interval(0.05)
+    return OneSampleTTest(values).mean_interval(0.05)
 
 
 def summarize(frame, by, values, digits=4):

@@ -11,7 +11,7 @@ from keras.src.losses.losses import LossFunctionWrapper
 _LOSSES_OVER_CLASSES = {"kldivergence", "cosinesimilarity"}
 
 
-def find_loss(loss: object, dtype: str) -> keras.Loss | type:
+def loss_class(loss: object, dtype: str) -> keras.Loss | type:
     """Return the class of a loss, or an instance that is or wraps what is given."""
     if isinstance(loss, type):
         if not issubclass(loss, keras.Loss):

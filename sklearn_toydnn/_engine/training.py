@@ -13,8 +13,8 @@ from .callbacks import (
     acts_within_epochs,
     train_with_keras_callbacks,
 )
-from .compiled.cache import NotCompilable, TooManyPrograms, programs
 from .compiled.program import Run
+from .compiled.program_cache import NotCompilable, TooManyPrograms, programs
 from .compiled.structure import Structure
 from .keras_model import build_model, get_state, train_with_keras
 from .prediction import predict_proba

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import InvalidParameterError
 
-from .._engine.loss import compares_classes, find_loss, fingerprint_loss, takes_logits
+from .._engine.loss import compares_classes, fingerprint_loss, loss_class, takes_logits
 from .._engine.network import Network, get_activation, make_initializer
 from .._engine.optimizer import OptimizerSpec
 from .._engine.records import Plan, Settings, Stopping
@@ -147,7 +147,7 @@ def _make_loss(clf):
     loss = (
         _AUTO_LOSS[binary]
         if clf.loss == "auto"
-        else look_up(clf, "loss", lambda loss: find_loss(loss, clf.dtype))
+        else look_up(clf, "loss", lambda loss: loss_class(loss, clf.dtype))
     )
     if binary and compares_classes(loss):
         raise InvalidParameterError(

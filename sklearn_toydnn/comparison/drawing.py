@@ -21,7 +21,7 @@ _MARKS = {  # marker, in words of one letter, colour, whether it is filled
     "undecided": ("o", "?", (0.35, 0.35, 0.35), False),
 }
 _INTERVALS = {  # ends, place below the mark, width
-    "interval": ("difference_ci_low", "difference_ci_high", 0.0, 1.2),
+    "interval": ("effect_ci_low", "effect_ci_high", 0.0, 1.2),
     "for equivalence": ("equivalence_ci_low", "equivalence_ci_high", 0.25, 3.5),
 }
 
@@ -55,7 +55,7 @@ def draw_rows(
         if rows[low].notna().any():
             ax.plot([], [], color="0.35", linewidth=width, label=label)
     for place, mean, (marker, _, color, is_filled) in zip(
-        places, rows["difference"], marks, strict=True
+        places, rows["effect"], marks, strict=True
     ):
         face = color if is_filled else "white"
         ax.plot(mean, place, marker, color=color, markerfacecolor=face, markersize=6)
@@ -80,10 +80,10 @@ def draw_rows(
 
 
 def _draw_band(ax, found, metric):
-    """Draw the line of no difference, and the band of `smallest`."""
+    """Draw the line of no difference, and the band of `margin`."""
     is_ratio = found.scale == RATIO
     ax.axvline(1 if is_ratio else 0, color="0.35", linewidth=0.8)
-    small = found.smallest_for(metric)
+    small = found.margin_for(metric)
     if small is not None:
         ends = (1 / (1 + small), 1 + small) if is_ratio else (-small, small)
         ax.axvspan(*ends, color="0.88", zorder=0, label="too small to matter")
@@ -115,14 +115,12 @@ def _set_ticks_of_ratios(ax):
 def draw_matrix(ax: Axes, found: Comparison, metric: str, rows: pd.DataFrame) -> None:
     """Draw many pairs: the first below, the second to the right."""
     rows = rows.assign(mark=[_MARKS[verdict][1] for verdict in rows["verdict"]])
-    wide = rows.pivot(
-        index="estimator", columns="baseline", values=["difference", "mark"]
-    )
+    wide = rows.pivot(index="estimator", columns="baseline", values=["effect", "mark"])
     shown = wide.reindex(
         index=found.estimators[1:],
-        columns=[(v, n) for v in ("difference", "mark") for n in found.estimators[:-1]],
+        columns=[(v, n) for v in ("effect", "mark") for n in found.estimators[:-1]],
     )
-    values = shown["difference"].astype(float)
+    values = shown["effect"].astype(float)
     sns.heatmap(
         np.log(values) if found.scale == RATIO else values,
         annot=shown["mark"].fillna(""),

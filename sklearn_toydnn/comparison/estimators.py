@@ -22,7 +22,14 @@ from sklearn.utils._param_validation import (
 )
 
 from .folds import judging_of_folds
-from .repetition import Fixed, Fresh, Repetitions, draw_entropy, takes_validation
+from .renamed import refuse_old_parameters
+from .repetition import (
+    FixedData,
+    FreshData,
+    Repetitions,
+    draw_entropy,
+    takes_validation,
+)
 from .result import Comparison, check_names
 from .scale import DIFFERENCE, RATIO
 
@@ -34,13 +41,14 @@ LOOKED = (
 )
 SIZE = Interval(Integral, 1, None, closed="left")
 JUDGING = {
-    "smallest": [Interval(Real, 0, None, closed="neither"), dict, None],
+    "margin": [Interval(Real, 0, None, closed="neither"), dict, None],
     "losses": [list, tuple, set],
     "scale": [StrOptions({DIFFERENCE, RATIO})],
     "alpha": [Interval(Real, 0, 0.5, closed="neither")],
 }
 
 
+@refuse_old_parameters
 @validate_params(
     {
         "estimators": [dict, list, tuple],
@@ -84,7 +92,7 @@ def compare(
     baseline=None,
     scoring=None,
     losses=(),
-    smallest=None,
+    margin=None,
     scale="difference",
     alpha=0.05,
     random_state=None,
@@ -168,7 +176,7 @@ def compare(
         The metrics of which less is better. A plain function whose name ends in "loss"
         or "error" and is not declared here counts as a score, with a warning.
 
-    smallest : float or dict of str to float, default=None
+    margin : float or dict of str to float, default=None
         The smallest difference of interest, more than 0, or one for each of some
         metrics: 0.005 of an accuracy is half a point, 0.1 of a ratio is 1.1. Without
         it, verdicts are "better", "worse" or "undecided".
@@ -176,7 +184,7 @@ def compare(
     scale : {"difference", "ratio"}, default="difference"
         Whether scores are compared by their difference or errors (1 - score) and
         losses by their ratio, that of the baseline to that of the estimator, on
-        average on a logarithmic scale. ``smallest=0.1`` is then from 1/1.1 to 1.1.
+        average on a logarithmic scale. ``margin=0.1`` is then from 1/1.1 to 1.1.
         An error of 0, which has no ratio, counts as half a test point's, or as half of
         the smallest other error if that is less; a loss of 0 as half of the smallest
         other loss. scikit-learn's scorers tell by their sign which metrics are losses,
@@ -245,7 +253,7 @@ def compare(
     Notes
     -----
     Let d be the difference to the baseline, positive where the estimator is better,
-    and s the smallest difference of interest [3]_, `smallest`; -s to s is also called
+    and s the smallest difference of interest [3]_, `margin`; -s to s is also called
     the region of practical equivalence [4]_. The verdict is
 
     ========================  ==========================================================
@@ -314,7 +322,7 @@ def compare(
     >>> trees = {f"depth {n}": DecisionTreeClassifier(max_depth=n) for n in (1, 4)}
     >>> found = compare(
     ...     trees, make_triangle, train_size=100, n_repeats=10, baseline="depth 1",
-    ...     scoring="accuracy", smallest=0.01, random_state=0,
+    ...     scoring="accuracy", margin=0.01, random_state=0,
     ... )
     >>> found.summary()["verdict"].tolist()
     ['', 'better']
@@ -336,7 +344,7 @@ def compare(
         scoring = sorted(scoring)  # in one order in all processes
     check_scoring(next(iter(estimators.values())), scoring)
     entropy = draw_entropy(random_state)
-    if isinstance(data, Fresh):
+    if isinstance(data, FreshData):
         data.check(entropy)
     fingerprints = None
     if memory is not None:
@@ -355,14 +363,14 @@ def compare(
         judging |= {"looks": len(LOOKS), "notes": (LOOKED,)}
 
     def score(repeats):
-        return repetitions.score(repeats, scale, smallest, n_jobs, verbose)
+        return repetitions.score(repeats, scale, margin, n_jobs, verbose)
 
     def judge(scores):
         negated = repetitions.negated(scores["metric"].unique())
         return Comparison(
             scores,
             baseline,
-            smallest,
+            margin,
             scale,
             alpha,
             losses=tuple(losses),
@@ -451,7 +459,7 @@ def _fresh(estimators, maker, train_size, test_size, val_size):
             "val_size: no estimator requests X_val. With metadata routing enabled, "
             "call set_fit_request(X_val=True, y_val=True) on those that take it."
         )
-    return Fresh(maker, train_size, test_size, val_size), {"test_size": test_size}
+    return FreshData(maker, train_size, test_size, val_size), {"test_size": test_size}
 
 
 def _fixed(estimators, X, y, cv, groups, params):
@@ -465,7 +473,7 @@ def _fixed(estimators, X, y, cv, groups, params):
     ]
     if len(splits) < 2:
         raise ValueError("cv gives fewer than two splits: two are needed.")
-    return Fixed(X, y, splits, params or {}), judging_of_folds(splits)
+    return FixedData(X, y, splits, params or {}), judging_of_folds(splits)
 
 
 def _check_are_defaults(**given):
@@ -484,7 +492,7 @@ def _fingerprint_all(random_state, estimators, maker, scoring):
     """
     # Here, since TensorFlow takes seconds to import.
     from .._engine.fingerprint import NoFingerprint
-    from .fingerprint import fingerprint_code
+    from .code_fingerprint import fingerprint_code
 
     parts = {"maker": maker, "scoring": scoring}
     parts |= {f"estimator {name!r}": net for name, net in estimators.items()}
@@ -503,5 +511,5 @@ def _fingerprint_all(random_state, estimators, maker, scoring):
             }
     except NoFingerprint as error:
         why_not += f" cannot be known again: {error}"
-    warnings.warn(f"memory: nothing is kept: {why_not}.", stacklevel=4)
+    warnings.warn(f"memory: nothing is kept: {why_not}.", stacklevel=5)
     return None

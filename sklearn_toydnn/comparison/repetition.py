@@ -29,7 +29,7 @@ from .metrics import (
     scorers_of,
     warn_of_suspects,
 )
-from .scale import RATIO, check_smallest, errors
+from .scale import RATIO, check_margin, errors
 
 # ---- data
 
@@ -44,7 +44,7 @@ class Sample(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Fresh:
+class FreshData:
     """Data that a maker draws anew for each repetition."""
 
     maker: Callable
@@ -64,7 +64,7 @@ class Fresh:
             warnings.warn(
                 "maker gives other points for the same random_state: the comparison "
                 "cannot be repeated.",
-                stacklevel=4,
+                stacklevel=5,
             )
 
     def draw(self, seed: tuple[int, int], repeat: int) -> Sample:
@@ -131,7 +131,7 @@ def _in_few_words(made):
 
 
 @dataclass(frozen=True)
-class Fixed:
+class FixedData:
     """The splits of one data set, and what else goes to `fit` and scorers."""
 
     X: Any
@@ -206,7 +206,7 @@ class Repetitions:
     """All that a repetition needs: repetition `n` is the same on every call."""
 
     estimators: dict[str, Any]
-    data: Fresh | Fixed
+    data: FreshData | FixedData
     scoring: Any
     entropy: int
     error_score: Any = "raise"
@@ -218,7 +218,7 @@ class Repetitions:
         self,
         repeats: range | list[int],
         scale: str,
-        smallest: float | dict | None,
+        margin: float | dict | None,
         n_jobs: int | None,
         verbose: int,
     ) -> pd.DataFrame:
@@ -235,11 +235,11 @@ class Repetitions:
             for one in scored:
                 metrics = metrics or [*one.scores]
                 if one.failure:
-                    warnings.warn(one.failure, FitFailedWarning, stacklevel=5)
+                    warnings.warn(one.failure, FitFailedWarning, stacklevel=6)
                 else:
                     self._check(one, metrics, scale)
             if metrics and not were_named:
-                self._check_asked(metrics, smallest, is_first=repeats[0] == 0)
+                self._check_asked(metrics, margin, is_first=repeats[0] == 0)
             done += scored
         if not metrics:
             raise ValueError(f"No estimator could be scored: {done[0].failure}.")
@@ -256,12 +256,12 @@ class Repetitions:
             columns=["repeat", "estimator", "metric", "score", "seconds"],
         )
 
-    def _check_asked(self, metrics, smallest, is_first):
+    def _check_asked(self, metrics, margin, is_first):
         """Check what is asked of the metrics, as soon as these have names."""
-        check_smallest(smallest, metrics)
+        check_margin(margin, metrics)
         check_losses(self.losses, self.negated(metrics), metrics)
         if is_first:
-            warn_of_suspects(self.scoring, metrics, self.losses, stacklevel=6)
+            warn_of_suspects(self.scoring, metrics, self.losses, stacklevel=7)
 
     def _named_metrics(self):
         """Return the metrics as far as they are known before anything is scored."""
@@ -293,7 +293,7 @@ class Repetitions:
     @property
     def can_go_on(self) -> bool:
         """Whether there are more repetitions than those of a cross-validation."""
-        return isinstance(self.data, Fresh)
+        return isinstance(self.data, FreshData)
 
     def measure(self, repeat: int) -> list[Scored]:
         """Return what each estimator scores in a repetition."""
@@ -336,18 +336,18 @@ class Repetitions:
         if self.fingerprints is None:
             return compute()
         # Here, since TensorFlow takes seconds to import.
-        from ..memory import NotToBeKept, recall
+        from ..memory import NotCacheable, load_or_compute
 
         def keep():
             scored = compute()
             if scored.failure:
-                raise NotToBeKept(scored[2:])
+                raise NotCacheable(scored[2:])
             return scored[2:]
 
         # No estimators, which are not to be pickled in all processes: they follow from
         # what is known of them and the seed.
         seed = self.entropy, repeat
-        kept = recall(self.memory, keep, self.fingerprints[name], seed, *sample)
+        kept = load_or_compute(self.memory, keep, self.fingerprints[name], seed, *sample)
         return Scored(repeat, name, *kept)
 
     def _fit_and_score(self, name, estimator, sample, repeat):

@@ -63,7 +63,7 @@ def ratio_of_errors(n_errors: ArrayLike) -> dict[str, Any]:
     Returns
     -------
     how : dict
-        Of :class:`PairedTTest`: the step of the logarithm with one more error, and
+        Of :class:`OneSampleTTest`: the step of the logarithm with one more error, and
         whether a ratio can be shown to be near 1.
     """
     mean = np.mean(n_errors)

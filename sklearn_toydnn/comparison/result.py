@@ -8,18 +8,19 @@ import pandas as pd
 from scipy import stats
 
 from .metrics import check_losses, is_negated
+from .renamed import Summary, describe_missing, refuse_old_parameters
 from .resolution import points_behind, ratio_of_errors, share_of_a_point
 from .scale import (
     DIFFERENCE,
     RATIO,
-    check_smallest,
+    check_margin,
     differences,
     errors,
     from_scale,
     log_errors,
     to_scale,
 )
-from .statistics import POWER, PairedTTest, holm
+from .statistics import POWER, OneSampleTTest, holm
 
 _CONTINUED = "level not exact: repetitions were added after a look"
 _SKEWED = "skewed differences: the level is not exact"
@@ -29,13 +30,13 @@ _FEW_ERRORS = (
 )
 _PAIR = ["metric", "estimator", "baseline"]
 _SHOWN = [
-    *("mean", "difference", "difference_ci_low", "difference_ci_high"),
+    *("mean", "effect", "effect_ci_low", "effect_ci_high"),
     *("probability_better", "p_value", "verdict"),
 ]
 _COLUMNS = [
     *_PAIR,
     *("mean", "ci_low", "ci_high"),
-    *("difference", "difference_ci_low", "difference_ci_high", "p_value"),
+    *("effect", "effect_ci_low", "effect_ci_high", "p_value"),
     *("equivalence_ci_low", "equivalence_ci_high", "p_equivalence"),
     *("probability_better", "probability_better_ci_low", "probability_better_ci_high"),
     *("n_ties", "verdict", "detectable", "n_repeats"),
@@ -59,7 +60,7 @@ class Comparison:
     baseline : str, default=None
         The estimator that the others are compared with; None compares every pair.
 
-    smallest : float or dict of str to float, default=None
+    margin : float or dict of str to float, default=None
         The smallest difference of interest, or one for each of some metrics.
 
     scale : {"difference", "ratio"}, default="difference"
@@ -134,7 +135,7 @@ class Comparison:
 
     scores: pd.DataFrame
     baseline: str | None = None
-    smallest: float | dict | None = None
+    margin: float | dict | None = None
     scale: str = DIFFERENCE
     alpha: float = 0.05
     test_size: float | None = None
@@ -150,7 +151,7 @@ class Comparison:
         if missing:
             raise ValueError(f"scores must have columns {sorted(missing)}.")
         check_names(self.estimators, self.baseline)
-        check_smallest(self.smallest, self.metrics)
+        check_margin(self.margin, self.metrics)
         self._check_is_on_the_scale()
         negated = [m for m in self.metrics if self.is_negated(m)]
         check_losses(self.losses, negated, self.metrics)
@@ -176,13 +177,13 @@ class Comparison:
             )
 
     def _check_is_on_the_scale(self):
-        """Raise an error for a smallest difference that no two scores could have."""
+        """Raise an error for a margin that no two scores could have."""
         largest = self.scores.groupby("metric")["score"].agg(lambda s: s.abs().max())
         for metric in self.metrics:
-            small = self.smallest_for(metric)
+            small = self.margin_for(metric)
             if small and small >= 1 >= largest[metric] and self.scale == DIFFERENCE:
                 raise ValueError(
-                    f"smallest must be below 1 for {metric}, whose scores are at most "
+                    f"margin must be below 1 for {metric}, whose scores are at most "
                     f"1, got {small:g}. It is on the scale of the score: 0.02 is two "
                     "percentage points."
                 )
@@ -202,6 +203,16 @@ class Comparison:
     def __getstate__(self):
         """Leave out what made it: a maker may be a function that pickle cannot take."""
         return {**vars(self), "_repetitions": None}
+
+    def __setstate__(self, state):
+        """Read what version 0.2.0 saved too: it called the margin `smallest`."""
+        if "smallest" in state:
+            state = {**state, "margin": state["smallest"]}
+            del state["smallest"]
+        vars(self).update(state)
+
+    def __getattr__(self, name):
+        raise AttributeError(describe_missing(self, name), name=name, obj=self)
 
     @property
     def n_repeats(self):
@@ -249,7 +260,7 @@ class Comparison:
         """
         return metric in self.negated or is_negated(metric)
 
-    def smallest_for(self, metric):
+    def margin_for(self, metric):
         """Return the smallest difference of interest in a metric, None without one.
 
         Parameters
@@ -259,10 +270,10 @@ class Comparison:
 
         Returns
         -------
-        smallest : float or None
+        margin : float or None
             On `scale`.
         """
-        small = self.smallest
+        small = self.margin
         return small.get(metric) if isinstance(small, dict) else small
 
     def differences(self):
@@ -296,14 +307,14 @@ class Comparison:
             mean, ci_low, ci_high : float
                 The estimator's mean score, and its interval of confidence 1 - `alpha`
                 (divided by the number of looks, where there are several).
-            difference, difference_ci_low, difference_ci_high : float
+            effect, effect_ci_low, effect_ci_high : float
                 How much better it is than the baseline: the mean difference, or the
                 geometric mean of the ratios, and its interval, which excludes 0 (the
                 ratio 1) if, and only if, the test of no difference rejects.
             p_value : float
                 Of no difference, two-sided, corrected by Holm's method, and for looks.
             equivalence_ci_low, equivalence_ci_high : float
-                The interval that lies within `smallest` if, and only if, the two
+                The interval that lies within `margin` if, and only if, the two
                 one-sided tests show the difference to be smaller.
             p_equivalence : float
                 Of these two tests, corrected by Holm's method among themselves, and for
@@ -352,24 +363,26 @@ class Comparison:
             for metric, notes in zip(compared["metric"], compared["note"], strict=True)
         ]
         rows = self._means(wide).merge(compared, how="left", on=["metric", "estimator"])
-        return rows.assign(
+        rows = rows.assign(
             verdict=rows["verdict"].fillna(""),
             n_repeats=self.n_repeats,
             interval="per comparison",
             note=rows["note"].fillna("; ".join(self.notes)),
-        )[_COLUMNS]
+        )
+        return Summary(rows[_COLUMNS])
 
-    def n_repeats_for(self, difference=None, *, power=POWER):
+    @refuse_old_parameters
+    def n_repeats_for(self, effect=None, *, power=POWER):
         """Return how many repetitions, in all, it would take to find a difference.
 
         To plan with: compare afresh, with another `random_state` and so many. To show
-        that a difference is smaller than `smallest` can take more.
+        that a difference is smaller than `margin` can take more.
 
         Parameters
         ----------
-        difference : float, default=None
+        effect : float, default=None
             The true difference, more than 0 (as a ratio: 0.1 stands for 1.1); None
-            is `smallest`.
+            is `margin`.
 
         power : float, default=0.8
             How often it is to be found, in (0, 1).
@@ -385,7 +398,7 @@ class Comparison:
         ------
         ValueError
             If training sets overlap: more splits of the same data would not do. If
-            the difference or the power is not in its range.
+            the effect or the power is not in its range.
         """
         if self.overlap:
             raise ValueError(
@@ -394,18 +407,18 @@ class Comparison:
             )
         if not 0 < power < 1:
             raise ValueError(f"power must be between 0 and 1, not {power!r}.")
-        if difference is not None and not difference > 0:
-            raise ValueError(f"difference must be more than 0, not {difference!r}.")
+        if effect is not None and not effect > 0:
+            raise ValueError(f"effect must be more than 0, not {effect!r}.")
         margins = self._margins()
-        if difference is not None:
-            margins = dict.fromkeys(self.metrics, to_scale(difference, self.scale))
+        if effect is not None:
+            margins = dict.fromkeys(self.metrics, to_scale(effect, self.scale))
         rows = [
             (*pair, test.n_needed(margins[pair[0]], self._first_level(), power))
             for pair, test in self._tests(self._wide()).items()
             if pair[0] in margins
         ]
         if not rows:
-            raise ValueError("difference must be given where there is no smallest.")
+            raise ValueError("effect must be given where margin is None.")
         return pd.DataFrame(rows, columns=[*_PAIR, "n_repeats"])
 
     def extend(self, n_repeats, *, n_jobs=None, verbose=0):
@@ -447,7 +460,7 @@ class Comparison:
             raise ValueError(f"n_repeats must be 1 or more, not {n_repeats}.")
         there = self.n_repeats
         added = self._repetitions.score(
-            range(there, there + n_repeats), self.scale, self.smallest, n_jobs, verbose
+            range(there, there + n_repeats), self.scale, self.margin, n_jobs, verbose
         )
         return replace(
             self,
@@ -513,12 +526,12 @@ class Comparison:
             if self.test_size is None and shares[metric]:
                 # A balanced accuracy of 60 points may have a denominator of 1,840.
                 how["can_be_small"] = False
-            tests[metric, *pair] = PairedTTest(values, self.overlap, **how)
+            tests[metric, *pair] = OneSampleTTest(values, self.overlap, **how)
         return tests
 
     def _margins(self):
         """Return what counts as small, on the scale that is tested, by metric."""
-        small = {metric: self.smallest_for(metric) for metric in self.metrics}
+        small = {metric: self.margin_for(metric) for metric in self.metrics}
         return {
             metric: to_scale(value, self.scale)
             for metric, value in small.items()
@@ -536,7 +549,7 @@ class Comparison:
         for metric in self.metrics:
             share = self._share_of_a_point(metric, wide)
             for name in self.estimators:
-                test = PairedTTest(wide[metric, name], self.overlap, share)
+                test = OneSampleTTest(wide[metric, name], self.overlap, share)
                 low, high = test.mean_interval(self.alpha / self.looks)
                 rows.append((metric, name, test.mean, low, high))
         return pd.DataFrame(
@@ -561,7 +574,7 @@ class Comparison:
                 what = "errors of each estimator, two a test set"
                 there *= self._costs(metric, wide).mean().min()
             lines.append(
-                f"equivalence in {metric} within {self.smallest_for(metric):g} needs "
+                f"equivalence in {metric} within {self.margin_for(metric):g} needs "
                 f"at least {needed:,} {what}; there are {there:,.0f}"
             )
         return lines
@@ -580,9 +593,9 @@ class Comparison:
         inner_low, inner_high = test.equivalence_interval(small.level)
         share_low, share_high = test.share_interval(self.alpha / self.looks)
         effects = {
-            "difference": test.mean,
-            "difference_ci_low": low,
-            "difference_ci_high": high,
+            "effect": test.mean,
+            "effect_ci_low": low,
+            "effect_ci_high": high,
             "equivalence_ci_low": inner_low,
             "equivalence_ci_high": inner_high,
             "detectable": test.detectable(self._first_level()),
@@ -618,6 +631,9 @@ class Comparison:
             "equivalence is not claimed"
         )
         return [*self.notes, told]
+
+
+Comparison.__init__ = refuse_old_parameters(Comparison.__init__)
 
 
 def _notes(test, level, verdict, scale):

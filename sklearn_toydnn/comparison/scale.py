@@ -61,7 +61,7 @@ def errors(
 
 
 def to_scale(value: float, scale: str) -> float:
-    """Return a smallest or other difference as what is tested."""
+    """Return a margin or other difference as what is tested."""
     return np.log1p(value) if scale == RATIO else value
 
 
@@ -73,12 +73,12 @@ def from_scale(value: float, scale: str) -> float:
 # ---- what is asked
 
 
-def check_smallest(smallest: float | dict | None, metrics: list[str]) -> None:
-    """Raise an error unless `smallest` is positive, and of metrics that there are."""
-    of_each = smallest if isinstance(smallest, dict) else {}
+def check_margin(margin: float | dict | None, metrics: list[str]) -> None:
+    """Raise an error unless `margin` is positive, and of metrics that there are."""
+    of_each = margin if isinstance(margin, dict) else {}
     unknown = sorted(set(of_each) - set(metrics))
     if unknown:
-        raise ValueError(f"smallest names {unknown}, but the metrics are {metrics}.")
-    for value in of_each.values() if of_each else [smallest]:
+        raise ValueError(f"margin names {unknown}, but the metrics are {metrics}.")
+    for value in of_each.values() if of_each else [margin]:
         if value is not None and not (isinstance(value, Real) and value > 0):
-            raise ValueError(f"smallest must be more than 0, not {value!r}.")
+            raise ValueError(f"margin must be more than 0, not {value!r}.")

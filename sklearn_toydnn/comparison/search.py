@@ -16,11 +16,13 @@ from sklearn.utils.validation import check_is_fitted
 from .estimators import JUDGING, SIZE
 from .folds import judging_of_search
 from .metrics import negated_losses, warn_of_suspects
+from .renamed import refuse_old_parameters
 from .result import Comparison
 
 _FLATTERED = "baseline chosen by these same scores, which flatters it"
 
 
+@refuse_old_parameters
 @validate_params(
     {
         "search": [HasMethods("fit")],
@@ -42,7 +44,7 @@ def compare_candidates(
     train_size=None,
     test_size=None,
     losses=(),
-    smallest=None,
+    margin=None,
     scale="difference",
     alpha=0.05,
 ) -> Comparison:
@@ -74,7 +76,7 @@ def compare_candidates(
         Metrics of which less is better, where a function that returns several scores
         returns losses too.
 
-    smallest : float or dict of str to float, default=None
+    margin : float or dict of str to float, default=None
         As in :func:`compare`.
 
     scale : {"difference", "ratio"}, default="difference"
@@ -159,8 +161,8 @@ def compare_candidates(
     metrics = scores["metric"].unique()
     negated = negated_losses(search.scoring, metrics)
     how |= {"losses": tuple(losses), "negated": negated}
-    warn_of_suspects(search.scoring, metrics, losses, stacklevel=3)
-    return Comparison(scores, baseline, smallest, scale, alpha, **how)
+    warn_of_suspects(search.scoring, metrics, losses, stacklevel=4)
+    return Comparison(scores, baseline, margin, scale, alpha, **how)
 
 
 def _params_of_candidates(search):

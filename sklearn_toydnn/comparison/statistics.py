@@ -10,7 +10,7 @@ from scipy.optimize import brentq
 POWER = 0.8
 
 
-class PairedTTest:
+class OneSampleTTest:
     """A t-test on the differences between pairs, a test of equivalence, intervals.
 
     Three additions to the textbook test; their error rates were simulated, see

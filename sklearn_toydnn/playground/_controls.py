@@ -6,7 +6,7 @@ import panel as pn
 import panel_material_ui as pmui
 import param
 
-from ._parts import html
+from ._layout import html
 from ._setting import MAKERS, MAX_LAYERS, OWN_RATES, Number, limits
 
 SECTIONS = {

@@ -12,11 +12,9 @@ import panel as pn
 import panel_material_ui as pmui
 from tornado.ioloop import IOLoop
 
-from . import _words as words
-from ._address import QUESTIONS, SMALLEST, VIEWS, Page, read_address
+from . import _captions as words
 from ._controls import Controls, select
-from ._parts import Code, Frame, html, outdated, part
-from ._pictures import (
+from ._figures import (
     Curves,
     Dots,
     Plane,
@@ -24,8 +22,10 @@ from ._pictures import (
     shade,
     shade_of_disagreement,
 )
-from ._recipe import write_program
+from ._layout import Code, Frame, html, outdated, part
+from ._pipeline import write_program
 from ._session import Session
+from ._url import MARGIN, QUESTIONS, VIEWS, Page, read_address
 from ._workers import Workers
 
 
@@ -89,10 +89,10 @@ class View:
         self._play = pmui.Button(label="Pause", **quiet)
         self._step = pmui.Button(label="One epoch", **quiet)
         self._keep = pmui.Button(label="Keep the present setting as A", **quiet)
-        self._smallest = select(
+        self._margin = select(
             "smallest difference of interest",
-            list(SMALLEST.options),
-            value=page.smallest,
+            list(MARGIN.options),
+            value=page.margin,
             sizing_mode=None,
             width=230,
         )
@@ -104,7 +104,7 @@ class View:
         self.frame.param.watch(lambda event: self._toggle(event.new[0]), "pressed")
         self._step.on_click(lambda event: self.session.step())
         self._keep.on_click(lambda event: self._keep_present())
-        self._smallest.param.watch(self._ask_smallest, "value")
+        self._margin.param.watch(self._ask_margin, "value")
 
     def _make_pictures(self):
         self._plane, self._second = Plane("plane"), Plane("second")
@@ -137,7 +137,7 @@ class View:
             )
         )
         plane = outdated(part("plane", self._plane.figure, captions["plane"]))
-        buttons = self._play, self._step, self._keep, self._smallest
+        buttons = self._play, self._step, self._keep, self._margin
         main = part(
             "main",
             part("views", pn.FlexBox(self._views, *buttons, align_items="end")),
@@ -171,9 +171,9 @@ class View:
         if page != self.session.page:
             self._ask(page)
 
-    def _ask_smallest(self, event):
-        if event.new != self.session.page.smallest:
-            self._ask(replace(self.session.page, smallest=event.new))
+    def _ask_margin(self, event):
+        if event.new != self.session.page.margin:
+            self._ask(replace(self.session.page, margin=event.new))
 
     def _keep_present(self):
         page = replace(self.session.page, kept=self.session.page.setting, view="versus")
@@ -182,7 +182,7 @@ class View:
     def _show_page(self, page):
         self.controls.show(page.setting)
         self._ask(page)
-        self._views.value, self._smallest.value = page.view, page.smallest
+        self._views.value, self._margin.value = page.view, page.margin
 
     def _toggle(self, said):
         if said == "Pause":
@@ -208,7 +208,7 @@ class View:
         self._play.visible = self._step.visible = view == "watch"
         self._play.label = "Pause" if session.is_playing else "Play"
         self._keep.visible = view != "watch"
-        self._smallest.visible = view == "versus"
+        self._margin.visible = view == "versus"
         self._second_part.visible = view not in ("one", "watch")
         self._dots.figure.visible = view in ("ten", "thirty")
         self._differences.figure.visible = view == "versus"
@@ -269,10 +269,10 @@ class View:
             self._caption("second", "")
         row, mean, interval = session.verdict, None, None
         if row is not None:
-            mean = row["difference"]
-            interval = row["difference_ci_low"], row["difference_ci_high"]
-        smallest = session.page.smallest
-        self._differences.show(session.differences, mean, interval, smallest)
+            mean = row["effect"]
+            interval = row["effect_ci_low"], row["effect_ci_high"]
+        margin = session.page.margin
+        self._differences.show(session.differences, mean, interval, margin)
         self._caption("dots", words.OF_DIFFERENCES)
 
     def _caption(self, name, text):

@@ -14,10 +14,10 @@ import pandas as pd
 
 from ..comparison.estimators import LOOKED, LOOKS
 from ..comparison.result import Comparison
-from ..comparison.statistics import PairedTTest
-from ._address import N_SEEDS
-from ._recipe import compared_with, why_not_compared
+from ..comparison.statistics import OneSampleTTest
+from ._pipeline import compared_with, why_not_compared
 from ._setting import N_TEST
+from ._url import N_SEEDS
 from ._workers import Job, Task
 
 _FRAMES = 20  # a second, at most
@@ -27,7 +27,7 @@ STARTING = "Starting: TensorFlow takes some seconds to be ready."
 COMPILING = "Compiling a structure that is new here; the picture is still the old one."
 
 
-class _Asked(Job):
+class _Request(Job):
     """A page that is asked for, and when."""
 
     def __init__(self, page, tasks, tell):
@@ -106,7 +106,7 @@ class Session:
         return Task("fit", (setting, setting.random_state + i), programs)
 
     def _submit(self, tasks, spent=0.0):
-        self._job = _Asked(self.page, tasks, self._tell)
+        self._job = _Request(self.page, tasks, self._tell)
         self._job.spent, self.is_busy = spent, True
         self._soon(_UNTIL_SAID, partial(self._say_what_is_done, self._job, self.status))
         self._workers.submit(self, self._job)
@@ -185,7 +185,7 @@ class Session:
     @property
     def shown(self):
         """tuple: What is equal as long as the pictures are the same; None before."""
-        return (self._n_changes, self.page.smallest) if self.fits else None
+        return (self._n_changes, self.page.margin) if self.fits else None
 
     @property
     def accuracies(self):
@@ -197,7 +197,7 @@ class Session:
         """tuple: The mean accuracy, and its 95 % interval where there are several."""
         if len(self.fits) < 5:  # of fewer it says little
             return self.accuracies.mean(), None
-        test = PairedTTest(self.accuracies, resolution=1 / N_TEST)
+        test = OneSampleTTest(self.accuracies, resolution=1 / N_TEST)
         return test.mean, test.mean_interval(0.05)
 
     # ---- watching
@@ -316,7 +316,7 @@ class Session:
         self.found = Comparison(
             self.scores.sort_values(["repeat", "estimator"], ignore_index=True),
             baseline=how["baseline"],
-            smallest=page.smallest,
+            margin=page.margin,
             test_size=how["test_size"],
             looks=len(LOOKS),
             notes=(LOOKED,),

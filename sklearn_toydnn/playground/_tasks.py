@@ -15,8 +15,8 @@ import sklearn
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score, log_loss
 
-from ..comparison.repetition import Fresh, Repetitions, draw_entropy
-from ._recipe import (
+from ..comparison.repetition import FreshData, Repetitions, draw_entropy
+from ._pipeline import (
     compared_with,
     make_maker,
     make_pipeline,
@@ -156,7 +156,7 @@ def score(a, b, repeat):
     pipe = partial(make_pipeline, n_largest=n_train)
     repetitions = Repetitions(
         {"A": pipe(a), "B": pipe(b)},
-        Fresh(make_maker(b), n_train, n_test, n_val),
+        FreshData(make_maker(b), n_train, n_test, n_val),
         how["scoring"],
         draw_entropy(how["random_state"]),
     )

@@ -344,7 +344,7 @@ def _work(connection):
     waiting = SimpleQueue()
     threading.Thread(target=_listen, args=(connection, waiting), daemon=True).start()
     # Here, since it takes seconds.
-    from .._engine.compiled.cache import cache_info, resident_memory
+    from .._engine.compiled.program_cache import cache_info, resident_memory
     from . import _tasks
 
     _tasks.warm_up(Setting())

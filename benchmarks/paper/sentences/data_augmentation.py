@@ -3,7 +3,7 @@
 from itertools import product
 
 from ..judging import NOT_ALL, SOME, Sentence
-from ..pairs import ERROR, TABLE, ask, versus
+from ..paired_effects import ERROR, TABLE, ask, versus
 from ..summaries import pick
 
 STDS, SHARES = [1.0, 2.0, 3.0], [0.1, 0.2]

@@ -2,8 +2,8 @@
 
 from itertools import permutations, product
 
-from ..judging import NOTHING, SOME, Asked, Sentence
-from ..pairs import WORTH_LEARNING, versus
+from ..judging import NOTHING, SOME, Hypothesis, Sentence
+from ..paired_effects import WORTH_LEARNING, versus
 from ..published import TABLE2
 from ..summaries import interval, pick
 from ..table2_grid_search import PARAMETERS, best
@@ -68,7 +68,7 @@ class Leaders:
         `meetings` returns, by name, which candidates meet on which function.
         """
         return [
-            Asked(
+            Hypothesis(
                 words,
                 "error of the best candidates",
                 epoch,

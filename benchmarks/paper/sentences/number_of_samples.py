@@ -7,7 +7,7 @@ import numpy as np
 from sklearn_toydnn.comparison.scale import log_errors
 
 from ..judging import NEVER, SOME, Effect, Sentence, ratio
-from ..pairs import ERROR, TABLE, ask, costs, versus
+from ..paired_effects import ERROR, TABLE, ask, costs, versus
 from ..summaries import pick
 
 

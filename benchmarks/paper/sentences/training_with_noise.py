@@ -4,7 +4,7 @@ from itertools import product
 
 from ..judging import NONE, SOME, Sentence, ratio
 from ..noise_regularization import FAULTS, MEASURES
-from ..pairs import ask, versus
+from ..paired_effects import ask, versus
 from ..summaries import pick
 
 NOISES = {"fresh": "fresh noise", "copies": "20 % of copies"}

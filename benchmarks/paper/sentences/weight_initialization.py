@@ -6,7 +6,7 @@ import numpy as np
 
 from ..judging import NONE, NOTHING, SOME, Effect, Sentence
 from ..networks import N_TEST
-from ..pairs import ERROR, TABLE, WORTH_LEARNING, ask, costs, n_points, versus
+from ..paired_effects import ERROR, TABLE, WORTH_LEARNING, ask, costs, n_points, versus
 from ..published import TABLE3
 from ..summaries import last_epochs, pick
 
@@ -95,7 +95,7 @@ def claims(frame, fluctuations):
             *ask(of_table, _any_pair(four), ERROR, False, ", random ones", how=SOME),
         ],
     )
-    away = {"smallest": 0.001}
+    away = {"margin": 0.001}
     yield Sentence(
         "Zero weights avoid fluctuations of the results",
         "initializing the weights to zero in order to avoid fluctuations of the "
@@ -103,7 +103,7 @@ def claims(frame, fluctuations):
         "Conclusions",
         [*ask(fluctuations, _steadier, ERROR, **away)],
     )
-    gain = {"how": NONE, "smallest": WORTH_LEARNING}
+    gain = {"how": NONE, "margin": WORTH_LEARNING}
     # On the way, accuracies are those of other points, and so is the majority's share.
     last = last_epochs(frame)
     sigmoid = ask(

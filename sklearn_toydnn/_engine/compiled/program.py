@@ -16,8 +16,8 @@ from ..network import Weights
 from ..optimizer import OptimizerSpec
 from ..records import Data, Points, State, row_dtype
 from ..tensorflow import tf
-from .loop import Blueprint
 from .structure import Structure
+from .training_loop import Blueprint
 
 # isort: split
 # To call a function by a name of ours: `tf.function` gives each one of its own.

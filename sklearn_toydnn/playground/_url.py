@@ -18,7 +18,7 @@ VIEWS = {
     "versus": "A against B",
 }
 N_SEEDS = {"one": 1, "ten": 10, "thirty": 30, "watch": 1, "versus": 1}
-SMALLEST = Choice((0.002, 0.005, 0.01, 0.02, 0.05))
+MARGIN = Choice((0.002, 0.005, 0.01, 0.02, 0.05))
 _KEPT = "A."  # before the names of what is kept as A
 _MAX_FIELDS = 100
 
@@ -30,7 +30,7 @@ class Page:
     setting: Setting = field(default_factory=Setting)
     view: str = "one"
     kept: Setting | None = None
-    smallest: float = 0.01
+    margin: float = 0.01
     question: int = 0  # from 1 on: what it began with
 
     def __post_init__(self):
@@ -46,7 +46,7 @@ class Page:
         if self.kept:  # at least a name: A is there even where all is as by default
             kept = _written(self.kept) or [("data", self.kept.data)]
             pairs += [(_KEPT + name, text) for name, text in kept]
-        for name in ("smallest", "question"):
+        for name in ("margin", "question"):
             if getattr(self, name) != getattr(Page, name):
                 pairs.append((name, write(getattr(self, name))))
         return urlencode(pairs, safe=",")
@@ -167,6 +167,6 @@ QUESTIONS = (
 )
 _OTHER_LIMITS = {
     "view": Choice(tuple(VIEWS)),
-    "smallest": SMALLEST,
+    "margin": MARGIN,
     "question": Number(0, len(QUESTIONS), 1),
 }

@@ -1,6 +1,6 @@
 """What the page says of its pictures, in words."""
 
-from ._pictures import TRAINING, VALIDATION
+from ._figures import TRAINING, VALIDATION
 from ._setting import write
 
 KEY = f"""<p class="caption"><span style="color: {TRAINING}">━━ training</span>
@@ -42,14 +42,14 @@ def describe_verdict(session):
     if row is None:
         waiting = "" if session.remark else "<p>No verdict before the first look.</p>"
         return "".join([*apart, waiting])
-    verdict, mean = row["verdict"], row["difference"]
-    low, high = row["difference_ci_low"], row["difference_ci_high"]
+    verdict, mean = row["verdict"], row["effect"]
+    low, high = row["effect_ci_low"], row["effect_ci_high"]
     if verdict == "undecided":
         found = f"<strong>Undecided</strong>: a difference of {mean:+.4f} is measured"
     elif verdict == "equivalent":
         found = (
             f"B is <strong>equivalent</strong> to A, to less than "
-            f"{session.page.smallest}: a difference of {mean:+.4f} is measured"
+            f"{session.page.margin}: a difference of {mean:+.4f} is measured"
         )
     else:
         how = "higher" if mean > 0 else "lower"

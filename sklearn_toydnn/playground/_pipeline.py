@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._address import N_SEEDS
 from ._setting import DATA, N_TEST, N_VAL, Setting
+from ._url import N_SEEDS
 
 WIDTH = 79
 SEED = "seed"  # the name of it in a program
@@ -281,7 +281,7 @@ def _write_comparison(page):
         '{"A": a, "B": b}',
         maker,
         *(f"{k}={_write(v)}" for k, v in compared_with(a, b).items()),
-        f"smallest={page.smallest}",
+        f"margin={page.margin}",
     ]
     return f"""\
 {_write_head(b, names)}

@@ -21,9 +21,9 @@ from sklearn import config_context
 
 from sklearn_toydnn import memory
 
-from ._code import hash_code_of
-from ._ending import end_with, keep_signals_from_workers
+from ._code_hash import hash_code_of
 from ._png import to_png
+from ._signals import end_with, keep_signals_from_workers
 from .measurements import MEASUREMENTS
 
 SECONDS = "seconds.json"  # that studies have taken, kept with what they have computed
@@ -163,7 +163,7 @@ def _measure(module, task, kept, code):
         if not study.work:  # nothing is trained that could be kept
             return study.measure(**task)
         measure = partial(study.measure, **task, memory=kept)
-        return memory.recall(kept, measure, repr((module, task, code)))
+        return memory.load_or_compute(kept, measure, repr((module, task, code)))
 
 
 # ---- how far it is

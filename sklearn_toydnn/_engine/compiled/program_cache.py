@@ -13,10 +13,10 @@ from sklearn.exceptions import EfficiencyWarning
 
 from ..fingerprint import NoFingerprint, OfGraph
 from ..tensorflow import keras
-from .disk import Unusable, store
-from .loop import Loop
+from .disk_cache import DiskCacheError, store
 from .program import Program
 from .structure import Structure
+from .training_loop import Loop
 
 MAX_PROGRAMS = 1024  # the paper's grid has 400 structures
 # Programs are for good, whether kept or not: little of their memory ever comes back.
@@ -37,7 +37,7 @@ class TooManyPrograms(NotCompilable):
     """No more is compiled for functions that are not Keras'."""
 
 
-class Programs:
+class ProgramCache:
     """The programs of a process: for each key, those that no thread is using."""
 
     def __init__(self, maxsize: int, max_own: int = MAX_OWN_PROGRAMS):
@@ -136,7 +136,7 @@ class Programs:
             with self._costs(), store.put_back(compiled):
                 program = Program(structure, blueprint)
                 program.warm_up()
-        except (OSError, Unusable):  # of this process' own folder
+        except (OSError, DiskCacheError):  # of this process' own folder
             return None
         except Exception:  # whatever TensorFlow makes of code that it cannot take
             store.forget(key)
@@ -197,7 +197,7 @@ class Programs:
                     self._made.pop(oldest, None)
 
 
-programs = Programs(MAX_PROGRAMS)
+programs = ProgramCache(MAX_PROGRAMS)
 
 
 def resident_memory():

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import platformdirs
 
-from ..._sealed import Damaged, seal, unseal
+from ..._checked_pickle import CorruptError, dumps, loads
 from ..fingerprint import ENGINE_CODE, n_threads
 from ..tensorflow import tf
 
@@ -37,11 +37,11 @@ _FLAGS = (
 )
 
 
-class Unusable(Exception):
+class DiskCacheError(Exception):
     """Nothing can be kept; the message says why."""
 
 
-class Store:
+class DiskCache:
     """The programs that are kept for processes like this one."""
 
     def __init__(self):
@@ -56,7 +56,7 @@ class Store:
                 _check_private(folder)
             self._own = _name_temporary()
             _have_read(_FLAGS.format(self._own))
-        except (OSError, Unusable) as error:
+        except (OSError, DiskCacheError) as error:
             self._give_up(str(error))
 
     def _give_up(self, reason):
@@ -78,12 +78,12 @@ class Store:
             sealed = path.read_bytes()
         except FileNotFoundError:
             return None
-        except (OSError, Unusable) as error:
+        except (OSError, DiskCacheError) as error:
             self._give_up(str(error))
             return None
         try:
-            made_for, *kept = unseal(sealed)
-        except Damaged:
+            made_for, *kept = loads(sealed)
+        except CorruptError:
             made_for = None
         if made_for != (self._made_for, _text(key)):
             self.forget(key)
@@ -122,14 +122,14 @@ class Store:
             if path is None:
                 return
             if not compiled:
-                raise Unusable("TensorFlow has not written what it compiled")
+                raise DiskCacheError("TensorFlow has not written what it compiled")
             for folder in (self._root, path.parent):
                 _make_private(folder)
-        except (OSError, Unusable) as error:
+        except (OSError, DiskCacheError) as error:
             self._give_up(str(error))
             return
         try:
-            _write(path, seal(((self._made_for, _text(key)), blueprint, compiled)))
+            _write(path, dumps(((self._made_for, _text(key)), blueprint, compiled)))
             _trim(self._root)
         except FileNotFoundError:
             return  # somebody has deleted the folder meanwhile
@@ -174,16 +174,16 @@ class Store:
 def _find_root():
     setting = os.environ.get(SETTING)
     if setting == "off":
-        raise Unusable(f"{SETTING}=off")
+        raise DiskCacheError(f"{SETTING}=off")
     if not os.environ.get("XLA_FLAGS", "-").startswith("-"):
-        raise Unusable("XLA_FLAGS names a file, whose content may change")
+        raise DiskCacheError("XLA_FLAGS names a file, whose content may change")
     if "TF_XLA_FLAGS" in os.environ:
-        raise Unusable("TF_XLA_FLAGS is set, and is left as it is")
+        raise DiskCacheError("TF_XLA_FLAGS is set, and is left as it is")
     if not Path("/proc/cpuinfo").exists():
-        raise Unusable("the processor's features cannot be told here")
+        raise DiskCacheError("the processor's features cannot be told here")
     root = Path(setting or platformdirs.user_cache_path("sklearn-toydnn"))
     if not root.is_absolute():
-        raise Unusable(f"{root} is not an absolute path")
+        raise DiskCacheError(f"{root} is not an absolute path")
     return root
 
 
@@ -201,7 +201,9 @@ def _name_temporary():
     folder = Path(tempfile.gettempdir(), _TEMPORARY.format(os.getpid(), token))
     Finalize(None, shutil.rmtree, (folder, True), exitpriority=0)
     if set(str(folder)) & set(" \t\n\"'"):
-        raise Unusable(f"TensorFlow takes no path with spaces or quotes: {folder}")
+        raise DiskCacheError(
+            f"TensorFlow takes no path with spaces or quotes: {folder}"
+        )
     return folder
 
 
@@ -225,15 +227,15 @@ def _make_private(folder):
 
 
 def _check_private(folder):
-    """Raise `Unusable` if what is in a folder may be another user's."""
+    """Raise `DiskCacheError` if what is in a folder may be another user's."""
     try:
         status = folder.lstat()
     except FileNotFoundError:  # it is made with the first program
         return
     if not stat.S_ISDIR(status.st_mode):
-        raise Unusable(f"{folder} is no folder, or a symbolic link")
+        raise DiskCacheError(f"{folder} is no folder, or a symbolic link")
     if status.st_uid != os.geteuid() or status.st_mode & 0o022:
-        raise Unusable(f"others may write to {folder}")
+        raise DiskCacheError(f"others may write to {folder}")
 
 
 def _have_read(flags):
@@ -245,7 +247,7 @@ def _have_read(flags):
         threads.set_intra_op_parallelism_threads(n_threads + 1)
         threads.set_intra_op_parallelism_threads(n_threads)
     except RuntimeError:  # nothing can be set once it has computed
-        raise Unusable("TensorFlow had computed before the import") from None
+        raise DiskCacheError("TensorFlow had computed before the import") from None
     finally:
         del os.environ["TF_XLA_FLAGS"]
 
@@ -302,4 +304,4 @@ def _write(path, content):
             Path(file.name).unlink(missing_ok=True)
 
 
-store = Store()
+store = DiskCache()

@@ -209,7 +209,7 @@ class Dots:
             *("x", "y"), source=self.mean, size=13, marker="diamond", color=INK
         )
 
-    def show(self, values, mean=None, interval=None, smallest=None):
+    def show(self, values, mean=None, interval=None, margin=None):
         """Show numbers and, once they are known, their mean and its interval."""
         # Side by side, not one on another.
         places = np.arange(len(values)) * 0.618 % 1.0
@@ -219,7 +219,7 @@ class Dots:
             low, high = interval
             at = {"x": [mean], "y": [-0.5], "low": [low], "high": [high]}
         self.mean.data = at
-        shown = [*values, *at["low"], *at["high"], *([0, smallest] if smallest else [])]
+        shown = [*values, *at["low"], *at["high"], *([0, margin] if margin else [])]
         if shown:
             low, high = min(shown), max(shown)
             step = max(0.01, np.round((high - low) / 10, 2))
@@ -227,5 +227,5 @@ class Dots:
                 start=np.floor(low / step - 0.2) * step,
                 end=np.ceil(high / step + 0.2) * step,
             )
-        if smallest:
-            self.band.update(left=-smallest, right=smallest, visible=True)
+        if margin:
+            self.band.update(left=-margin, right=margin, visible=True)

@@ -4,25 +4,25 @@ import pickle
 from hashlib import blake2b
 
 
-class Damaged(Exception):
-    """These bytes are not what `seal` returned."""
+class CorruptError(Exception):
+    """These bytes are not what `dumps` returned."""
 
 
-def seal(value: object) -> bytes:
-    """Return a value as bytes, from which `unseal` makes it again."""
+def dumps(value: object) -> bytes:
+    """Return a value as bytes, from which `loads` makes it again."""
     packed = pickle.dumps(value)
     return blake2b(packed).digest() + packed
 
 
-def unseal(sealed: object) -> object:
-    """Return the value that was sealed; raise `Damaged` if there is none."""
+def loads(sealed: object) -> object:
+    """Return the value that was sealed; raise `CorruptError` if there is none."""
     if not isinstance(sealed, bytes):
-        raise Damaged
+        raise CorruptError
     size = blake2b().digest_size
     digest, packed = sealed[:size], sealed[size:]
     if blake2b(packed).digest() != digest:
-        raise Damaged
+        raise CorruptError
     try:
         return pickle.loads(packed)
     except Exception as error:  # whole, but of classes that are no longer there
-        raise Damaged from error
+        raise CorruptError from error

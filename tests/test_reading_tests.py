@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.paper import forecasts, readings, readings_screening
-from benchmarks.paper.forecasts import CELLS, energy_score, judge, quantiles
+from benchmarks.paper import reading_tests, readings, readings_screening
 from benchmarks.paper.published import READINGS
+from benchmarks.paper.reading_tests import CELLS, energy_score, judge, quantiles
 from benchmarks.paper.readings_screening import GRID, SETTING
 
 
@@ -112,7 +112,7 @@ def test_a_reading_that_is_wrong_is_told(shape, small):
 
 def test_an_error_of_0_counts_as_half_a_point():
     rows = outcomes(3).assign(max_val_accuracy=1.0)
-    ours, _ = forecasts.vectors(rows)
+    ours, _ = reading_tests.vectors(rows)
     np.testing.assert_allclose(np.exp(ours[:, 6:]), 0.5 / 800)
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import pairwise
 
-from ..memory import NotToBeKept, recall
+from ..memory import NotCacheable, load_or_compute
 from .compiled.structure import CHUNK
 from .fingerprint import (
     ENGINE_CODE,
@@ -22,7 +22,7 @@ from .training import train
 _SHARED_PRODUCTS = 2**18  # multiplications in a matrix product
 
 
-def train_or_recall(
+def train_or_load(
     plan: Plan,
     data: Data,
     state: State,
@@ -42,7 +42,7 @@ def train_or_recall(
         return compute()
     compute = partial(_only_what_lasts, compute)
     begun_from = state.weights, state.optimizer_state or []
-    outcome = recall(memory, compute, key, data, *begun_from, code=ENGINE_CODE)
+    outcome = load_or_compute(memory, compute, key, data, *begun_from, code=ENGINE_CODE)
     # The fingerprint is of this process, where a parameter is an object.
     state = replace(outcome.state, optimizer=plan.optimizer.of_state)
     return replace(outcome, state=state)
@@ -51,7 +51,7 @@ def train_or_recall(
 def _only_what_lasts(compute):
     outcome = compute()
     if outcome.fell_back:
-        raise NotToBeKept(outcome)
+        raise NotCacheable(outcome)
     return outcome
 
 

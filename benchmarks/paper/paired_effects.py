@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .judging import Asked, ratio
+from .judging import Hypothesis, ratio
 from .networks import N_TEST
 from .summaries import SCORE_OF
 
@@ -66,7 +66,7 @@ def ask(frame, effects, measures, decides=True, label="", **how):
                         where = f" ({one})" if len(several) > 1 else ""
                         found[what + where] = effect
                 last = epoch == rows["epoch"].max()
-                yield Asked(
+                yield Hypothesis(
                     reading,
                     name + label,
                     epoch,
