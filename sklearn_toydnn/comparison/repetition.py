@@ -347,7 +347,8 @@ class Repetitions:
         # No estimators, which are not to be pickled in all processes: they follow from
         # what is known of them and the seed.
         seed = self.entropy, repeat
-        kept = load_or_compute(self.memory, keep, self.fingerprints[name], seed, *sample)
+        key = self.fingerprints[name]
+        kept = load_or_compute(self.memory, keep, key, seed, *sample)
         return Scored(repeat, name, *kept)
 
     def _fit_and_score(self, name, estimator, sample, repeat):
