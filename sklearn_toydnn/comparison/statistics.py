@@ -58,7 +58,7 @@ class OneSampleTTest:
         if n_finite < 2 or n_finite < len(self.differences):
             raise ValueError(
                 "differences must be two or more finite numbers, got "
-                f"{len(self.differences)} numbers, {n_finite} of them finite."
+                f"{len(self.differences)} values, {n_finite} of them finite."
             )
         self.n, self.resolution = len(self.differences), resolution
         self.can_be_small = can_be_small
