@@ -104,11 +104,11 @@ def compare(
 ) -> Comparison:
     """Compare estimators over repetitions: test which is better, and by how much.
 
-    In each repetition, a maker draws new training and test sets, and every
+    In each repetition, `maker` draws new training and test sets, and every
     `random_state` in the estimators gets a new seed. All estimators get the same data
     and seeds. Repetitions are independent, and paired t-tests compare the scores.
 
-    For fixed data, pass `X`, `y` and `cv` instead of a maker. The t-test is then
+    For fixed data, pass `X`, `y` and `cv` instead of `maker`. The t-test is then
     corrected for overlapping training sets [5]_ [6]_; this is an approximation.
 
     Parameters
@@ -116,9 +116,9 @@ def compare(
     estimators : dict of str to estimator, or list of (str, estimator)
         Two or more scikit-learn estimators by name: classifiers, pipelines or searches.
         They are cloned. Each `random_state` is replaced by a new seed in every
-        repetition, also that of a shuffling cross-validation splitter; one in the grid
-        of a search or under another name is not. Estimators of the same class get the
-        same seed.
+        repetition, including those of shuffling cross-validation splitters, but not
+        those in the grid of a search or under another name. Estimators of the same
+        class get the same seed.
 
     maker : callable, default=None
         A function that draws data: ``maker(n_samples, random_state=...)`` returns `X`
@@ -150,7 +150,7 @@ def compare(
         the sizes of splits differ, the test uses their means.
 
     groups : array-like of shape (n_samples,), default=None
-        Group labels of the points, for splitters that do not split groups.
+        Group labels of the points, for splitters that keep groups together.
 
     params : dict of str to object, default=None
         Other arguments of ``fit``, with `X` and `y`, as in
@@ -188,7 +188,7 @@ def compare(
     scale : {"difference", "ratio"}, default="difference"
         The effect. "difference" is the mean difference of scores. "ratio" is the
         geometric mean of the ratios of errors (1 - score) or losses, baseline /
-        estimator: above 1 is better. ``margin=0.1`` is then from 1/1.1 to 1.1.
+        estimator: above 1 is better. ``margin=0.1`` then means from 1/1.1 to 1.1.
         An error of 0 is replaced by half of one test point's error or, if smaller, half
         of the smallest other error; a loss of 0 by half of the smallest other loss.
         scikit-learn's scorers define which metrics are losses; declare others in
@@ -258,7 +258,7 @@ def compare(
 
     Notes
     -----
-    Let d be the expected difference to the baseline, positive if the estimator is
+    Let d be the expected difference from the baseline, positive if the estimator is
     better, and s the `margin`, the smallest effect size of interest [3]_. The interval
     from -s to s is also called the region of practical equivalence [4]_. The verdicts:
 

@@ -65,7 +65,8 @@ class Comparison:
         some metrics.
 
     scale : {"difference", "ratio"}, default="difference"
-        The effect: a difference of scores or a ratio of errors, see :func:`compare`.
+        The effect: a difference of scores, or a ratio of errors or losses. See
+        :func:`compare`.
 
     alpha : float, default=0.05
         The significance level of all tests together, in (0, 0.5).
@@ -186,7 +187,7 @@ class Comparison:
             )
 
     def _check_margin_scale(self):
-        """Raise a ValueError for a margin that differences of scores cannot exceed."""
+        """Raise a ValueError for a margin that is too large for the scores' scale."""
         largest = self.scores.groupby("metric")["score"].agg(lambda s: s.abs().max())
         for metric in self.metrics:
             margin = self.margin_for(metric)
@@ -314,10 +315,10 @@ class Comparison:
             metric, estimator, baseline : str
                 The `estimator` is compared with the `baseline`.
             mean, ci_low, ci_high : float
-                The estimator's mean score and its confidence interval, of level
-                1 - `alpha` / `looks`.
+                The estimator's mean score and its confidence interval, of confidence
+                level 1 - `alpha` / `looks`.
             effect, effect_ci_low, effect_ci_high : float
-                The mean difference to the baseline, positive if the estimator is
+                The mean difference from the baseline, positive if the estimator is
                 better; or the geometric mean of the ratios, above 1 if it is better.
                 Its confidence interval excludes 0 (ratio: 1) if and only if the test of
                 no difference rejects.
@@ -333,9 +334,10 @@ class Comparison:
             probability_better, probability_better_ci_low, probability_better_ci_high :\
                 float
                 The estimated probability that the estimator is better in a repetition:
-                the share of repetitions in which it is; ties count half. Its
-                Clopper-Pearson confidence interval has level 1 - `alpha` / `looks`. For
-                overlapping training sets, it uses the effective number of repetitions.
+                the share of repetitions in which it is; ties count half. The
+                Clopper-Pearson confidence interval has the confidence level
+                1 - `alpha` / `looks`. For overlapping training sets, it uses the
+                effective number of repetitions.
             n_ties : float
                 The number of repetitions with equal scores.
             verdict : str
@@ -438,9 +440,10 @@ class Comparison:
     def extend(self, n_repeats, *, n_jobs=None, verbose=0):
         """Return the comparison with more repetitions.
 
-        If you add repetitions because of a result, the false positive rate no longer
-        holds, and the column ``note`` says so. To add repetitions until comparisons are
-        decided, use ``compare(n_repeats="auto")``, which corrects for this.
+        If you add repetitions because of a result, the false positive rate may exceed
+        `alpha`, and the column ``note`` says that it is not exact. To add repetitions
+        until comparisons are decided, use ``compare(n_repeats="auto")``, which corrects
+        for this.
 
         Parameters
         ----------
@@ -586,7 +589,7 @@ class Comparison:
             needed = int(np.ceil(-np.log(level) / margin * widening))
             unit, n_given = "test points", self.n_repeats / step
             if self.scale == RATIO:
-                unit = "errors of each estimator (two per test set)"
+                unit = "errors of each estimator (and two per test set)"
                 n_given *= self._errors(metric, wide).mean().min()
             lines.append(
                 f"equivalence in {metric} within {self.margin_for(metric):g} needs "
