@@ -74,7 +74,8 @@ def compare_candidates(
         The mean sizes of the training and test sets, required if ``search.cv`` does not
         define their ratio. `test_size` also defines the resolution of scores that are
         computed from labels, such as accuracy. Without it, the resolution is inferred
-        from the scores, equivalence is not claimed, and the column ``note`` says so.
+        from the scores, equivalence of such scores is not claimed, and the column
+        ``note`` says so.
 
     losses : list, tuple or set of str, default=()
         The metrics for which less is better, if a scoring function returns losses
