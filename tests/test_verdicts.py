@@ -1,4 +1,4 @@
-"""What scores over repetitions say, in the terms of statistics."""
+"""Statistics of comparisons: tests, intervals, verdicts, notes and plots."""
 
 import pickle
 import re
@@ -52,14 +52,14 @@ from sklearn_toydnn import (
     make_triangle,
 )
 from sklearn_toydnn.comparison import Comparison
-from sklearn_toydnn.comparison.resolution import points_behind, share_of_a_point
+from sklearn_toydnn.comparison.resolution import infer_test_size, score_step
 from sklearn_toydnn.comparison.statistics import OneSampleTTest
 
 ONE_TEST = ["effect", "effect_ci_low", "effect_ci_high", "p_value"]
 
 
 def scores_of(metric="accuracy", repeats=None, **by_estimator):
-    """Return tidy scores."""
+    """Return scores in long format."""
     frame = pd.DataFrame(by_estimator)
     frame.index = pd.RangeIndex(len(frame)) if repeats is None else repeats
     frame.index.name = "repeat"
@@ -67,16 +67,16 @@ def scores_of(metric="accuracy", repeats=None, **by_estimator):
     return tidy.assign(metric=metric)
 
 
-def spread(mean, sd, n=30):
-    """Return n differences of exactly this mean and standard deviation."""
+def sample(mean, sd, n=30):
+    """Return n differences with exactly this mean and standard deviation."""
     values = np.linspace(-1, 1, n)
     return mean + sd * values / values.std(ddof=1)
 
 
-def verdict_of(differences, metric="accuracy", **how):
+def verdict_of(differences, metric="accuracy", **kwargs):
     base = np.full(len(differences), 0.5)
     scores = scores_of(metric, base=base, other=base + differences)
-    return Comparison(scores, baseline="base", **how).summary().iloc[1]
+    return Comparison(scores, baseline="base", **kwargs).summary().iloc[1]
 
 
 # ---- verdicts
@@ -85,19 +85,19 @@ def verdict_of(differences, metric="accuracy", **how):
 @pytest.mark.parametrize(
     "differences, verdict",
     [
-        (spread(0.02, 0.01), "better"),
-        (spread(-0.02, 0.01), "worse"),
-        (spread(0.005, 0.01), "better"),  # not shown to be less than 0.005
-        (spread(0.002, 0.001), "better, negligibly"),
-        (spread(-0.002, 0.001), "worse, negligibly"),
-        (spread(0.0, 0.001), "equivalent"),
-        (spread(0.0002, 0.001), "equivalent"),
-        (spread(0.01, 0.1), "undecided"),
-        (spread(0.0, 0.1), "undecided"),
-        (np.zeros(30), "undecided"),  # nothing tells by how much they could vary
+        (sample(0.02, 0.01), "better"),
+        (sample(-0.02, 0.01), "worse"),
+        (sample(0.005, 0.01), "better"),  # not shown to be negligible
+        (sample(0.002, 0.001), "better, negligibly"),
+        (sample(-0.002, 0.001), "worse, negligibly"),
+        (sample(0.0, 0.001), "equivalent"),
+        (sample(0.0002, 0.001), "equivalent"),
+        (sample(0.01, 0.1), "undecided"),
+        (sample(0.0, 0.1), "undecided"),
+        (np.zeros(30), "undecided"),  # unknown standard deviation
         (np.full(30, 0.25), "better"),
-        (np.full(30, -np.pi / 3000), "worse, negligibly"),  # no shares of points
-        (np.full(30, -0.001), "worse"),  # shares, of so many points as nobody told
+        (np.full(30, -np.pi / 3000), "worse, negligibly"),  # no fractions of points
+        (np.full(30, -0.001), "worse"),  # fractions, but test_size is unknown
     ],
 )
 def test_verdicts(differences, verdict):
@@ -107,7 +107,7 @@ def test_verdicts(differences, verdict):
     assert plain == expected
 
 
-def test_one_test_is_scipys_and_statsmodels():
+def test_single_test_equals_scipy_and_statsmodels():
     differences = np.random.default_rng(0).normal(0.01, 0.02, size=30)
     row = verdict_of(differences, margin=0.005)
     expected = stats.ttest_1samp(differences, 0)
@@ -137,11 +137,11 @@ def test_one_test_is_scipys_and_statsmodels():
 
 @pytest.mark.parametrize("scale", ["difference", "ratio"])
 @pytest.mark.parametrize("test_size", [100, None])
-def test_no_difference_at_all_is_no_surprise(scale, test_size):
-    """No number warns: warnings are errors here. No interval has a width of 0."""
-    how = {"margin": 0.1, "scale": scale, "test_size": test_size}
-    for same in (np.zeros(10), spread(0, 1e-17, 10)):
-        row = verdict_of(same, **how)
+def test_all_differences_zero(scale, test_size):
+    """There is no warning (an error in tests), and no interval of width 0."""
+    kwargs = {"margin": 0.1, "scale": scale, "test_size": test_size}
+    for same in (np.zeros(10), sample(0, 1e-17, 10)):
+        row = verdict_of(same, **kwargs)
         none = 1.0 if scale == "ratio" else 0.0
         assert row["effect"] == none and row["p_value"] == 1
         assert "all differences are 0" in row["note"]
@@ -152,45 +152,45 @@ def test_no_difference_at_all_is_no_surprise(scale, test_size):
         else:
             assert np.isnan([low, high, row["detectable"]]).all()
             assert row["p_equivalence"] == 1 and row["verdict"] == "undecided"
-            assert "nothing tells by how much they could vary" in row["note"]
+            assert "their standard deviation is unknown" in row["note"]
 
 
-def test_differences_equal_but_for_rounding_are_equal():
+def test_differences_equal_up_to_rounding():
     base = np.random.default_rng(0).uniform(0.1, 0.9, size=30)
     scores = scores_of(base=base, other=base + 0.1)
     row = Comparison(scores, baseline="base", margin=0.2).summary().iloc[1]
     assert row["p_value"] == pytest.approx(2**-29)
     assert 0 < row["effect_ci_low"] < 0.1 < row["effect_ci_high"]
     assert row["verdict"] == "better, negligibly"
-    assert "differences as good as equal" in row["note"]
+    assert "differences (almost) equal" in row["note"]
 
 
 # ---- coarse scores
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 30])
-def test_equal_differences_are_no_certainty(n):
-    """They say no more than that all signs agree."""
+def test_equal_differences_use_the_sign_flip_test(n):
+    """Equal differences only show that all signs agree."""
     for test_size in (10, None):
         row = verdict_of(np.full(n, 0.1), test_size=test_size)
         assert row["p_value"] >= 2.0 ** (1 - n) * (1 - 1e-9)
         assert row["effect_ci_low"] < 0.1 < row["effect_ci_high"]
         assert (row["verdict"] == "better") == (n > 5)
-    # 31 points in one fold, 30 in the others: one point each.
+    # One point in each fold; folds of 31 and 30 points.
     uneven = np.full(n, 1 / 30)
     uneven[0] = 1 / 31
     row = verdict_of(uneven, test_size=30.5)
     assert row["p_value"] >= 2.0 ** (1 - n) * (1 - 1e-9)
 
 
-def test_a_coarse_score_varies_by_a_share_of_its_step():
-    """Two of ten folds differ by one point: the spread is no less than rounding's."""
+def test_spread_of_coarse_scores_is_at_least_that_of_rounding():
+    """Two of ten folds differ by one point."""
     differences = np.array([0.1, 0.1, *[0.0] * 8])
     fine, coarse = (
         verdict_of(differences, test_size=10, metric=metric)
         for metric in ("neg_brier_score", "accuracy")
     )
-    assert fine["p_value"] == coarse["p_value"]  # they tie: coarse, whatever the name
+    assert fine["p_value"] == coarse["p_value"]  # ties: coarse, despite the name
     differences = np.linspace(0.001, 0.0011, 10)
     fine, coarse = (
         verdict_of(differences, test_size=10, metric=metric)
@@ -205,81 +205,79 @@ def test_a_coarse_score_varies_by_a_share_of_its_step():
 @pytest.mark.parametrize(
     "metric, scores, is_coarse",
     [
-        ("my_score", [[0.7, 0.8], [0.9, 0.85]], True),  # whole numbers of 20 points
+        ("my_score", [[0.7, 0.8], [0.9, 0.85]], True),  # multiples of 1 / 20
         ("my_score", [[0.71234, 0.8], [0.9, 0.85]], False),
         ("my_score", [[0.71234, 0.71234], [0.9, 0.85]], True),  # a tie
         ("f1_macro", [[0.71234, 0.8], [0.9, 0.85]], True),
         ("roc_auc", [[0.71234, 0.8], [0.9, 0.85]], False),
-        ("epochs", [[300, 200], [300, 300]], False),  # no shares of test points
+        ("epochs", [[300, 200], [300, 300]], False),  # not fractions of test points
     ],
 )
-def test_scores_made_of_labels_are_told(metric, scores, is_coarse):
-    assert share_of_a_point(metric, np.array(scores), 20) == (
-        1 / 20 if is_coarse else 0
-    )
+def test_scores_of_labels_are_detected(metric, scores, is_coarse):
+    assert score_step(metric, np.array(scores), 20) == (1 / 20 if is_coarse else 0)
 
 
-def test_the_scores_tell_how_many_points_are_behind_them():
+def test_test_size_is_inferred_from_scores():
     accuracies = np.array([[0.9, 0.8], [14 / 15, 0.8]])
-    assert points_behind(accuracies) == 15
-    assert share_of_a_point("accuracy", accuracies, None) == 1 / 15
-    assert points_behind(accuracies + 1e-6 * np.pi) is None
-    assert points_behind(np.array([[300, 200]])) is None
+    assert infer_test_size(accuracies) == 15
+    assert score_step("accuracy", accuracies, None) == 1 / 15
+    assert infer_test_size(accuracies + 1e-6 * np.pi) is None
+    assert infer_test_size(np.array([[300, 200]])) is None
     row = verdict_of(np.array([0.1, 0.0, 0.2]))
-    assert "test_size is not given: taken as 10, from the scores" in row["note"]
+    assert "test_size is not given: inferred as 10 from the scores" in row["note"]
     assert "not given" not in verdict_of(np.array([0.1, 0.0]), test_size=10)["note"]
 
 
-def test_equivalence_takes_a_test_size():
-    """A balanced accuracy has larger denominators than there are test points."""
+def test_equivalence_requires_test_size():
+    """The denominators of a balanced accuracy exceed the number of test points."""
     X, y = load_wine(return_X_y=True)
     grid = {"max_depth": [3, 4, 5]}
-    how = {"cv": 3, "scoring": "balanced_accuracy"}
-    search = GridSearchCV(DecisionTreeClassifier(random_state=0), grid, **how)
-    found = compare_candidates(search.fit(X, y), margin=0.9)
-    assert points_behind(found._wide()["balanced_accuracy"].to_numpy()) > len(y)
-    verdicts = found.summary()["verdict"][1:]
+    kwargs = {"cv": 3, "scoring": "balanced_accuracy"}
+    search = GridSearchCV(DecisionTreeClassifier(random_state=0), grid, **kwargs)
+    result = compare_candidates(search.fit(X, y), margin=0.9)
+    assert infer_test_size(result._pivot()["balanced_accuracy"].to_numpy()) > len(y)
+    verdicts = result.summary()["verdict"][1:]
     assert not verdicts.str.contains("equivalent|negligibly").any()
-    assert found.summary()["note"].str.contains("equivalence is not claimed")[1:].all()
-    assert "needs at least" not in repr(found)
-    told = compare_candidates(search, margin=0.9, train_size=119, test_size=59)
-    assert "equivalent" in told.summary()["verdict"].tolist()
+    assert result.summary()["note"].str.contains("equivalence is not claimed")[1:].all()
+    assert "needs at least" not in repr(result)
+    known_size = compare_candidates(search, margin=0.9, train_size=119, test_size=59)
+    assert "equivalent" in known_size.summary()["verdict"].tolist()
 
 
 @pytest.mark.parametrize("scale, margin", [("difference", 0.005), ("ratio", 0.1)])
-def test_equivalence_takes_test_points(scale, margin):
-    """As many as make it unlikely to see so few differ, were there a difference."""
+def test_equivalence_requires_enough_test_points(scale, margin):
+    """With fewer test points, a difference of the margin could remain unobserved."""
 
     def judged(n, test_size):
         scores = scores_of(base=np.full(n, 0.9), other=np.full(n, 0.9))
-        how = {"margin": margin, "scale": scale, "test_size": test_size}
-        return Comparison(scores, baseline="base", **how)
+        kwargs = {"margin": margin, "scale": scale, "test_size": test_size}
+        return Comparison(scores, baseline="base", **kwargs)
 
     few, enough = judged(10, 20), judged(10, 100)
     printed = repr(enough).replace(",", "")
     line = re.search(r"needs at least (\d+) .* there are (\d+)", printed)
-    needed, there = map(int, line.groups())
-    points = 1 if scale == "difference" else 0.1  # of ten points one is an error
-    assert needed == np.ceil(-np.log(0.05) / (np.log(1.1) if points < 1 else 0.005))
-    assert there == 1000 * points >= needed
+    n_needed, n_given = map(int, line.groups())
+    points = 1 if scale == "difference" else 0.1  # one point in ten is an error
+    assert n_needed == np.ceil(-np.log(0.05) / (np.log(1.1) if points < 1 else 0.005))
+    assert n_given == 1000 * points >= n_needed
     assert enough.summary()["verdict"][1] == "equivalent"
     assert few.summary()["verdict"][1] == "undecided"
 
 
-def test_few_errors_have_no_equivalent_ratio():
-    """Where most test sets have no error, ratios are 1 whatever the errors are."""
+def test_ratio_of_few_errors_is_never_equivalent():
+    """If most test sets have no error, ratios are biased towards 1."""
     generator = np.random.default_rng(0)
     errors = generator.binomial(10, [[0.01], [0.02]], (2, 200)) / 10
     scores = scores_of(base=1 - errors[0], other=1 - errors[1])
-    found = Comparison(scores, "base", 1.0, "ratio", test_size=10)
-    row = found.summary().iloc[1]
+    result = Comparison(scores, "base", 1.0, "ratio", test_size=10)
+    row = result.summary().iloc[1]
     assert row["p_equivalence"] == 1 and np.isnan(row["equivalence_ci_low"])
-    assert "fewer than two errors a test set" in row["note"]
+    assert "fewer than two errors per test set" in row["note"]
     assert row["verdict"] == "undecided"
 
 
-def test_one_side_never_errs():
-    """1.0 against 0.99 on ten test points looks like no difference."""
+def test_false_positive_rate_if_one_estimator_never_errs():
+    """With ten test points, error rates of 0 and 0.01 mostly look equal."""
     generator = np.random.default_rng(0)
     wrong = 0
     for _ in range(200):
@@ -291,16 +289,16 @@ def test_one_side_never_errs():
     assert stats.binomtest(wrong, 200, 0.05, alternative="greater").pvalue > 0.01
 
 
-def test_two_repetitions_say_how_large_a_difference_could_be_seen():
+def test_note_of_two_repetitions_has_smallest_significant_effect():
     note = verdict_of(np.array([0.01, 0.03]))["note"]
-    assert "seen from 12.7 standard errors, here 0.13" in note
+    assert "effects of 12.7 or more standard errors, here 0.13," in note
     assert "two repetitions" not in verdict_of(np.array([0.01, 0.03, 0.02]))["note"]
 
 
-# ---- skewed differences, and failures that are rare
+# ---- skewed differences and rare failures
 
 
-def test_skewed_differences_carry_a_note():
+def test_skewed_differences_have_a_note():
     skewed = np.array([0.01, 0.0, -0.01, 0.005, 0.002, -0.004, 0.003, 0.4])
     limit = 2.02 * np.sqrt(6 * 6 / (9 * 11))
     assert stats.skew(skewed) > limit > stats.skew(skewed[:-1])
@@ -311,12 +309,12 @@ def test_skewed_differences_carry_a_note():
     assert Comparison(scores).is_skewed
 
 
-@pytest.mark.parametrize("n, unseen", [(30, "9.5"), (80, "3.7")])
-def test_equivalence_says_how_often_a_failure_could_go_unseen(n, unseen):
-    note = f"in up to {unseen} of 100 repetitions could have gone unseen"
-    assert note in verdict_of(spread(0.0, 0.001, n), margin=0.005)["note"]
-    assert note in verdict_of(spread(0.002, 0.001, n), margin=0.005)["note"]
-    assert "unseen" not in verdict_of(spread(0.02, 0.001, n), margin=0.005)["note"]
+@pytest.mark.parametrize("n, percent", [(30, "9.5"), (80, "3.7")])
+def test_equivalence_has_a_note_on_unobserved_failures(n, percent):
+    note = f"in up to {percent} % of repetitions could have remained unobserved"
+    assert note in verdict_of(sample(0.0, 0.001, n), margin=0.005)["note"]
+    assert note in verdict_of(sample(0.002, 0.001, n), margin=0.005)["note"]
+    assert "unobserved" not in verdict_of(sample(0.02, 0.001, n), margin=0.005)["note"]
 
 
 def test_ties_count_half():
@@ -327,8 +325,8 @@ def test_ties_count_half():
     np.testing.assert_allclose(row[share].astype(float), exact, rtol=1e-9)
 
 
-def test_the_probability_of_being_better_is_covered():
-    """Also with ties, whose half is no whole number of successes."""
+def test_interval_of_probability_better_covers():
+    """Ties, which count half, give a fractional number of successes."""
     generator = np.random.default_rng(0)
     chances = {1: 0.3, 0: 0.5, -1: 0.2}
     expected, covered = 0.3 + 0.5 / 2, 0
@@ -339,7 +337,7 @@ def test_the_probability_of_being_better_is_covered():
     assert covered / 2000 > 0.95
 
 
-# ---- families
+# ---- correction over several tests
 
 
 @pytest.fixture
@@ -374,23 +372,23 @@ def test_p_values_are_corrected_over_all_rows(family):
     assert (one["p_value"].dropna() <= summary["p_value"].dropna()[:4]).all()
 
 
-def test_smallest_may_be_of_some_metrics(family):
-    found = Comparison(family, baseline="base", margin={"accuracy": 0.01})
-    summary = found.summary().set_index("metric")
+def test_margin_of_some_metrics(family):
+    result = Comparison(family, baseline="base", margin={"accuracy": 0.01})
+    summary = result.summary().set_index("metric")
     assert summary.loc["accuracy", "p_equivalence"].notna().sum() == 4
     assert summary.loc["roc_auc", "p_equivalence"].isna().all()
-    assert found.n_repeats_for()["metric"].unique() == ["accuracy"]
+    assert result.n_repeats_for()["metric"].unique() == ["accuracy"]
 
 
-def test_every_pair_is_compared_without_a_baseline(family):
+def test_all_pairs_are_compared_without_baseline(family):
     summary = Comparison(family).summary()
     accuracy = summary[summary["metric"] == "accuracy"]
     assert set(accuracy["estimator"]) == {"base", *"abcd"}
     pairs = accuracy.dropna(subset="baseline").set_index(["estimator", "baseline"])
     assert len(pairs) == 10 and len({frozenset(pair) for pair in pairs.index}) == 10
     turned = Comparison(family, baseline="d").summary()
-    there = turned.set_index(["metric", "estimator"]).loc[("accuracy", "c")]
-    assert pairs.loc[("d", "c"), "effect"] == pytest.approx(-there["effect"])
+    row = turned.set_index(["metric", "estimator"]).loc[("accuracy", "c")]
+    assert pairs.loc[("d", "c"), "effect"] == pytest.approx(-row["effect"])
 
 
 FAMILIES = st.lists(
@@ -404,23 +402,23 @@ FAMILIES = st.lists(
 
 
 @given(FAMILIES, st.integers(2, 12), st.sampled_from(["difference", "ratio"]))
-def test_table_and_picture_never_contradict_the_verdict(arms, n_repeats, scale):
+def test_summary_and_plot_agree_with_the_verdict(arms, n_repeats, scale):
     generator = np.random.default_rng(0)
     base = generator.normal(0.7, 0.01, n_repeats)
     nets = {
         f"net {i}": base + generator.normal(mean, sd, n_repeats)
         for i, (mean, sd) in enumerate(arms)
     }
-    found = Comparison(
+    result = Comparison(
         scores_of(base=base, **nets), "base", margin=0.006, scale=scale, test_size=100
     )
-    display = ComparisonDisplay(found).plot()
+    display = ComparisonDisplay(result).plot()
     none = 1.0 if scale == "ratio" else 0.0
     band = (1 / 1.006, 1.006) if scale == "ratio" else (-0.006, 0.006)
-    thin, thick = drawn_lines(display.ax_)
-    words = drawn_words(display.ax_)
-    rows = found.summary().iloc[1:].reset_index(drop=True)
-    assert words == rows["verdict"].tolist()
+    thin, thick = drawn_intervals(display.ax_)
+    verdicts = drawn_verdicts(display.ax_)
+    rows = result.summary().iloc[1:].reset_index(drop=True)
+    assert verdicts == rows["verdict"].tolist()
     for i, row in rows.iterrows():
         ends = row["effect_ci_low"], row["effect_ci_high"]
         inner = row["equivalence_ci_low"], row["equivalence_ci_high"]
@@ -438,13 +436,13 @@ def test_table_and_picture_never_contradict_the_verdict(arms, n_repeats, scale):
     plt.close(display.figure_)
 
 
-def drawn_words(ax):
+def drawn_verdicts(ax):
     (right,) = ax.child_axes
     return [label.get_text() for label in right.get_yticklabels()]
 
 
-def drawn_lines(ax):
-    """Return the ends of the thin lines, and of the thick ones."""
+def drawn_intervals(ax):
+    """Return the ends of the thin and the thick lines."""
     lines = [c for c in ax.collections if hasattr(c, "get_segments")]
     ends = [[segment[:, 0] for segment in c.get_segments()] for c in lines]
     assert [c.get_linewidth()[0] for c in lines] == sorted(
@@ -456,12 +454,12 @@ def drawn_lines(ax):
 # ---- ratios
 
 
-def test_ratios_are_of_errors():
+def test_ratios_of_errors():
     base, other = np.array([0.8, 0.9, 0.6]), np.array([0.9, 0.94, 0.8])
-    found = Comparison(scores_of(base=base, other=other), "base", scale="ratio")
-    ratios = found.differences()["difference"]
+    result = Comparison(scores_of(base=base, other=other), "base", scale="ratio")
+    ratios = result.differences()["difference"]
     np.testing.assert_allclose(ratios, [2, 5 / 3, 2])
-    row = found.summary().iloc[1]
+    row = result.summary().iloc[1]
     assert row["effect"] == pytest.approx(stats.gmean(ratios))
     assert row["verdict"] == "better" and row["effect_ci_low"] > 1
     p = stats.ttest_1samp(np.log(ratios), 0).pvalue
@@ -469,40 +467,40 @@ def test_ratios_are_of_errors():
 
 
 @pytest.mark.parametrize("metric, sign", [("min_val_loss", 1), ("neg_log_loss", -1)])
-def test_ratios_are_of_losses(metric, sign):
+def test_ratios_of_losses(metric, sign):
     scores = scores_of(metric, base=sign * np.array([0.2, 0.4]),
                        other=sign * np.array([0.1, 0.1]))  # fmt: skip
     for scale, expected in {"ratio": [2, 4], "difference": [0.1, 0.3]}.items():
         losses = (metric,) if sign > 0 else ()
-        found = Comparison(scores, "base", scale=scale, losses=losses)
-        np.testing.assert_allclose(found.differences()["difference"], expected)
+        result = Comparison(scores, "base", scale=scale, losses=losses)
+        np.testing.assert_allclose(result.differences()["difference"], expected)
 
 
 @pytest.mark.parametrize(
-    "metric, best, test_size, counts_as",
+    "metric, best, test_size, replacement",
     [
         ("accuracy", 1.0, 100, 0.005),
-        ("accuracy", 1.0, 5, 0.025),  # half of the smallest other error
+        ("accuracy", 1.0, 5, 0.025),  # half of the smallest positive error
         ("accuracy", 1.0, None, 0.025),
         ("neg_log_loss", 0.0, 100, 0.025),
     ],
 )
-def test_what_an_error_of_0_counts_as(metric, best, test_size, counts_as):
+def test_replacement_of_zero_errors(metric, best, test_size, replacement):
     scores = scores_of(metric, base=best - np.array([0.1, 0.1]),
                        other=best - np.array([0.0, 0.05]))  # fmt: skip
-    found = Comparison(scores, "base", scale="ratio", test_size=test_size)
-    ratios = [0.1 / counts_as, 2]
-    np.testing.assert_allclose(found.differences()["difference"], ratios)
+    result = Comparison(scores, "base", scale="ratio", test_size=test_size)
+    ratios = [0.1 / replacement, 2]
+    np.testing.assert_allclose(result.differences()["difference"], ratios)
 
 
-def test_small_errors_are_what_they_are():
+def test_small_errors_are_not_replaced():
     scores = scores_of("roc_auc", base=[1 - 5e-5] * 2, other=[1 - 1e-5] * 2)
-    found = Comparison(scores, "base", scale="ratio", test_size=4000)
-    np.testing.assert_allclose(found.differences()["difference"], 5, rtol=1e-6)
+    result = Comparison(scores, "base", scale="ratio", test_size=4000)
+    np.testing.assert_allclose(result.differences()["difference"], 5, rtol=1e-6)
 
 
-def test_smallest_is_a_ratio_too():
-    errors = 0.1 * np.exp(spread(0, 0.01))
+def test_margin_of_ratios():
+    errors = 0.1 * np.exp(sample(0, 0.01))
     scores = scores_of(base=np.full(30, 0.9), other=1 - 1.05 * errors)
     verdicts = {
         margin: Comparison(scores, "base", margin, "ratio").summary()["verdict"][1]
@@ -514,11 +512,11 @@ def test_smallest_is_a_ratio_too():
 @pytest.mark.parametrize(
     "metric, value, message",
     [
-        ("r2", -0.5, "needs to know the error behind 'r2'.*losses=.'r2'."),
-        ("neg_log_loss", 0.5, "needs losses of 0 or more, got -0.5"),
+        ("r2", -0.5, "from 0 to 1, got -0.5 for 'r2'.*losses=.'r2'."),
+        ("neg_log_loss", 0.5, "requires losses of 0 or more, got -0.5"),
     ],
 )
-def test_what_has_no_ratio_is_an_error(metric, value, message):
+def test_scores_without_ratio_raise(metric, value, message):
     scores = scores_of(metric, a=[0.5, value], b=[0.5, 0.5])
     with pytest.raises(ValueError, match=message):
         Comparison(scores, scale="ratio").summary()
@@ -531,9 +529,9 @@ def test_what_has_no_ratio_is_an_error(metric, value, message):
 # ---- power
 
 
-def test_detectable_is_found_with_the_power_it_states(family):
-    found = Comparison(family, baseline="base")
-    row = found.summary().iloc[1]
+def test_detectable_effect_has_the_stated_power(family):
+    result = Comparison(family, baseline="base")
+    row = result.summary().iloc[1]
     wide = family[family["metric"] == "accuracy"].pivot(
         index="repeat", columns="estimator", values="score"
     )
@@ -543,18 +541,18 @@ def test_detectable_is_found_with_the_power_it_states(family):
     assert (p_values < 0.05 / 8).mean() == pytest.approx(0.8, abs=0.02)
 
 
-def test_so_many_repetitions_would_find_it():
+def test_n_repeats_for_has_the_stated_power():
     differences = np.random.default_rng(0).normal(0, 0.02, size=30)
-    found = Comparison(scores_of(base=np.zeros(30), other=differences), "base", 0.01)
-    (n,) = found.n_repeats_for(0.005)["n_repeats"]
+    result = Comparison(scores_of(base=np.zeros(30), other=differences), "base", 0.01)
+    (n,) = result.n_repeats_for(0.005)["n_repeats"]
     many = np.random.default_rng(1).normal(0.005, differences.std(ddof=1), (4000, n))
     p_values = stats.ttest_1samp(many, 0, axis=1).pvalue
     assert (p_values < 0.05).mean() == pytest.approx(0.8, abs=0.02)
-    (fewer,) = found.n_repeats_for()["n_repeats"]  # of `margin`
-    assert fewer < n < found.n_repeats_for(0.005, power=0.9)["n_repeats"][0]
-    assert found.n_repeats_for(5)["n_repeats"].tolist() == [2]
+    (fewer,) = result.n_repeats_for()["n_repeats"]  # for `margin`
+    assert fewer < n < result.n_repeats_for(0.005, power=0.9)["n_repeats"][0]
+    assert result.n_repeats_for(5)["n_repeats"].tolist() == [2]
     same = Comparison(scores_of(a=[0.5] * 3, b=[0.5] * 3))
-    # So many equal differences are needed for a p-value of 0.05: 2 / 2 ** 6.
+    # Six equal differences are needed for a p-value below 0.05: 2 / 2 ** 6.
     assert same.n_repeats_for(0.1)["n_repeats"].tolist() == [6]
 
 
@@ -563,10 +561,10 @@ def test_so_many_repetitions_would_find_it():
     [
         ({"effect": 0}, "effect must be more than 0"),
         ({"power": 1}, "power must be between 0 and 1"),
-        ({}, "effect must be given where margin is None"),
+        ({}, "effect must be given if margin is None"),
     ],
 )
-def test_bad_questions_of_power_are_named(args, message):
+def test_invalid_parameters_of_n_repeats_for_raise(args, message):
     with pytest.raises(ValueError, match=message):
         Comparison(scores_of(a=[0.5, 0.6], b=[0.5, 0.5])).n_repeats_for(**args)
 
@@ -575,9 +573,9 @@ def test_bad_questions_of_power_are_named(args, message):
 
 
 def corrected_ttest(differences, n_train, n_test):
-    """Return t, its standard error and p as scikit-learn's example computes them.
+    """Return t, the standard error and the one-tailed p-value.
 
-    "Statistical comparison of models using grid search", whose p is one-tailed.
+    As in scikit-learn's example "Statistical comparison of models using grid search".
     """
     n = len(differences)
     variance = np.var(differences, ddof=1) * (1 / n + n_test / n_train)
@@ -611,43 +609,43 @@ def test_candidates_are_compared_as_in_scikit_learns_example(svc_search):
         t, error, p = corrected_ttest(d, 90, 10)
         one_tailed.append(p)
         width = stats.t.isf(row.level / 2, 99)
-        found = (row.effect_ci_high - row.effect_ci_low) / 2 / width
-        assert found == pytest.approx(error, rel=1e-12)
-        assert row.effect / found == pytest.approx(t, rel=1e-12)
+        standard_error = (row.effect_ci_high - row.effect_ci_low) / 2 / width
+        assert standard_error == pytest.approx(error, rel=1e-12)
+        assert row.effect / standard_error == pytest.approx(t, rel=1e-12)
     expected = multipletests(2 * np.array(one_tailed), method="holm")[1]
     np.testing.assert_allclose(summary["p_value"], expected, rtol=1e-9)
-    assert summary["note"].str.startswith("splits of one data set depend").all()
+    assert summary["note"].str.startswith("splits of one data set are not").all()
 
 
-def test_a_baseline_chosen_by_a_function_is_flattered_too():
+def test_note_on_baseline_chosen_by_refit_function():
     X, y = make_triangle(60, random_state=0)
     grid = {"max_depth": [1, 3]}
     search = GridSearchCV(DecisionTreeClassifier(), grid, refit=lambda _: 0).fit(X, y)
     notes = compare_candidates(search, baseline="best").summary()["note"]
-    assert notes.str.contains("flatters").all()
+    assert notes.str.contains("in its favor").all()
 
 
-def test_a_baseline_that_was_best_is_flattered(svc_search):
+def test_note_on_baseline_that_was_best(svc_search):
     notes = {
         baseline: compare_candidates(svc_search, baseline=baseline).summary()["note"][0]
         for baseline in (0, 1, 3, "best")
     }
     best = svc_search.best_index_
-    assert {name for name, note in notes.items() if "flatters" in note} == {
+    assert {name for name, note in notes.items() if "in its favor" in note} == {
         best,
         "best",
     }
-    found = compare_candidates(svc_search, baseline="best")
-    assert found.baseline == ", ".join(
+    result = compare_candidates(svc_search, baseline="best")
+    assert result.baseline == ", ".join(
         f"{k}={v}" for k, v in svc_search.best_params_.items()
     )
-    assert found.scores["seconds"].gt(0).all()
+    assert result.scores["seconds"].gt(0).all()
 
 
-def a_search(cv, n=60, **how):
+def fitted_search(cv, n=60, **kwargs):
     X, y = make_triangle(n, random_state=0)
     grid = {"max_depth": [1, 3]}
-    search = GridSearchCV(DecisionTreeClassifier(), grid, cv=cv, **how)
+    search = GridSearchCV(DecisionTreeClassifier(), grid, cv=cv, **kwargs)
     has_groups = "Group" in type(cv).__name__
     return search.fit(X, y, **{"groups": GROUPS} if has_groups else {})
 
@@ -656,7 +654,7 @@ GROUPS = np.arange(60) % 10
 
 
 class Unknown(KFold):
-    """A splitter that nothing is known of."""
+    """A splitter whose sizes are unknown."""
 
 
 @pytest.mark.parametrize(
@@ -672,7 +670,7 @@ class Unknown(KFold):
         (ShuffleSplit(4, train_size=40, test_size=10), 1 / 4),
         (PredefinedSplit(np.arange(60) % 3), 1 / 2),
         ([(range(40), range(40, 60)), (range(20, 60), range(20))], 1 / 2),
-        # Of sizes that differ, the means: 35 and 25.
+        # The means of unequal sizes: 35 and 25.
         ([(range(40), range(40, 60)), (range(30), range(30, 60))], 25 / 35),
         (GroupKFold(4), 1 / 3),
         (StratifiedGroupKFold(4), 1 / 3),
@@ -682,8 +680,8 @@ class Unknown(KFold):
         (TimeSeriesSplit(4), 2 / 5),
     ],
 )
-def test_sizes_come_from_the_splitter(cv, overlap):
-    search = a_search(cv)
+def test_sizes_are_derived_from_the_splitter(cv, overlap):
+    search = fitted_search(cv)
     assert compare_candidates(search).overlap == pytest.approx(overlap)
     groups = {"groups": GROUPS} if "Group" in type(cv).__name__ else {}
     splits = check_cv(cv).split(np.zeros((60, 2)), np.arange(60) % 2, **groups)
@@ -693,80 +691,81 @@ def test_sizes_come_from_the_splitter(cv, overlap):
 
 
 @pytest.mark.parametrize(
-    "cv, how, message",
+    "cv, kwargs, message",
     [
         (Unknown(4), {}, "train_size and test_size must be given.*Unknown does not"),
         (TimeSeriesSplit(4, gap=2), {}, "train_size and test_size must be given"),
         (ShuffleSplit(4, test_size=10), {}, "train_size and test_size must be given"),
         (ShuffleSplit(4, train_size=10, test_size=0.2), {}, "must be given"),
         (3, {"losses": ["auc"]}, "losses names .'auc'., but the metrics are .'score'."),
-        (3, {"baseline": 2}, "baseline=2 of 2 candidates"),
+        (3, {"baseline": 2}, "number of candidates, 2, got 2"),
         (3, {"baseline": "worst"}, "'baseline' parameter .* must be"),
         (3, {"margin": {"auc": 1.0}}, "margin names .'auc'."),
-        ([(range(40), range(40, 60))], {}, "1 repetition is too few"),
+        ([(range(40), range(40, 60))], {}, "two or more repetitions, got 1"),
     ],
 )
-def test_bad_searches_are_named(cv, how, message):
+def test_invalid_search_parameters_raise(cv, kwargs, message):
     with pytest.raises(ValueError, match=message):
-        compare_candidates(a_search(cv), **how)
+        compare_candidates(fitted_search(cv), **kwargs)
 
 
 def test_sizes_can_be_given():
-    found = compare_candidates(a_search(Unknown(4)), train_size=45, test_size=15)
-    assert found.overlap == pytest.approx(1 / 3) and found.test_size == 15
-    assert compare_candidates(a_search(LeaveOneOut())).test_size == 1
+    result = compare_candidates(fitted_search(Unknown(4)), train_size=45, test_size=15)
+    assert result.overlap == pytest.approx(1 / 3) and result.test_size == 15
+    assert compare_candidates(fitted_search(LeaveOneOut())).test_size == 1
     for scale in ("ratio", "difference"):
         compare_candidates(
-            a_search(3), train_size=40, test_size=20, scale=scale
+            fitted_search(3), train_size=40, test_size=20, scale=scale
         ).summary()
 
 
 def test_several_metrics_of_a_search():
-    how = {"refit": "accuracy", "return_train_score": True}
-    search = a_search(3, scoring=["accuracy", "roc_auc"], **how)
-    found = compare_candidates(search, baseline="best")
-    assert found.metrics == ["accuracy", "roc_auc"] and found.n_repeats == 3
-    unfitted = a_search(3, scoring=["accuracy", "roc_auc"], refit=False)
-    with pytest.raises(ValueError, match="with refit=False there is no best one"):
+    kwargs = {"refit": "accuracy", "return_train_score": True}
+    search = fitted_search(3, scoring=["accuracy", "roc_auc"], **kwargs)
+    result = compare_candidates(search, baseline="best")
+    assert result.metrics == ["accuracy", "roc_auc"] and result.n_repeats == 3
+    unfitted = fitted_search(3, scoring=["accuracy", "roc_auc"], refit=False)
+    with pytest.raises(ValueError, match="requires best_index_"):
         compare_candidates(unfitted, baseline="best")
 
 
-def test_no_margin_is_as_large_as_scores_can_differ():
+def test_margin_must_be_less_than_one_for_scores_up_to_one():
     scores = scores_of(a=[0.7, 0.8, 0.7], b=[0.8, 0.8, 0.9])
-    with pytest.raises(ValueError, match="margin must be below 1 for .*percentage"):
+    with pytest.raises(ValueError, match="margin must be less than 1 for .*percentage"):
         Comparison(scores, margin=2)
     Comparison(scores.assign(score=100 * scores["score"]), margin=2)
 
 
 def test_the_printed_result_has_the_notes():
-    found = Comparison(scores_of(a=[0.7, 0.7], b=[0.8, 0.8]))
-    notes = {note for row in found.summary()["note"] for note in row.split("; ")} - {""}
-    assert notes and all(repr(found).count(note) == 1 for note in notes)
+    result = Comparison(scores_of(a=[0.7, 0.7], b=[0.8, 0.8]))
+    rows = result.summary()["note"]
+    notes = {note for row in rows for note in row.split("; ")} - {""}
+    assert notes and all(repr(result).count(note) == 1 for note in notes)
 
 
-def test_losses_of_a_search_are_declared():
-    """A search maximises whatever it is given: nothing is reversed by its name."""
+def test_losses_of_a_search_must_be_declared():
+    """A search maximizes its scores, whatever their names."""
 
     def score(net, X, y):
         return {"zero_one_loss": np.mean(net.predict(X) != y)}
 
-    search = a_search(3, scoring=score, refit=False)
-    found = compare_candidates(search, losses=["zero_one_loss"])
-    deeper = found.summary().iloc[1]
+    search = fitted_search(3, scoring=score, refit=False)
+    result = compare_candidates(search, losses=["zero_one_loss"])
+    deeper = result.summary().iloc[1]
     assert deeper["effect"] > 0 and deeper["estimator"] == "max_depth=3"
-    with pytest.warns(UserWarning, match="zero_one_loss counts as a score") as warned:
-        found = compare_candidates(search)
+    with pytest.warns(UserWarning, match="zero_one_loss is treated as") as warned:
+        result = compare_candidates(search)
     assert len(warned) == 1 and warned[0].filename == __file__
-    assert found.losses == () and found.summary()["effect"][1] < 0
+    assert result.losses == () and result.summary()["effect"][1] < 0
 
     def score(net, X, y):
         return {"my_log_loss": -log_loss(y, net.predict_proba(X))}
 
-    search = a_search(3, scoring=score, refit="my_log_loss")
-    with pytest.warns(UserWarning, match="my_log_loss counts as a score"):
-        found = compare_candidates(search, baseline="best")
-    assert (found.summary()["effect"].dropna() <= 0).all()
-    named = compare_candidates(a_search(3, scoring="neg_log_loss"), scale="ratio")
+    search = fitted_search(3, scoring=score, refit="my_log_loss")
+    with pytest.warns(UserWarning, match="my_log_loss is treated as a score"):
+        result = compare_candidates(search, baseline="best")
+    assert (result.summary()["effect"].dropna() <= 0).all()
+    named = compare_candidates(fitted_search(3, scoring="neg_log_loss"), scale="ratio")
     assert named.negated == ("neg_log_loss",)
 
 
@@ -776,11 +775,11 @@ def test_a_pipeline_that_ends_in_a_search():
     pipe = make_pipeline(StandardScaler(), search)
     with pytest.raises(NotFittedError):
         compare_candidates(pipe)
-    found = compare_candidates(pipe.fit(X, y))
-    assert found.estimators == ["max_depth=1", "max_depth=3"]
+    result = compare_candidates(pipe.fit(X, y))
+    assert result.estimators == ["max_depth=1", "max_depth=3"]
 
 
-class LikeOptunas(BaseEstimator):
+class OptunaLikeSearch(BaseEstimator):
     """Has the attributes of a fitted OptunaSearchCV."""
 
     cv, n_splits_, scoring = 3, 3, None
@@ -796,18 +795,18 @@ class LikeOptunas(BaseEstimator):
         return self
 
 
-def test_a_search_of_optuna_has_its_parameters_in_trials():
-    search = LikeOptunas()
-    with pytest.raises(ValueError, match="must have cv_results_.'params'., .*LikeOpt"):
+def test_optuna_search_has_its_parameters_in_trials():
+    search = OptunaLikeSearch()
+    with pytest.raises(ValueError, match="must have cv_results_.'params'.*OptunaLike"):
         compare_candidates(search)
     search.trials_ = [SimpleNamespace(params={"max_depth": n}) for n in (1, 3)]
     search.best_index_ = 1
-    found = compare_candidates(search, baseline="best")
-    assert found.baseline == "max_depth=3"
-    assert found.summary()["effect"][0] == pytest.approx(-0.15)
+    result = compare_candidates(search, baseline="best")
+    assert result.baseline == "max_depth=3"
+    assert result.summary()["effect"][0] == pytest.approx(-0.15)
 
 
-def test_searches_that_cannot_be_compared():
+def test_invalid_searches_raise():
     with pytest.raises(NotFittedError):
         compare_candidates(GridSearchCV(DecisionTreeClassifier(), {}))
     X, y = make_triangle(100, random_state=0)
@@ -827,71 +826,71 @@ def test_searches_that_cannot_be_compared():
             DecisionTreeClassifier(), {"max_depth": [1, 2]},
             scoring=lambda net, X, y: np.nan if net.max_depth > 1 else 1.0,
         ).fit(X, y)  # fmt: skip
-    with pytest.raises(ValueError, match="not finite have: max_depth=2"):
+    with pytest.raises(ValueError, match="finite, but not those of max_depth=2"):
         compare_candidates(failing)
 
 
-def test_candidates_of_one_name_are_told_apart():
+def test_candidates_with_equal_parameters_are_numbered():
     X, y = make_triangle(60, random_state=0)
     grid = {"max_depth": [1, 1]}
     search = GridSearchCV(DecisionTreeClassifier(random_state=0), grid).fit(X, y)
-    found = compare_candidates(search, margin=0.01)
-    assert found.estimators == [
+    result = compare_candidates(search, margin=0.01)
+    assert result.estimators == [
         "max_depth=1 (candidate 0)",
         "max_depth=1 (candidate 1)",
     ]
-    row = found.summary().iloc[1]
+    row = result.summary().iloc[1]
     assert row["verdict"] == "undecided" and "all differences are 0" in row["note"]
-    told = compare_candidates(search, margin=0.1, train_size=48, test_size=12)
-    assert told.summary()["verdict"][1] == "undecided"  # of 60 points
-    told = compare_candidates(search, margin=0.1, train_size=480, test_size=120)
-    assert told.summary()["verdict"][1] == "equivalent"
+    known_size = compare_candidates(search, margin=0.1, train_size=48, test_size=12)
+    assert known_size.summary()["verdict"][1] == "undecided"  # 60 test points in total
+    known_size = compare_candidates(search, margin=0.1, train_size=480, test_size=120)
+    assert known_size.summary()["verdict"][1] == "equivalent"
 
 
-# ---- scores that were measured elsewhere
+# ---- given scores
 
 
 @pytest.mark.parametrize(
     "change, message",
     [
         (lambda s: s[s["estimator"] == "a"], "estimators must be two or more"),
-        (lambda s: s[s["repeat"] == 0], "1 repetition is too few"),
-        (lambda s: s[1:], "a finite score of each estimator in each repetition"),
-        (lambda s: s.assign(score=np.nan), "a finite score of each estimator"),
-        (lambda s: pd.concat([s, s]), "twice in a repetition"),
-        (lambda s: s.drop(columns="metric"), "scores must have columns .'metric'."),
+        (lambda s: s[s["repeat"] == 0], "two or more repetitions, got 1"),
+        (lambda s: s[1:], "a finite score for each repetition, estimator"),
+        (lambda s: s.assign(score=np.nan), "a finite score for each repetition"),
+        (lambda s: pd.concat([s, s]), "got duplicates"),
+        (lambda s: s.drop(columns="metric"), "scores must have the columns .'metric'."),
     ],
 )
-def test_scores_must_be_whole(change, message):
+def test_invalid_scores_raise(change, message):
     with pytest.raises(ValueError, match=message):
         Comparison(change(scores_of(a=[0.1, 0.2], b=[0.3, 0.4])))
 
 
 @pytest.mark.parametrize(
-    "how, message",
+    "kwargs, message",
     [
-        ({"baseline": "c"}, "baseline='c' is none of the estimators"),
+        ({"baseline": "c"}, "baseline must be one of the estimators .*, got 'c'"),
         ({"margin": -1}, "margin must be more than 0"),
-        ({"scale": "log"}, "scale must be 'difference' or 'ratio'"),
-        ({"alpha": 5}, "alpha is out of range: 5"),
+        ({"scale": "log"}, "scale must be 'difference' or 'ratio', got 'log'"),
+        ({"alpha": 5}, "alpha is out of range, got 5"),
         ({"test_size": 0}, "test_size is out of range"),
         ({"overlap": -1}, "overlap is out of range"),
         ({"looks": 0}, "looks is out of range"),
         ({"losses": ("auc",)}, "losses names .'auc'., but the metrics are"),
-        ({"negated": ("auc",)}, "negated is out of range: .'auc',."),
+        ({"negated": ("auc",)}, "negated is out of range, got .'auc',."),
     ],
 )
-def test_they_are_judged_by_what_makes_sense(how, message):
+def test_invalid_parameters_of_comparison_raise(kwargs, message):
     with pytest.raises(ValueError, match=message):
-        Comparison(scores_of(a=[0.1, 0.2], b=[0.3, 0.4]), **how)
+        Comparison(scores_of(a=[0.1, 0.2], b=[0.3, 0.4]), **kwargs)
 
 
-# ---- right under the null
+# ---- error rates under the null hypothesis
 
 
 @pytest.mark.slow
-def test_verdicts_are_seldom_wrong():
-    """Of five estimators and three metrics that do not differ, and at `margin`."""
+def test_familywise_error_rates():
+    """Five estimators and three metrics without differences, and one at the margin."""
     generator = np.random.default_rng(0)
     n, wrong, wrong_small = 200, 0, 0
     for _ in range(n):
@@ -908,13 +907,15 @@ def test_verdicts_are_seldom_wrong():
         assert stats.binomtest(count, n, 0.05, alternative="greater").pvalue > 0.01
 
 
-# ---- the picture
+# ---- the plot
 
 
-def test_the_display_is_made_as_scikit_learns_are():
+def test_display_follows_scikit_learns_api():
     trees = {f"depth {n}": DecisionTreeClassifier(max_depth=n) for n in (1, 2, 4)}
-    how = {"train_size": 50, "n_repeats": 5, "random_state": 0, "baseline": "depth 1"}
-    display = ComparisonDisplay.from_estimators(trees, make_triangle, **how)
+    kwargs = {"train_size": 50, "n_repeats": 5, "random_state": 0}
+    display = ComparisonDisplay.from_estimators(
+        trees, make_triangle, baseline="depth 1", **kwargs
+    )
     assert isinstance(display, ComparisonDisplay)
     assert display.figure_ is display.ax_.figure and len(display.axes_) == 1
     assert display.summary_["estimator"].tolist() == ["depth 2", "depth 4"]
@@ -927,34 +928,34 @@ def test_the_display_is_made_as_scikit_learns_are():
     assert display.plot(ax=ax).ax_ is ax
 
 
-def test_a_panel_for_each_metric():
+def test_one_axes_per_metric():
     trees = {f"depth {n}": DecisionTreeClassifier(max_depth=n) for n in (1, 2)}
-    how = {"train_size": 50, "n_repeats": 4, "scoring": ["accuracy", "neg_log_loss"]}
-    display = ComparisonDisplay.from_estimators(trees, make_triangle, **how)
+    kwargs = {"train_size": 50, "n_repeats": 4, "scoring": ["accuracy", "neg_log_loss"]}
+    display = ComparisonDisplay.from_estimators(trees, make_triangle, **kwargs)
     assert len(display.axes_) == 2
     assert [ax.get_xlabel() for ax in display.axes_] == [
-        "difference in accuracy to the second, better →",
-        "difference in neg_log_loss to the second, better →",
+        "difference in accuracy from the second estimator, better →",
+        "difference in neg_log_loss from the second estimator, better →",
     ]
     _, axes = plt.subplots(1, 2)
     assert display.plot(ax=axes).axes_.tolist() == axes.tolist()
-    with pytest.raises(ValueError, match="ax: there are 2 metrics, and 1 axes"):
+    with pytest.raises(ValueError, match="ax must have one axes per metric, 2, got 1"):
         display.plot(ax=axes[0])
 
 
-def test_marks_differ_in_more_than_colour():
-    """In print too: by their form, whether they are filled, and in words."""
+def test_verdicts_differ_by_more_than_color():
+    """Verdicts also differ by marker, by filling and by text."""
     arms = {
-        "better": spread(0.02, 0.01),
-        "better, negligibly": spread(0.002, 0.001),
-        "equivalent": spread(0.0, 0.001),
-        "undecided": spread(0.01, 0.1),
-        "worse, negligibly": spread(-0.002, 0.001),
-        "worse": spread(-0.02, 0.01),
+        "better": sample(0.02, 0.01),
+        "better, negligibly": sample(0.002, 0.001),
+        "equivalent": sample(0.0, 0.001),
+        "undecided": sample(0.01, 0.1),
+        "worse, negligibly": sample(-0.002, 0.001),
+        "worse": sample(-0.02, 0.01),
     }
-    found = Comparison(scores_of(base=np.zeros(30), **arms), "base", margin=0.005)
-    ax = ComparisonDisplay(found).plot().ax_
-    assert drawn_words(ax) == [*arms]
+    result = Comparison(scores_of(base=np.zeros(30), **arms), "base", margin=0.005)
+    ax = ComparisonDisplay(result).plot().ax_
+    assert drawn_verdicts(ax) == [*arms]
     marks = [line for line in ax.lines if line.get_marker() in (">", "<", "s", "o")]
     kinds = {
         (mark.get_marker(), colors.to_hex(mark.get_markerfacecolor()) != "#ffffff")
@@ -963,11 +964,11 @@ def test_marks_differ_in_more_than_colour():
     assert len(marks) == len(kinds) == 6
 
 
-def test_many_pairs_are_a_matrix():
+def test_many_pairs_are_drawn_as_a_matrix():
     generator = np.random.default_rng(0)
     arms = {f"arm {i}": generator.normal(i, 5, 20) for i in range(9)}
-    found = Comparison(scores_of(**arms))
-    display = ComparisonDisplay(found).plot()
+    result = Comparison(scores_of(**arms))
+    display = ComparisonDisplay(result).plot()
     summary = display.summary_
     assert len(summary) == 36
     marks = {"better": "+", "worse": "\N{MINUS SIGN}", "undecided": "?"}
@@ -980,28 +981,28 @@ def test_many_pairs_are_a_matrix():
 
 def test_wide_and_narrow_ratios_have_ticks():
     for sd in (0.02, 2.0):
-        errors = 0.01 * np.exp(spread(0, sd))
+        errors = 0.01 * np.exp(sample(0, sd))
         scores = scores_of(a=np.full(30, 0.99), b=1 - errors)
-        found = Comparison(scores, "a", scale="ratio", margin=0.1)
-        display = ComparisonDisplay(found).plot()
+        result = Comparison(scores, "a", scale="ratio", margin=0.1)
+        display = ComparisonDisplay(result).plot()
         display.figure_.canvas.draw()
         labels = [label.get_text() for label in display.ax_.get_xticklabels()]
         assert "1" in labels and 3 <= len(labels) <= 12
 
 
-def test_nothing_differs_and_is_drawn():
+def test_plot_without_any_difference():
     same = {name: DummyClassifier() for name in "ab"}
-    found = compare(same, make_triangle, train_size=20, n_repeats=3, random_state=0)
-    ComparisonDisplay(found).plot().figure_.canvas.draw()
+    result = compare(same, make_triangle, train_size=20, n_repeats=3, random_state=0)
+    ComparisonDisplay(result).plot().figure_.canvas.draw()
 
 
-# ---- names that version 0.2.0 had
+# ---- names of version 0.2.0
 
 
-def test_the_old_names_of_parameters_are_errors_that_give_the_new_ones():
+def test_old_parameter_names_raise_with_the_new_names():
     scores = scores_of(a=[0.5, 0.6], b=[0.5, 0.7])
     search = GridSearchCV(DecisionTreeClassifier(), {"max_depth": [1, 2]})
-    message = "'smallest' has a new name: use 'margin'"
+    message = "'smallest' was renamed: use 'margin'"
     for call in (
         partial(Comparison, scores),
         partial(compare_candidates, search),
@@ -1009,7 +1010,7 @@ def test_the_old_names_of_parameters_are_errors_that_give_the_new_ones():
     ):
         with pytest.raises(TypeError, match=message):
             call(smallest=0.01)
-    with pytest.raises(TypeError, match="'difference' has a new name: use 'effect'"):
+    with pytest.raises(TypeError, match="'difference' was renamed: use 'effect'"):
         Comparison(scores).n_repeats_for(difference=0.01)
     with pytest.raises(AttributeError, match="'smallest': use 'margin'"):
         _ = Comparison(scores).smallest
@@ -1017,7 +1018,7 @@ def test_the_old_names_of_parameters_are_errors_that_give_the_new_ones():
         _ = Comparison(scores).nothing
 
 
-def test_the_old_names_of_columns_are_errors_that_give_the_new_ones():
+def test_old_column_names_raise_with_the_new_names():
     summary = Comparison(scores_of(a=[0.5, 0.6], b=[0.5, 0.7])).summary()
     for key in ("difference_ci_low", ["estimator", "difference_ci_low"]):
         with pytest.raises(

@@ -1,4 +1,4 @@
-"""Estimators compared over repetitions: an answer that is bigger than seed noise."""
+"""Compare estimators over repetitions, with statistical tests."""
 
 from .display import ComparisonDisplay
 from .estimators import compare

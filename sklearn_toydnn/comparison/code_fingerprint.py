@@ -1,7 +1,7 @@
-"""By which code things are made: versions of packages, and code of the user's own.
+"""Fingerprints of the code behind estimators, makers and scorers.
 
-The user's own functions and classes are known as they are loaded, by their bytecode,
-and with them what they name of their modules: whatever the files say by now.
+Installed packages enter by their versions. User-defined functions and classes enter by
+their loaded bytecode, not their source files, together with the globals they use.
 """
 
 import io
@@ -15,47 +15,54 @@ import joblib
 
 from .._engine.fingerprint import PLAIN, NoFingerprint, fingerprint_process
 
-# Of classes: what differs from process to process, or is only for readers.
-_NO_CODE = ("__dict__", "__weakref__", "__doc__", "__firstlineno__", "_abc_impl")
+# Class attributes that differ between processes or do not affect results.
+_IGNORED_ATTRIBUTES = (
+    "__dict__",
+    "__weakref__",
+    "__doc__",
+    "__firstlineno__",
+    "_abc_impl",
+)
 
 
-def fingerprint_code(*things: object) -> str:
-    """Return, as text, the code that makes things what they are.
+def fingerprint_code(*objects: object) -> str:
+    """Return the fingerprint of the code that objects use, as text.
 
-    Raises `NoFingerprint` if they are not to be found again by their names, as lambdas.
+    Raises `NoFingerprint` if a function or class cannot be imported by its name, such
+    as a lambda.
     """
     references = _References(io.BytesIO())
     try:
-        references.dump(things)
-    except Exception as error:  # whatever objects of the user's own raise
+        references.dump(objects)
+    except Exception as error:  # user-defined objects may raise anything
         raise NoFingerprint(str(error)) from error
     seen = {}
-    found = {_path(thing): _fingerprint(thing, seen) for thing in references.things}
+    parts = {_path(item): _fingerprint(item, seen) for item in references.items}
     versions = [_version(sys.modules[name]) for name in ("sklearn", "keras")]
-    return repr((sorted(found.items(), key=repr), versions, fingerprint_process()))
+    return repr((sorted(parts.items(), key=repr), versions, fingerprint_process()))
 
 
 class _References(pickle.Pickler):
-    """Notes the functions and classes by whose names things are pickled."""
+    """A pickler that collects the functions and classes that objects refer to."""
 
     def __init__(self, file):
         super().__init__(file)
-        self.things = []
+        self.items = []
 
-    def reducer_override(self, thing):
-        if isinstance(thing, type):
-            self.things += thing.__mro__
-        elif isinstance(thing, FunctionType | BuiltinFunctionType):
-            self.things.append(thing)
+    def reducer_override(self, value):
+        if isinstance(value, type):
+            self.items += value.__mro__
+        elif isinstance(value, FunctionType | BuiltinFunctionType):
+            self.items.append(value)
         return NotImplemented
 
 
-def _path(thing):
-    return f"{thing.__module__}.{thing.__qualname__}"
+def _path(item):
+    return f"{item.__module__}.{item.__qualname__}"
 
 
 def _version(module):
-    """Return the version of an installed module's package, None of the user's own."""
+    """Return the name and version of a module's package; None if user-defined."""
     package = module.__name__.partition(".")[0]
     if package in sys.stdlib_module_names:
         return package, platform.python_version()
@@ -67,60 +74,63 @@ def _version(module):
     return None
 
 
-def _fingerprint(thing, seen):
-    """Return what a function, class or plain value is made of, as plain values."""
-    if isinstance(thing, PLAIN):
-        return repr(thing)
-    if isinstance(thing, tuple | list):
-        return [_fingerprint(item, seen) for item in thing]
-    if isinstance(thing, dict):
-        return _fingerprint([*thing.items()], seen)
-    if isinstance(thing, set | frozenset):  # in an order of its own
-        return sorted(repr(_fingerprint(item, seen)) for item in thing)
-    if isinstance(thing, CodeType):
-        constants = [_fingerprint(constant, seen) for constant in thing.co_consts]
-        return thing.co_code, thing.co_names, constants
-    if isinstance(thing, staticmethod | classmethod):
-        return _fingerprint(thing.__func__, seen)
-    if isinstance(thing, property):
-        return [_fingerprint(part, seen) for part in (thing.fget, thing.fset)]
-    if isinstance(thing, ModuleType):
-        return _version(thing) or thing.__name__
-    if isinstance(thing, type | FunctionType):
-        return _fingerprint_own(thing, seen)
-    if hasattr(thing, "__wrapped__"):  # as functools.cache does
-        return _fingerprint(thing.__wrapped__, seen)
+def _fingerprint(value, seen):
+    """Return the fingerprint of a function, class or value, built of plain values."""
+    if isinstance(value, PLAIN):
+        return repr(value)
+    if isinstance(value, tuple | list):
+        return [_fingerprint(item, seen) for item in value]
+    if isinstance(value, dict):
+        return _fingerprint([*value.items()], seen)
+    if isinstance(value, set | frozenset):  # sets have no fixed order
+        return sorted(repr(_fingerprint(item, seen)) for item in value)
+    if isinstance(value, CodeType):
+        constants = [_fingerprint(constant, seen) for constant in value.co_consts]
+        return value.co_code, value.co_names, constants
+    if isinstance(value, staticmethod | classmethod):
+        return _fingerprint(value.__func__, seen)
+    if isinstance(value, property):
+        return [_fingerprint(part, seen) for part in (value.fget, value.fset)]
+    if isinstance(value, ModuleType):
+        return _version(value) or value.__name__
+    if isinstance(value, type | FunctionType):
+        return _fingerprint_definition(value, seen)
+    if hasattr(value, "__wrapped__"):  # as of functools.cache
+        return _fingerprint(value.__wrapped__, seen)
     try:
-        return _fingerprint(type(thing), seen), joblib.hash(thing)
-    except Exception as error:  # whatever objects of the user's own raise
-        raise NoFingerprint(f"{thing!r} is not known: {error}") from error
+        return _fingerprint(type(value), seen), joblib.hash(value)
+    except Exception as error:  # user-defined objects may raise anything
+        raise NoFingerprint(f"{value!r} has no fingerprint: {error}") from error
 
 
-def _fingerprint_own(thing, seen):
-    """Return a function's or class' version or, of the user's own, its code."""
-    module = sys.modules.get(thing.__module__)
+def _fingerprint_definition(item, seen):
+    """Return the package version of a function or class or, if user-defined, its code.
+
+    `seen` holds what is fingerprinted already, since definitions may be recursive.
+    """
+    module = sys.modules.get(item.__module__)
     version = module and _version(module)
-    if version or _path(thing) in seen:
-        return version, _path(thing)
-    seen[_path(thing)] = thing
-    if isinstance(thing, type):
+    if version or _path(item) in seen:
+        return version, _path(item)
+    seen[_path(item)] = item
+    if isinstance(item, type):
         return {
             name: _fingerprint(part, seen)
-            for name, part in sorted(vars(thing).items())
-            if name not in _NO_CODE
+            for name, part in sorted(vars(item).items())
+            if name not in _IGNORED_ATTRIBUTES
         }
-    named = {
-        name: _fingerprint(thing.__globals__[name], seen)
-        for name in _names_in(thing.__code__)
-        if name in thing.__globals__
+    used_globals = {
+        name: _fingerprint(item.__globals__[name], seen)
+        for name in _names_in(item.__code__)
+        if name in item.__globals__
     }
-    cells = [cell.cell_contents for cell in thing.__closure__ or ()]
-    parts = thing.__code__, thing.__defaults__, thing.__kwdefaults__, cells
-    wrapped = getattr(thing, "__wrapped__", None)
-    return _fingerprint([*parts, wrapped], seen), named
+    cells = [cell.cell_contents for cell in item.__closure__ or ()]
+    parts = item.__code__, item.__defaults__, item.__kwdefaults__, cells
+    wrapped = getattr(item, "__wrapped__", None)
+    return _fingerprint([*parts, wrapped], seen), used_globals
 
 
 def _names_in(code):
-    """Return the names that code uses, with those of the functions within it."""
-    inner = [_names_in(part) for part in code.co_consts if isinstance(part, CodeType)]
-    return sorted(set(code.co_names).union(*inner))
+    """Return the names that code uses, including those of nested functions."""
+    nested = [_names_in(part) for part in code.co_consts if isinstance(part, CodeType)]
+    return sorted(set(code.co_names).union(*nested))

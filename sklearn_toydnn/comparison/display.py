@@ -1,4 +1,4 @@
-"""The picture of a comparison."""
+"""Plot comparisons."""
 
 import numpy as np
 
@@ -7,43 +7,42 @@ from .result import Comparison
 
 
 class ComparisonDisplay:
-    """Differences with their intervals, over the band of what is not worth naming.
+    """Plot of a comparison: effects with their intervals and the equivalence margin.
 
-    A row is an estimator against the baseline, or a pair; a dot is a repetition. The
-    thin line is the interval of the test of no difference: the verdict is "better" or
-    "worse" where it lies on one side of the line at no difference. The thick line is
-    that of the two one-sided tests: where it lies in the band of what is too small to
-    be of interest, the difference is equivalent or negligible. Marks and words tell
-    verdicts apart, not colours alone. More than 30 pairs are drawn as a matrix.
+    Each row is an estimator against the baseline, or a pair; each dot is a repetition.
+    The thin line is the confidence interval of the effect: the verdict is "better" or
+    "worse" if it excludes the vertical line of no difference. The thick line is the
+    interval of the two one-sided tests: the effect is equivalent or negligible if it
+    lies within the gray band of the equivalence margin. Verdicts differ by marker and
+    text, not only by color. More than 30 pairs are drawn as a matrix.
 
     Parameters
     ----------
     comparison : Comparison
-        What :func:`compare` or :func:`compare_candidates` has found.
+        The result of :func:`compare` or :func:`compare_candidates`.
 
     Raises
     ------
     TypeError
-        If it is none.
+        If `comparison` is not a :class:`Comparison`.
 
     Attributes
     ----------
     axes_ : ndarray of matplotlib.axes.Axes, of shape (n_metrics,)
-        The axes, one for each metric.
+        The axes, one per metric.
 
     ax_ : matplotlib.axes.Axes
-        The first of them.
+        The first of these axes.
 
     figure_ : matplotlib.figure.Figure
-        Their figure.
+        The figure.
 
     summary_ : pandas.DataFrame
-        What is drawn: ``comparison.summary()``, without the rows in which nothing is
-        compared.
+        The rows of ``comparison.summary()`` that have a comparison.
 
     See Also
     --------
-    compare : What is drawn.
+    compare : Compare estimators.
 
     Examples
     --------
@@ -54,19 +53,20 @@ class ComparisonDisplay:
     ...     trees, make_triangle, train_size=100, n_repeats=10, baseline="depth 1"
     ... )
     >>> display.ax_.get_xlabel()
-    'difference in score to depth 1, better →'
+    'difference in score from depth 1, better →'
     """
 
     def __init__(self, comparison):
         if not isinstance(comparison, Comparison):
             raise TypeError(
-                f"comparison must be what compare returns, not {type(comparison)}."
+                "comparison must be a Comparison, as returned by compare, got "
+                f"{type(comparison).__name__}."
             )
         self.comparison = comparison
 
     @classmethod
     def from_estimators(cls, estimators, maker=None, *, ax=None, **params):
-        """Compare estimators and draw what is found.
+        """Compare estimators and plot the result.
 
         Parameters
         ----------
@@ -85,54 +85,54 @@ class ComparisonDisplay:
         Returns
         -------
         display : ComparisonDisplay
-            The display, drawn.
+            The display, after a call of :meth:`plot`.
         """
         return cls(compare(estimators, maker, **params)).plot(ax=ax)
 
     def plot(self, ax=None):
-        """Draw the comparison.
+        """Plot the comparison.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes or array of them, default=None
-            Where to draw: as many as there are metrics. None makes a figure of its
-            own, as high as the rows need.
+            The axes to draw on, one per metric. None creates a figure whose height
+            fits the number of rows.
 
         Returns
         -------
         self : ComparisonDisplay
-            With the fitted attributes.
+            The display, with its attributes set.
 
         Raises
         ------
         ValueError
-            If there is not one of the axes for each metric.
+            If the number of axes is not the number of metrics.
         """
-        from .drawing import MANY, draw_matrix, draw_rows  # pyplot takes time
+        from .drawing import MAX_ROWS, draw_matrix, draw_rows  # slow to import
 
-        found = self.comparison
-        summary = found.summary()
+        comparison = self.comparison
+        summary = comparison.summary()
         self.summary_ = summary[summary["baseline"].notna()].reset_index(drop=True)
         by_metric = self.summary_.groupby("metric", sort=False)
-        is_matrix = found.baseline is None and by_metric.size().max() > MANY
-        n_rows = len(found.estimators) if is_matrix else by_metric.size().max()
+        is_matrix = comparison.baseline is None and by_metric.size().max() > MAX_ROWS
+        n_rows = len(comparison.estimators) if is_matrix else by_metric.size().max()
         self.axes_ = _axes(ax, by_metric.ngroups, n_rows, is_matrix)
         self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
         for ax, (metric, rows) in zip(self.axes_, by_metric, strict=True):
             if is_matrix:
-                draw_matrix(ax, found, metric, rows)
+                draw_matrix(ax, comparison, metric, rows)
                 continue
             names = rows["estimator"]
-            if found.baseline is None:
+            if comparison.baseline is None:
                 names = names + " \N{EN DASH} " + rows["baseline"]
-            draw_rows(ax, found, metric, rows, names)
+            draw_rows(ax, comparison, metric, rows, names)
         return self
 
 
 def _axes(ax, n_metrics, n_rows, is_matrix):
-    """Return the axes to draw on: those given, or of a figure as large as it takes."""
+    """Return the given axes, or those of a new figure that fits the number of rows."""
     if ax is None:
-        from matplotlib import pyplot as plt  # which takes time, and not all draw
+        from matplotlib import pyplot as plt  # slow to import
 
         width, height = (
             (3 + 0.4 * n_rows,) * 2 if is_matrix else (7, 1.2 + 0.36 * n_rows)
@@ -141,5 +141,7 @@ def _axes(ax, n_metrics, n_rows, is_matrix):
         _, ax = plt.subplots(1, n_metrics, figsize=size, layout="constrained")
     axes = np.atleast_1d(ax).ravel()
     if len(axes) != n_metrics:
-        raise ValueError(f"ax: there are {n_metrics} metrics, and {len(axes)} axes.")
+        raise ValueError(
+            f"ax must have one axes per metric, {n_metrics}, got {len(axes)}."
+        )
     return axes

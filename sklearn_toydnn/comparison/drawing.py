@@ -1,4 +1,4 @@
-"""How a comparison is drawn: rows with intervals, or a matrix of many pairs."""
+"""Draw comparisons: rows with intervals, or a matrix of many pairs."""
 
 import numpy as np
 import pandas as pd
@@ -9,10 +9,10 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from .result import Comparison
 from .scale import RATIO
 
-MANY = 30  # pairs, more than which are drawn as a matrix
+MAX_ROWS = 30  # more pairs are drawn as a matrix
 
 _PALETTE = sns.color_palette("colorblind")
-_MARKS = {  # marker, in words of one letter, colour, whether it is filled
+_MARKS = {  # marker, symbol in the matrix, color, whether the marker is filled
     "better": (">", "+", _PALETTE[0], True),
     "better, negligibly": (">", "(+)", _PALETTE[0], False),
     "worse": ("<", "\N{MINUS SIGN}", _PALETTE[3], True),
@@ -20,28 +20,28 @@ _MARKS = {  # marker, in words of one letter, colour, whether it is filled
     "equivalent": ("s", "=", _PALETTE[2], True),
     "undecided": ("o", "?", (0.35, 0.35, 0.35), False),
 }
-_INTERVALS = {  # ends, place below the mark, width
-    "interval": ("effect_ci_low", "effect_ci_high", 0.0, 1.2),
-    "for equivalence": ("equivalence_ci_low", "equivalence_ci_high", 0.25, 3.5),
+_INTERVALS = {  # columns of both ends, offset below the marker, line width
+    "confidence interval": ("effect_ci_low", "effect_ci_high", 0.0, 1.2),
+    "equivalence interval": ("equivalence_ci_low", "equivalence_ci_high", 0.25, 3.5),
 }
 
 
 def draw_rows(
     ax: Axes,
-    found: Comparison,
+    comparison: Comparison,
     metric: str,
     rows: pd.DataFrame,
     names: list[str],
 ) -> None:
-    """Draw a row per comparison: dots, intervals, a mark and a word."""
-    if found.scale == RATIO:
+    """Draw a row per comparison: repetitions, intervals, effect and verdict."""
+    if comparison.scale == RATIO:
         ax.set_xscale("log")
-    _draw_band(ax, found, metric)
-    places = np.arange(len(rows))
-    dots = found.differences().query("metric == @metric")["difference"]
+    _draw_band(ax, comparison, metric)
+    positions = np.arange(len(rows))
+    dots = comparison.differences().query("metric == @metric")["difference"]
     ax.plot(
         dots,
-        np.repeat(places, found.n_repeats) - 0.25,
+        np.repeat(positions, comparison.n_repeats) - 0.25,
         ".",
         color="0.5",
         alpha=0.5,
@@ -50,22 +50,22 @@ def draw_rows(
     )
     marks = [_MARKS[verdict] for verdict in rows["verdict"]]
     colors = [color for *_, color, _ in marks]
-    for label, (low, high, below, width) in _INTERVALS.items():
-        ax.hlines(places + below, rows[low], rows[high], colors, linewidth=width)
+    for label, (low, high, offset, width) in _INTERVALS.items():
+        ax.hlines(positions + offset, rows[low], rows[high], colors, linewidth=width)
         if rows[low].notna().any():
             ax.plot([], [], color="0.35", linewidth=width, label=label)
-    for place, mean, (marker, _, color, is_filled) in zip(
-        places, rows["effect"], marks, strict=True
+    for y, effect, (marker, _, color, is_filled) in zip(
+        positions, rows["effect"], marks, strict=True
     ):
         face = color if is_filled else "white"
-        ax.plot(mean, place, marker, color=color, markerfacecolor=face, markersize=6)
-    ax.set_yticks(places, names)
+        ax.plot(effect, y, marker, color=color, markerfacecolor=face, markersize=6)
+    ax.set_yticks(positions, names)
     ax.set_ylim(len(rows) - 0.4, -0.6)
-    words = ax.secondary_yaxis("right")
-    words.set_yticks(places, rows["verdict"])
-    words.tick_params(length=0)
-    words.spines[:].set_visible(False)
-    ax.set_xlabel(_what(found, metric), loc="right")
+    verdicts = ax.secondary_yaxis("right")
+    verdicts.set_yticks(positions, rows["verdict"])
+    verdicts.tick_params(length=0)
+    verdicts.spines[:].set_visible(False)
+    ax.set_xlabel(_axis_label(comparison, metric), loc="right")
     ax.legend(
         loc="lower right",
         bbox_to_anchor=(1, 1),
@@ -75,35 +75,39 @@ def draw_rows(
         columnspacing=1,
         handlelength=1.5,
     )
-    if found.scale == RATIO:
-        _set_ticks_of_ratios(ax)
+    if comparison.scale == RATIO:
+        _set_ratio_ticks(ax)
 
 
-def _draw_band(ax, found, metric):
+def _draw_band(ax, comparison, metric):
     """Draw the line of no difference, and the band of `margin`."""
-    is_ratio = found.scale == RATIO
+    is_ratio = comparison.scale == RATIO
     ax.axvline(1 if is_ratio else 0, color="0.35", linewidth=0.8)
-    small = found.margin_for(metric)
-    if small is not None:
-        ends = (1 / (1 + small), 1 + small) if is_ratio else (-small, small)
-        ax.axvspan(*ends, color="0.88", zorder=0, label="too small to matter")
+    margin = comparison.margin_for(metric)
+    if margin is not None:
+        ends = (1 / (1 + margin), 1 + margin) if is_ratio else (-margin, margin)
+        ax.axvspan(*ends, color="0.88", zorder=0, label="equivalence margin")
 
 
-def _what(found, metric):
-    """Return what is drawn, in words."""
-    baseline = found.baseline or "the second"
-    if found.scale == RATIO:
-        is_error = metric not in found.losses and not found.is_negated(metric)
-        what = f"error ({metric})" if is_error else metric.removeprefix("neg_")
-        ours = "the estimator" if found.baseline else "the first"
-        how = f"{what} of {baseline} / of {ours}"
+def _axis_label(comparison, metric):
+    """Return the label of the effect."""
+    if comparison.scale == RATIO:
+        is_error = metric not in comparison.losses and not comparison.is_negated(metric)
+        name = f"errors ({metric})" if is_error else metric.removeprefix("neg_")
+        first, second = (
+            ("estimator", comparison.baseline)
+            if comparison.baseline
+            else ("first", "second")
+        )
+        effect = f"ratio of {name}, {second} / {first}"
     else:
-        how = f"difference in {metric} to {baseline}"
-    return f"{how}, better \N{RIGHTWARDS ARROW}"
+        baseline = comparison.baseline or "the second estimator"
+        effect = f"difference in {metric} from {baseline}"
+    return f"{effect}, better \N{RIGHTWARDS ARROW}"
 
 
-def _set_ticks_of_ratios(ax):
-    """Have numbers as 0.9 and 1.2 on a logarithmic axis, however short it is."""
+def _set_ratio_ticks(ax):
+    """Label a logarithmic axis with plain numbers such as 0.9, even if it is short."""
     low, high = ax.get_xlim()
     is_long = high / low > 5
     major = LogLocator(subs=(1, 2, 5)) if is_long else MaxNLocator(5)
@@ -112,29 +116,33 @@ def _set_ticks_of_ratios(ax):
     ax.xaxis.set_minor_locator(NullLocator())
 
 
-def draw_matrix(ax: Axes, found: Comparison, metric: str, rows: pd.DataFrame) -> None:
-    """Draw many pairs: the first below, the second to the right."""
+def draw_matrix(
+    ax: Axes, comparison: Comparison, metric: str, rows: pd.DataFrame
+) -> None:
+    """Draw a matrix of pairs: the first estimator by row, the second by column."""
     rows = rows.assign(mark=[_MARKS[verdict][1] for verdict in rows["verdict"]])
     wide = rows.pivot(index="estimator", columns="baseline", values=["effect", "mark"])
     shown = wide.reindex(
-        index=found.estimators[1:],
-        columns=[(v, n) for v in ("effect", "mark") for n in found.estimators[:-1]],
+        index=comparison.estimators[1:],
+        columns=[
+            (v, n) for v in ("effect", "mark") for n in comparison.estimators[:-1]
+        ],
     )
     values = shown["effect"].astype(float)
     sns.heatmap(
-        np.log(values) if found.scale == RATIO else values,
+        np.log(values) if comparison.scale == RATIO else values,
         annot=shown["mark"].fillna(""),
         fmt="",
         cmap="vlag_r",
         center=0,
         linewidths=0.5,
-        cbar_kws={"label": ("log of " if found.scale == RATIO else "")
-                  + _what(found, metric)},
+        cbar_kws={"label": ("log of " if comparison.scale == RATIO else "")
+                  + _axis_label(comparison, metric)},
         ax=ax,
     )  # fmt: skip
     ax.set(
-        xlabel="the second",
-        ylabel="the first",
+        xlabel="second estimator",
+        ylabel="first estimator",
         title="+ better   \N{MINUS SIGN} worse   ( ) negligibly   = equivalent   "
         "? undecided",
     )

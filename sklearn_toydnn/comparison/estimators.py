@@ -1,4 +1,4 @@
-"""Estimators compared on fresh data, or on the folds of one data set."""
+"""Compare estimators on fresh data, or on the splits of one data set."""
 
 import warnings
 from collections import Counter
@@ -21,7 +21,7 @@ from sklearn.utils._param_validation import (
     validate_params,
 )
 
-from .folds import judging_of_folds
+from .folds import options_for_splits
 from .renamed import refuse_old_parameters
 from .repetition import (
     FixedData,
@@ -33,14 +33,15 @@ from .repetition import (
 from .result import Comparison, check_names
 from .scale import DIFFERENCE, RATIO
 
-LOOKS = (10, 20, 40, 80)  # the repetitions after which "auto" looks
+LOOKS = (10, 20, 40, 80)  # the numbers of repetitions after which "auto" tests
 
 LOOKED = (
-    f"looks after {', '.join(map(str, LOOKS))} repetitions, each at alpha / "
-    f"{len(LOOKS)}, until all is decided: effects come out a little too large"
+    f"interim looks after {', '.join(map(str, LOOKS))} repetitions, each at alpha / "
+    f"{len(LOOKS)}, until no comparison is undecided: effects are slightly "
+    "overestimated"
 )
 SIZE = Interval(Integral, 1, None, closed="left")
-JUDGING = {
+SHARED_CONSTRAINTS = {
     "margin": [Interval(Real, 0, None, closed="neither"), dict, None],
     "losses": [list, tuple, set],
     "scale": [StrOptions({DIFFERENCE, RATIO})],
@@ -67,7 +68,7 @@ JUDGING = {
         ],
         "baseline": [str, None],
         "scoring": [str, callable, list, tuple, set, dict, None],
-        **JUDGING,
+        **SHARED_CONSTRAINTS,
         "random_state": ["random_state"],
         "n_jobs": [Integral, None],
         "memory": [str, HasMethods("cache"), None],
@@ -101,202 +102,214 @@ def compare(
     error_score="raise",
     verbose=0,
 ) -> Comparison:
-    """Compare estimators over repetitions: which is better, and by how much.
+    """Compare estimators over repetitions: test which is better, and by how much.
 
-    A repetition is a fresh training and test sample from a maker of data and a fresh
-    seed for every `random_state` inside the estimators; all of them get the same data
-    and seeds. Repetitions are independent, and a paired t-test judges the differences.
-    For data that cannot be drawn again, `X`, `y` and `cv` take the place of the maker,
-    and the t-test is corrected for training sets that overlap [5]_ [6]_, which is an
-    approximation.
+    In each repetition, `maker` draws new training and test sets, and every
+    `random_state` in the estimators gets a new seed. All estimators get the same data
+    and seeds. Repetitions are independent, and paired t-tests compare the scores.
+
+    For fixed data, pass `X`, `y` and `cv` instead of `maker`. The t-test is then
+    corrected for overlapping training sets [5]_ [6]_; this is an approximation.
 
     Parameters
     ----------
     estimators : dict of str to estimator, or list of (str, estimator)
-        Two or more of scikit-learn's kind: classifiers, pipelines, searches. They are
-        cloned. Their own `random_state` does not count: each is set anew in every
-        repetition, those of cross-validation splitters too, but not those in the
-        grid of a search or under another name. Estimators of one class get one seed.
+        Two or more scikit-learn estimators by name: classifiers, pipelines or searches.
+        They are cloned. Each `random_state` is replaced by a new seed in every
+        repetition, including those of shuffling cross-validation splitters, but not
+        those in the grid of a search or under another name. Estimators of the same
+        class get the same seed.
 
     maker : callable, default=None
-        Draws data: ``maker(n_samples, random_state=...)`` returns `X` and `y`, as
-        :func:`make_triangle` and :func:`sklearn.datasets.make_moons` do. It is asked
-        once a repetition for all points, which are then shuffled and split. A maker
-        with a parameter `n_samples` gets it by name, else it comes first. Give other
-        arguments by ``functools.partial(make_moons, noise=0.3)``.
+        A function that draws data: ``maker(n_samples, random_state=...)`` returns `X`
+        and `y`, like :func:`make_triangle` and :func:`sklearn.datasets.make_moons`. One
+        call draws all points of a repetition, which are then shuffled and split.
+        `n_samples` is passed by name if the maker has such a parameter, else as the
+        first argument. Set other arguments with
+        ``functools.partial(make_moons, noise=0.3)``.
 
     train_size : int, default=None
-        The number of training points. It must be given with a maker.
+        The number of training points, required with a maker.
 
     test_size : int, default=4000
         The number of test points that a maker draws.
 
     val_size : int, default=0
-        The number of points that a maker draws for validation. They go to ``fit`` as
-        `X_val` and `y_val`, by scikit-learn's metadata routing where that is enabled
-        (then only to estimators that request them), else to every estimator.
+        The number of validation points that a maker draws. They are passed to ``fit``
+        as `X_val` and `y_val`: to every estimator or, if scikit-learn's metadata
+        routing is enabled, only to estimators that request them.
 
     X : array-like of shape (n_samples, n_features), default=None
-        The points, instead of a maker.
+        The points of a fixed data set, instead of a maker.
 
     y : array-like of shape (n_samples,), default=None
-        Their labels.
+        The labels of `X`.
 
     cv : int, cross-validation splitter or iterable, default=None
-        Splits `X` and `y`: each split is a repetition. Where sizes differ, the test
-        uses the mean sizes. It must be given with `X` and `y`.
+        The splits of `X` and `y`, required with these. Each split is a repetition. If
+        the sizes of splits differ, the test uses their means.
 
     groups : array-like of shape (n_samples,), default=None
-        Groups of the points, for splitters that keep them together.
+        Group labels of the points, for splitters that keep groups together.
 
     params : dict of str to object, default=None
         Other arguments of ``fit``, with `X` and `y`, as in
         :func:`sklearn.model_selection.cross_validate`: ``{"sample_weight": weights}``.
 
     n_repeats : int or "auto", default=30
-        The number of repetitions, 2 or more. "auto" looks after 10, 20, 40 and 80,
-        and stops where no comparison is undecided. Each look tests at a quarter of
-        `alpha` (p-values are multiplied by 4), and intervals are as wide, so that
-        looking does not cost validity. It also goes on while differences are skewed. An
-        effect that is estimated where it stopped is a little too large: luck in its
-        favour ends the search. With `cv`, its splits are the repetitions.
+        The number of repetitions, 2 or more. "auto" tests after 10, 20, 40 and 80
+        repetitions, and stops if no comparison is undecided and no differences are
+        skewed. Each of these interim looks tests at `alpha` / 4 (p-values are
+        multiplied by 4, and intervals are widened accordingly), so the false positive
+        rate remains at most `alpha`. Effects are slightly overestimated, because large
+        observed effects stop it early. With `cv`, each split is a repetition.
 
     baseline : str, default=None
-        The estimator with which the others are compared; None compares every pair.
-        One that is chosen by the same scores is flattered by them.
+        The estimator with which the others are compared; None compares every pair. If
+        you choose it by the same scores, the comparison is biased in its favor.
 
     scoring : str, callable, list, tuple, set, dict or None, default=None
-        The scores, as in :func:`sklearn.model_selection.cross_validate`. Greater is
-        better for every scorer, as everywhere in scikit-learn, unless `losses` names
-        the metric. A function of fitted estimator, `X` and `y` may return a dict of
-        scores, also of the fit. The name of a metric is its key in a dict, else the
-        function's.
+        The metrics, as in :func:`sklearn.model_selection.cross_validate`. Greater is
+        better, as everywhere in scikit-learn, unless `losses` names the metric. A
+        function of the fitted estimator, `X` and `y` may return a dict of scores, which
+        may also describe the fit. Metrics are named by the keys of a dict, or by the
+        function.
 
     losses : list, tuple or set of str, default=()
-        The metrics of which less is better. A plain function whose name ends in "loss"
-        or "error" and is not declared here counts as a score, with a warning.
+        The metrics for which less is better. A function whose name ends in "loss" or
+        "error" and that is not declared here is treated as a score, with a warning.
 
     margin : float or dict of str to float, default=None
-        The smallest difference of interest, more than 0, or one for each of some
-        metrics: 0.005 of an accuracy is half a point, 0.1 of a ratio is 1.1. Without
-        it, verdicts are "better", "worse" or "undecided".
+        The equivalence margin: the smallest effect size of interest, more than 0. A
+        dict sets it for some metrics. For accuracies, 0.005 is half a percentage point;
+        for ratios, 0.1 is a factor of 1.1. Without a margin, verdicts are "better",
+        "worse" or "undecided".
 
     scale : {"difference", "ratio"}, default="difference"
-        Whether scores are compared by their difference or errors (1 - score) and
-        losses by their ratio, that of the baseline to that of the estimator, on
-        average on a logarithmic scale. ``margin=0.1`` is then from 1/1.1 to 1.1.
-        An error of 0, which has no ratio, counts as half a test point's, or as half of
-        the smallest other error if that is less; a loss of 0 as half of the smallest
-        other loss. scikit-learn's scorers tell by their sign which metrics are losses,
-        `losses` names others; other scores outside of [0, 1] are an error.
+        The effect. "difference" is the mean difference of scores. "ratio" is the
+        geometric mean of the ratios of errors (1 - score) or losses, baseline /
+        estimator: above 1 is better. ``margin=0.1`` then means from 1/1.1 to 1.1.
+        An error of 0 is replaced by half of one test point's error or, if smaller, half
+        of the smallest other error; a loss of 0 by half of the smallest other loss.
+        scikit-learn's scorers define which metrics are losses; declare others in
+        `losses`. Other scores outside [0, 1] raise an error.
 
     alpha : float, default=0.05
-        The level of the tests, in (0, 0.5): where no estimator differs, the chance
-        that any is called better or worse nevertheless.
+        The significance level of all tests together, in (0, 0.5): if no estimators
+        differ, the maximum probability that any verdict is "better" or "worse".
 
     random_state : int, RandomState instance or None, default=None
-        Determines data and seeds. Pass an int for the same scores on every call: the
-        first repetitions are then the same for any number of them.
+        Determines data and seeds. Pass an int for reproducible scores. The first
+        repetitions are then the same for any `n_repeats`.
 
     n_jobs : int, default=None
-        The number of repetitions at the same time, as everywhere in scikit-learn; with
-        ``joblib.parallel_config("dask")`` on a cluster.
+        The number of repetitions that run in parallel, as everywhere in scikit-learn.
+        With ``joblib.parallel_config("dask")`` they run on a cluster.
 
     memory : str, joblib.Memory or None, default=None
-        Where to keep scores, your own folder: started again, a comparison takes from
-        there what it had finished. They are known by the data, the estimator with its
-        seeds, `scoring`, and the code of these: the versions of packages and, of your
-        own, functions and classes as they are loaded, with those that they use. What
-        cannot be known again is not kept, with a warning: ``random_state=None``, and
-        what has no name in a module, as lambdas.
+        The folder in which scores are cached. It is read with pickle, so it must be one
+        that only you can write to. If you repeat a comparison, finished fits are not
+        repeated. The cache key consists of the data, the estimator with its seeds,
+        `scoring`, and their code: the versions of packages and, for user-defined
+        functions and classes, the loaded code with all that it uses. Nothing is cached,
+        with a warning, if `random_state` is None, or if a function or class cannot be
+        imported by name, such as a lambda.
 
     error_score : "raise" or float, default="raise"
         The scores of an estimator that fails in a repetition, with a warning; "raise"
         raises an error. Both name the estimator. A number must be finite, and is
-        compared as other scores are: 0 is the best of losses. An OSError, as of a full
-        disk, is always raised.
+        compared like any other score: as a loss, 0 would be the best value. An OSError,
+        such as for a full disk, is always raised.
 
     verbose : int, default=0
-        Whether to show a bar with the time that is left.
+        Whether to show a progress bar with the remaining time.
 
     Returns
     -------
-    found : Comparison
-        The scores, in ``found.scores``: a frame with columns repeat, estimator,
-        metric, score and seconds (of the fit). ``found.summary()`` has a row per
-        estimator or pair, with the verdict. ``found.n_repeats_for(0.005)`` tells how
-        many repetitions a difference would take.
+    result : Comparison
+        The scores and tests. ``result.scores`` is a DataFrame with the columns repeat,
+        estimator, metric, score and seconds (of the fit). ``result.summary()`` has one
+        row per estimator or pair, with its verdict. ``result.n_repeats_for(0.005)``
+        estimates how many repetitions are needed to detect a difference of 0.005.
 
     Raises
     ------
     InvalidParameterError
         If a parameter has the wrong type or is out of range.
     ValueError
-        If there is one estimator only, if the baseline is none of them, if there is
-        neither a maker nor data or both, if a maker gives one class, if a score is not
-        finite, if a score such as recall is not defined because no test point has some
-        label, if `losses` names no metric, or if an estimator fails.
+        If there is only one estimator, or the baseline is not an estimator. If neither
+        or both of a maker and data are given. If a maker returns only one class. If a
+        score is not finite, or is undefined because no test point has some label (such
+        as recall). If `losses` names an unknown metric or a negated loss. If an
+        estimator fails.
 
     Warns
     -----
     FitFailedWarning
         If an estimator fails and `error_score` is a number.
     UserWarning
-        If scores cannot be kept in `memory`; if a plain function that is named like a
-        loss counts as a score.
+        If scores cannot be cached in `memory`. If a function is named like a loss, but
+        is treated as a score. If a maker's data are not reproducible.
 
     See Also
     --------
-    compare_candidates : The same for what a search has scored.
-    ComparisonDisplay : A picture of it.
+    compare_candidates : Compare the candidates of a fitted search.
+    ComparisonDisplay : Plot a comparison.
 
     Notes
     -----
-    Let d be the difference to the baseline, positive where the estimator is better,
-    and s the smallest difference of interest [3]_, `margin`; -s to s is also called
-    the region of practical equivalence [4]_. The verdict is
+    Let d be the expected difference from the baseline, positive if the estimator is
+    better, and s the `margin`, the smallest effect size of interest [3]_. The interval
+    from -s to s is also called the region of practical equivalence [4]_. The verdicts:
 
     ========================  ==========================================================
-    better                    d = 0 is rejected, d is positive, d < s is not shown
-    better, negligibly        the same, but d < s is shown
-    worse; worse, negligibly  the same with -d for d
+    better                    d = 0 is rejected, the estimate of d is positive, and
+                              -s < d < s is not shown
+    better, negligibly        the same, but -s < d < s is shown
+    worse; worse, negligibly  the same, for a negative estimate of d
     equivalent                d = 0 is not rejected, and -s < d < s is shown
-    undecided                 none of these: there may be a difference of interest
+    undecided                 d = 0 is not rejected, and -s < d < s is not shown:
+                              there may be a difference of interest
     ========================  ==========================================================
 
-    "better" says that there is a difference, which may be as large as s, or not.
-    d = 0 is tested two-sided, and -s < d < s by two one-sided tests [2]_ (of which the
-    nearer decides), all with Student's t. Holm's method [1]_ corrects the p-values
-    over all rows of the summary, pairs and metrics alike, and those of s over their
-    own: the chance of one wrong "better", "worse" (negligibly or not) among all is at
-    most `alpha`, and so is that of one wrong "equivalent" or "negligibly", under the
-    condition below. Each interval has the level to which Holm's method held its test,
-    and so agrees with the verdict; it is an interval per comparison, not one of a
-    simultaneous family. A comparison that is continued because of what was found, by
-    ``found.extend`` or by another call, no longer has this level; the former says so.
+    "better" means that there is a difference; it may be smaller or larger than s.
+    All tests are t-tests: two-sided for d = 0, and two one-sided tests (TOST) [2]_,
+    whose larger p-value counts, for -s < d < s. Holm's method [1]_ corrects the
+    p-values of d = 0 over all rows of the summary, that is, all pairs and metrics, and
+    separately the p-values of equivalence. The familywise error rates are thus at most
+    `alpha`: that of any wrong "better" or "worse" (negligibly or not), and that of any
+    wrong "equivalent" or "negligibly", under the assumptions below. Each confidence
+    interval uses the significance level at which Holm's method tested its hypothesis,
+    and therefore agrees with the verdict. Intervals are per comparison, not
+    simultaneous. If you add repetitions because of a result, with ``result.extend`` or
+    another call, these error rates no longer hold; ``extend`` adds a note.
 
-    Scores made of labels (accuracy, F1 and the like) change by whole test points. Their
-    differences are taken to vary at least as much as rounding to one test point does.
-    Equal differences have the p-value of the sign-flip test, 2 / 2**n. "equivalent"
-    needs enough test points, at least 3 / s of them in all for one comparison at
-    ``alpha=0.05``; the printed result says how many. Ratios of fewer than two errors a
-    test set are never shown to be small.
+    Scores of predicted labels (such as accuracy and F1) change in steps of one test
+    point. The standard deviation of their differences is taken to be at least that of
+    rounding to one test point. If all differences are equal to within one test point,
+    the p-value is at least that of the sign-flip test, 2 / 2**n. "equivalent" requires
+    enough test points: at least 3 / s in total for one comparison at ``alpha=0.05``;
+    the printed result states the number. For ratios of errors, "equivalent" and
+    "negligibly" also require at least two errors per test set, on average, of each
+    estimator.
 
-    The levels hold on one condition: points err independently and differences are not
-    too skewed. Of 100 comparisons of estimators that do not differ so many are wrong
-    for skewed differences, by ``python -m benchmarks calibration``:
+    The error rates assume that test points are misclassified independently and that
+    differences are not too skewed. For skewed differences, the false positive rates in
+    percent (estimators that do not differ on average, ``alpha=0.05``), as measured by
+    ``python -m benchmarks calibration``, are:
 
     ==================================  ==============  ==============  ====
     differences                         10 repetitions  30 repetitions  auto
     ==================================  ==============  ==============  ====
     lognormal                           16.2            13.4            13.1
     GaussianNB and logistic regression  12.5            9.6             10.5
-    collapse in 5 of 100                59.7            21.4            59.7
+    collapse in 5 % of repetitions      59.7            21.4            59.7
     ==================================  ==============  ==============  ====
 
-    No test mends this, since it cannot allow for an event that was not seen. The column
-    ``note`` says where differences are skewed; beside "equivalent" and "negligibly" it
-    says how often a failure could have gone unseen, 1 - 0.05**(1 / n).
+    No test can correct for this, because rare events may be missing from the sample.
+    The column ``note`` marks skewed differences. For "equivalent" and "negligibly", it
+    also gives the upper 95 % confidence limit of the rate of failures that were never
+    observed, 1 - 0.05**(1 / n).
 
     References
     ----------
@@ -307,41 +320,41 @@ def compare(
        Journal of Pharmacokinetics and Biopharmaceutics 15 (1987).
     .. [3] D. Lakens, A. M. Scheel, P. M. Isager, "Equivalence testing for psychological
        research: a tutorial", Advances in Methods and Practices in Psychological Science
-       1 (2018): the smallest effect size of interest.
+       1 (2018).
     .. [4] J. K. Kruschke, "Rejecting or accepting parameter values in Bayesian
-       estimation", the same journal and year.
+       estimation", Advances in Methods and Practices in Psychological Science 1 (2018).
     .. [5] C. Nadeau, Y. Bengio, "Inference for the generalization error", Machine
        Learning 52 (2003).
     .. [6] R. R. Bouckaert, E. Frank, "Evaluating the replicability of significance
-       tests for comparing learning algorithms", PAKDD (2004): repeated splits.
+       tests for comparing learning algorithms", PAKDD (2004).
 
     Examples
     --------
     >>> from sklearn.tree import DecisionTreeClassifier
     >>> from sklearn_toydnn import compare, make_triangle
     >>> trees = {f"depth {n}": DecisionTreeClassifier(max_depth=n) for n in (1, 4)}
-    >>> found = compare(
+    >>> result = compare(
     ...     trees, make_triangle, train_size=100, n_repeats=10, baseline="depth 1",
     ...     scoring="accuracy", margin=0.01, random_state=0,
     ... )
-    >>> found.summary()["verdict"].tolist()
+    >>> result.summary()["verdict"].tolist()
     ['', 'better']
     """
     estimators = _named_estimators(estimators)
     check_names([*estimators], baseline)
     if error_score != "raise" and not np.isfinite(error_score):
-        raise ValueError(f"error_score must be finite or 'raise', not {error_score}.")
+        raise ValueError(f"error_score must be finite or 'raise', got {error_score}.")
     sizes = {"train_size": train_size, "test_size": test_size, "val_size": val_size}
-    if _asks_for_fresh_data(maker, X, y, cv):
+    if _is_fresh_data(maker, X, y, cv):
         if groups is not None or params is not None:
-            raise ValueError("groups and params are for X, y and cv, not for a maker.")
-        data, judging = _fresh(estimators, maker, **sizes)
+            raise ValueError("groups and params require X, y and cv, not a maker.")
+        data, options = _fresh_data(estimators, maker, **sizes)
     else:
         _check_are_defaults(**sizes, n_repeats=n_repeats)
-        data, judging = _fixed(estimators, X, y, cv, groups, params)
+        data, options = _fixed_data(estimators, X, y, cv, groups, params)
         n_repeats = len(data.splits)
     if isinstance(scoring, set):
-        scoring = sorted(scoring)  # in one order in all processes
+        scoring = sorted(scoring)  # the same order in all processes
     check_scoring(next(iter(estimators.values())), scoring)
     entropy = draw_entropy(random_state)
     if isinstance(data, FreshData):
@@ -360,12 +373,12 @@ def compare(
         tuple(losses),
     )
     if n_repeats == "auto":
-        judging |= {"looks": len(LOOKS), "notes": (LOOKED,)}
+        options |= {"looks": len(LOOKS), "notes": (LOOKED,)}
 
     def score(repeats):
         return repetitions.score(repeats, scale, margin, n_jobs, verbose)
 
-    def judge(scores):
+    def make_comparison(scores):
         negated = repetitions.negated(scores["metric"].unique())
         return Comparison(
             scores,
@@ -375,141 +388,141 @@ def compare(
             alpha,
             losses=tuple(losses),
             negated=negated,
-            **judging,
+            **options,
             _repetitions=repetitions,
         )
 
     if n_repeats == "auto":
-        return look(score, judge)
-    return judge(score(range(n_repeats)))
+        return look(score, make_comparison)
+    return make_comparison(score(range(n_repeats)))
 
 
 def look(
     score: Callable[[range], pd.DataFrame],
-    judge: Callable[[pd.DataFrame], Comparison],
+    make_comparison: Callable[[pd.DataFrame], Comparison],
 ) -> Comparison:
-    """Score repetitions until a look finds no comparison undecided, and none skewed."""
+    """Add repetitions until all comparisons are decided and none is skewed."""
     scores = None
     for first, last in pairwise([0, *LOOKS]):
         scores = pd.concat([scores, score(range(first, last))], ignore_index=True)
-        found = judge(scores)
-        if found.is_settled:
+        result = make_comparison(scores)
+        if result.is_settled:
             break
-    return found
+    return result
 
 
-# ---- what is asked for
+# ---- parameters
 
 
 def _named_estimators(estimators):
-    """Return a dict of estimators, also of a list of pairs; check names and values."""
+    """Return the estimators as a dict, after a check of names and values."""
     pairs = [*(estimators.items() if isinstance(estimators, dict) else estimators)]
     for pair in pairs:
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             raise ValueError(
-                "estimators must be a dict, or a list of pairs (name, estimator): it "
-                f"has {pair!r}."
+                "estimators must be a dict or a list of pairs (name, estimator), got "
+                f"the item {pair!r}."
             )
         name, estimator = pair
         is_estimator = hasattr(estimator, "get_params")
         if not (isinstance(name, str) and is_estimator) or isinstance(estimator, type):
             raise ValueError(
-                "estimators must have names, which are str, and estimators: it has "
+                "estimators must map names (str) to estimator instances, got "
                 f"{name!r}: {estimator!r}."
             )
     named = dict(pairs)
     if len(named) < len(pairs):
         ((name, _),) = Counter(name for name, _ in pairs).most_common(1)
-        raise ValueError(f"estimators must have different names, got {name!r} twice.")
+        raise ValueError(f"estimators must have unique names, got {name!r} twice.")
     return named
 
 
-def _asks_for_fresh_data(maker, X, y, cv):
-    """Return whether a maker is given, and not data; one of them must be, whole."""
+def _is_fresh_data(maker, X, y, cv):
+    """Return whether a maker is given; check that either it or all data are given."""
     if not (maker is None or callable(maker)):
         raise TypeError(
-            "maker must be a function that draws points, as make_triangle is, got "
-            f"{type(maker).__name__}. Give data as X=X, y=y and cv=10."
+            "maker must be a function that draws points, such as make_triangle, got "
+            f"{type(maker).__name__}. Pass a data set as X=X, y=y, cv=10."
         )
     if maker is not None and X is None and y is None and cv is None:
         return True
     if maker is not None or X is None or y is None:
-        raise ValueError(
-            "Either a maker must be given, or X, y and cv: neither or both cannot be."
-        )
+        raise ValueError("Pass either maker, or X, y and cv, but not both.")
     if cv is None:
-        raise ValueError("cv must be given with X and y: cv=10, say.")
+        raise ValueError("cv must be given with X and y, for example cv=10.")
     return False
 
 
-def _fresh(estimators, maker, train_size, test_size, val_size):
-    """Return data that a maker draws, and how scores on them are judged."""
+def _fresh_data(estimators, maker, train_size, test_size, val_size):
+    """Return data that a maker draws, and the parameters of `Comparison` for them."""
     if train_size is None:
-        raise ValueError("train_size must be given: how many points maker draws.")
+        raise ValueError("train_size must be given with maker.")
     names = {name for net in estimators.values() for name in net.get_params()}
-    searched = any(name.rpartition("__")[2] == "cv" for name in names)
-    if val_size == train_size + test_size or (val_size == train_size and searched):
-        # scikit-learn splits metadata as long as the points as it does these.
+    has_inner_cv = any(name.rpartition("__")[2] == "cv" for name in names)
+    if val_size == train_size + test_size or (val_size == train_size and has_inner_cv):
+        # scikit-learn splits metadata whose length equals that of X.
         raise ValueError(
-            f"val_size={val_size}: as many validation points as there are others would "
-            "be taken for theirs, and split. Take one less."
+            f"val_size={val_size} is not supported: scikit-learn would split a "
+            "validation set that is as long as X. Reduce val_size by 1."
         )
     if val_size and not takes_validation(estimators.values()):
         raise ValueError(
-            "val_size: no estimator requests X_val. With metadata routing enabled, "
-            "call set_fit_request(X_val=True, y_val=True) on those that take it."
+            "val_size was given, but no estimator requests X_val. Metadata routing is "
+            "enabled: call set_fit_request(X_val=True, y_val=True) on estimators that "
+            "use validation data."
         )
     return FreshData(maker, train_size, test_size, val_size), {"test_size": test_size}
 
 
-def _fixed(estimators, X, y, cv, groups, params):
-    """Return the splits of one data set, and how scores on them are judged."""
+def _fixed_data(estimators, X, y, cv, groups, params):
+    """Return data with their splits, and the parameters of `Comparison` for them."""
     check_consistent_length(X, y, groups)
     classifier = all(map(is_classifier, estimators.values()))
-    places = np.arange(len(y))
+    rows = np.arange(len(y))
     splits = [
-        (places[train], places[test])  # also where they are masks
+        (rows[train], rows[test])  # splitters may return masks
         for train, test in check_cv(cv, y, classifier=classifier).split(X, y, groups)
     ]
     if len(splits) < 2:
-        raise ValueError("cv gives fewer than two splits: two are needed.")
-    return FixedData(X, y, splits, params or {}), judging_of_folds(splits)
+        raise ValueError(f"cv must have at least two splits, got {len(splits)}.")
+    return FixedData(X, y, splits, params or {}), options_for_splits(splits)
 
 
-def _check_are_defaults(**given):
+def _check_are_defaults(**values):
+    """Raise a ValueError if a parameter of makers is given with fixed data."""
     parameters = signature(compare).parameters
-    if any(value != parameters[name].default for name, value in given.items()):
+    if any(value != parameters[name].default for name, value in values.items()):
         raise ValueError(
-            "train_size, test_size, val_size and n_repeats (also 'auto') are for a "
-            "maker: with cv, its splits decide."
+            "train_size, test_size, val_size and n_repeats require a maker. With X, y "
+            "and cv, the splits define them."
         )
 
 
 def _fingerprint_all(random_state, estimators, maker, scoring):
-    """Return, by estimator, what scores are known by beside data and seeds.
+    """Return the fingerprint of each estimator with `scoring`, for cache keys.
 
-    Or warn that nothing is kept, and why.
+    If there is none, warn that scores are not cached, and return None.
     """
-    # Here, since TensorFlow takes seconds to import.
+    # Imported here because TensorFlow takes seconds to import.
     from .._engine.fingerprint import NoFingerprint
     from .code_fingerprint import fingerprint_code
 
     parts = {"maker": maker, "scoring": scoring}
     parts |= {f"estimator {name!r}": net for name, net in estimators.items()}
-    why_not, known = "with random_state=None, no two are meant to be the same", {}
+    reason, codes = "random_state=None draws new seeds in every call", {}
     try:
         if random_state is not None:
             for name, part in parts.items():
-                why_not = name
-                known[name] = fingerprint_code(part)
-            # The maker does not count: its points are hashed themselves.
+                reason = name
+                codes[name] = fingerprint_code(part)
+            # Cache keys contain the maker's points, so they need not contain its code.
             return {
-                name: known[f"estimator {name!r}"]
-                + known["scoring"]
+                name: codes[f"estimator {name!r}"]
+                + codes["scoring"]
                 + joblib.hash([net, scoring])
                 for name, net in estimators.items()
             }
     except NoFingerprint as error:
-        why_not += f" cannot be known again: {error}"
-    warnings.warn(f"memory: nothing is kept: {why_not}.", stacklevel=5)
+        reason += f" has no fingerprint: {error}"
+    warnings.warn(f"memory: scores are not cached, because {reason}.", stacklevel=5)
     return None

@@ -1,4 +1,4 @@
-"""Folds of one data set: how many points train and test, and how that is judged."""
+"""Sizes of the splits of one data set, and how their scores are tested."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -22,42 +22,42 @@ from sklearn.model_selection import (
 )
 
 _OVERLAP = (
-    "splits of one data set depend on each other: corrected resampled t-test, an "
+    "splits of one data set are not independent: corrected resampled t-test, an "
     "approximation"
 )
-# The share of test points where neither size is given, as scikit-learn documents it.
+# scikit-learn's default share of test points if neither size is given.
 _TEST_SHARES = {ShuffleSplit: 0.1, StratifiedShuffleSplit: 0.1, GroupShuffleSplit: 0.2}
 
 
-def judging_of_folds(splits: Iterable[tuple]) -> dict[str, Any]:
-    """Return how scores of the splits of one data set are judged: by mean sizes."""
+def options_for_splits(splits: Iterable[tuple]) -> dict[str, Any]:
+    """Return the parameters of `Comparison` for splits of one data set."""
     n_train, n_test = np.mean(
         [[_n_points(indices) for indices in split] for split in splits], axis=0
     )
-    return _judging(n_train, n_test, float(n_test))
+    return _options(n_train, n_test, float(n_test))
 
 
-def judging_of_search(
+def options_for_search(
     search: Any, train_size: int | None, test_size: int | None
 ) -> dict[str, Any]:
-    """Return how the scores of a search are judged: by the sizes its splitter tells."""
+    """Return the parameters of `Comparison` for the splits of a search."""
     if train_size is not None and test_size is not None:
-        return _judging(train_size, test_size, test_size)
+        return _options(train_size, test_size, test_size)
     cv = check_cv(search.cv)
     if isinstance(search.cv, list | PredefinedSplit):
-        return judging_of_folds(cv.split())
-    sizes = _tell_sizes(cv, search.n_splits_)
+        return options_for_splits(cv.split())
+    sizes = _relative_sizes(cv, search.n_splits_)
     if sizes is None:
         raise ValueError(
             "train_size and test_size must be given, the mean numbers of training and "
-            f"test points of a split: {type(cv).__name__} does not tell them."
+            f"test points per split: {type(cv).__name__} does not define them."
         )
     if isinstance(cv, LeaveOneOut):
         test_size = 1
-    return _judging(*sizes, test_size)
+    return _options(*sizes, test_size)
 
 
-def _judging(n_train, n_test, test_size):
+def _options(n_train, n_test, test_size):
     return {"overlap": n_test / n_train, "test_size": test_size, "notes": (_OVERLAP,)}
 
 
@@ -66,8 +66,11 @@ def _n_points(indices):
     return int(indices.sum()) if indices.dtype == bool else len(indices)
 
 
-def _tell_sizes(cv, n_splits):
-    """Return the mean sizes of training and test sets, up to a factor, or None."""
+def _relative_sizes(cv, n_splits):
+    """Return the mean training and test sizes, up to a common factor; None if unknown.
+
+    A subclass may split differently from its base class, so its sizes are unknown.
+    """
     kind = type(cv)
     if kind in (KFold, StratifiedKFold, GroupKFold, StratifiedGroupKFold):
         return cv.n_splits - 1, 1
@@ -76,16 +79,16 @@ def _tell_sizes(cv, n_splits):
     if kind in (LeaveOneOut, LeaveOneGroupOut):
         return n_splits - 1, 1
     if kind in _TEST_SHARES:
-        return _tell_shares(cv.train_size, cv.test_size, _TEST_SHARES[kind])
+        return _relative_shuffle_sizes(cv.train_size, cv.test_size, _TEST_SHARES[kind])
     is_plain = kind is TimeSeriesSplit and not cv.gap
     if is_plain and cv.max_train_size is None and cv.test_size is None:
-        # The n-th of k splits trains on n of k + 1 parts and tests on the next.
+        # The n-th of k splits trains on n of k + 1 parts and tests on the next part.
         return cv.n_splits + 1, 2
     return None
 
 
-def _tell_shares(train, test, default):
-    """Return both sizes of a shuffled split, where they tell a ratio."""
+def _relative_shuffle_sizes(train, test, default):
+    """Return both sizes of a shuffled split, if their ratio is defined, else None."""
     if train is None and test is None:
         test = default
     shares = [size for size in (train, test) if isinstance(size, float)]

@@ -1,4 +1,4 @@
-"""The names of version 0.2.0: using one raises an error that gives the new name."""
+"""Errors that give the new name when a name of version 0.2.0 is used."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -16,30 +16,28 @@ _COLUMNS = {
 
 
 def refuse_old_parameters(function: Callable) -> Callable:
-    """Return the function, which raises a TypeError for the old names of parameters."""
+    """Wrap a function so that old parameter names raise a TypeError."""
     parameters = signature(function).parameters
     renamed = {old: new for old, new in _PARAMETERS.items() if new in parameters}
 
     @wraps(function)
     def call(*args, **kwargs):
         for old in renamed.keys() & kwargs:
-            raise TypeError(
-                f"The parameter {old!r} has a new name: use {renamed[old]!r}."
-            )
+            raise TypeError(f"The parameter {old!r} was renamed: use {renamed[old]!r}.")
         return function(*args, **kwargs)
 
     return call
 
 
-def describe_missing(owner: object, name: str) -> str:
-    """Return the message of an AttributeError, with the new name of an old one."""
+def attribute_error_message(owner: object, name: str) -> str:
+    """Return the message of an AttributeError, with the new name if there is one."""
     message = f"{type(owner).__name__!r} object has no attribute {name!r}"
     new = _ATTRIBUTES.get(name)
     return f"{message}: use {new!r}." if new else message
 
 
 class Summary(pd.DataFrame):
-    """A frame whose KeyError for the old name of a column gives the new name."""
+    """A DataFrame whose KeyError gives the new name of an old column."""
 
     def __getitem__(self, key):
         try:
@@ -50,4 +48,4 @@ class Summary(pd.DataFrame):
             if not old:
                 raise
             new = ", ".join(f"{name!r} is now {_COLUMNS[name]!r}" for name in old)
-            raise KeyError(f"Columns have new names: {new}.") from error
+            raise KeyError(f"Columns were renamed: {new}.") from error

@@ -1,4 +1,4 @@
-"""One repetition of a comparison: data, seeds, every estimator fitted and scored."""
+"""One repetition of a comparison: draw data and seeds, fit and score estimators."""
 
 import inspect
 import warnings
@@ -24,10 +24,10 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from .metrics import (
     check_losses,
-    is_plain,
+    is_plain_function,
     negated_losses,
     scorers_of,
-    warn_of_suspects,
+    warn_about_undeclared_losses,
 )
 from .scale import RATIO, check_margin, errors
 
@@ -35,7 +35,7 @@ from .scale import RATIO, check_margin, errors
 
 
 class Sample(NamedTuple):
-    """Points, which of them are for training and for testing, validation points."""
+    """Points with labels, training and test indices, and metadata for `fit`."""
 
     X: Any
     y: Any
@@ -45,7 +45,7 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True)
 class FreshData:
-    """Data that a maker draws anew for each repetition."""
+    """Data sets that a maker draws, a new one for each repetition."""
 
     maker: Callable
     train_size: int
@@ -53,31 +53,37 @@ class FreshData:
     val_size: int
 
     def check(self, entropy: int) -> None:
-        """Say so if the maker does not do as its `random_state` tells it to."""
+        """Check that the maker's data depend on `random_state`, and on nothing else."""
         first, again, second = (self._make((entropy, n), n) for n in (0, 0, 1))
-        if _are_equal(first, second):
+        if _is_same_data(first, second):
             raise ValueError(
-                "maker gives the same points and labels whatever its random_state: "
-                "repetitions need fresh ones. For one data set there are X, y and cv."
+                "maker returned the same points and labels for two values of "
+                "random_state, but each repetition needs new data. To compare on one "
+                "data set, pass X, y and cv."
             )
-        if not _are_equal(first, again):
+        if not _is_same_data(first, again):
             warnings.warn(
-                "maker gives other points for the same random_state: the comparison "
-                "cannot be repeated.",
+                "maker returned different points for the same random_state: the "
+                "comparison is not reproducible.",
                 stacklevel=5,
             )
 
     def draw(self, seed: tuple[int, int], repeat: int) -> Sample:
-        """Draw a sample, at once: where a maker draws the problem too, it is one."""
+        """Draw all points of a repetition in one call of the maker.
+
+        Some makers draw a random problem in each call. Training and test points must
+        come from the same one.
+        """
         n, n_val = self.train_size + self.test_size, self.val_size
-        made = self._make(seed, repeat)
-        # Some makers order their points by class.
-        X, y = shuffle(*made, random_state=_seed(seed, "shuffle"))
+        data = self._make(seed, repeat)
+        # Some makers order points by class.
+        X, y = shuffle(*data, random_state=_seed(seed, "shuffle"))
         classes = np.unique(y[: self.train_size])
         if len(classes) == 1:
             raise ValueError(
-                f"maker gives one class only, {classes.item()!r}, among the training "
-                f"points of repetition {repeat}: it must give two, or more points."
+                f"maker returned only one class, {classes.item()!r}, in the training "
+                f"set of repetition {repeat}. At least two are required: increase "
+                "train_size or change maker."
             )
         split = np.arange(self.train_size), np.arange(self.train_size, n)
         metadata = {"X_val": X[n:], "y_val": y[n:]} if n_val else {}
@@ -86,53 +92,53 @@ class FreshData:
     def _make(self, seed, repeat):
         n = self.train_size + self.test_size + self.val_size
         try:
-            made = call_maker(self.maker, n, _seed(seed, "maker"))
+            data = call_maker(self.maker, n, _seed(seed, "maker"))
         except Exception as error:
             hint = _HINT if isinstance(error, TypeError) else ""
             raise ValueError(
                 f"maker failed in repetition {repeat}: {error}{hint}"
             ) from error
-        if not isinstance(made, tuple) or len(made) != 2:
+        if not isinstance(data, tuple) or len(data) != 2:
             raise ValueError(
-                f"maker must return a tuple of X and y, got "
-                f"{_in_few_words(made)}. Write a function that returns these two."
+                f"maker must return a tuple of X and y, got {_describe_type(data)}. "
+                "Wrap it in a function that returns only X and y."
             )
-        check_consistent_length(*made)
-        if len(made[1]) != n:
-            raise ValueError(f"maker made {len(made[1])} points of {n}.")
-        return made
+        check_consistent_length(*data)
+        if len(data[1]) != n:
+            raise ValueError(f"maker must return {n} points, got {len(data[1])}.")
+        return data
 
 
 _HINT = (
-    ". It is called as maker(n_samples, random_state=...): give it other arguments by "
+    ". It is called as maker(n_samples, random_state=...). Pass other arguments with "
     "functools.partial(maker, ...), or wrap it in a function."
 )
 
 
 def call_maker(maker: Callable, n_samples: int, random_state: int) -> tuple:
-    """Call a maker, by name where it has an `n_samples` that may not come first."""
+    """Call a maker. Pass `n_samples` by name if possible: it may not come first."""
     try:
         by_name = "n_samples" in inspect.signature(maker).parameters
-    except (TypeError, ValueError):  # it has no signature that can be read
+    except (TypeError, ValueError):  # some callables have no signature
         by_name = False
     if by_name:
         return maker(n_samples=n_samples, random_state=random_state)
     return maker(n_samples, random_state=random_state)
 
 
-def _are_equal(one, other):
+def _is_same_data(one, other):
     return all(np.array_equal(*arrays) for arrays in zip(one, other, strict=True))
 
 
-def _in_few_words(made):
-    """Return what a maker has made in a few words, without the data."""
-    kind = type(made).__name__
-    return f"a {kind} of {len(made)}" if isinstance(made, tuple) else f"a {kind}"
+def _describe_type(value):
+    """Return the type of a maker's return value, and the length of a tuple."""
+    kind = type(value).__name__
+    return f"a {kind} of {len(value)}" if isinstance(value, tuple) else f"a {kind}"
 
 
 @dataclass(frozen=True)
 class FixedData:
-    """The splits of one data set, and what else goes to `fit` and scorers."""
+    """One data set with its splits, and other parameters of `fit` and scorers."""
 
     X: Any
     y: Any
@@ -140,7 +146,7 @@ class FixedData:
     params: dict[str, Any]
 
     def draw(self, seed: tuple[int, int], repeat: int) -> Sample:
-        """Return a split of the data."""
+        """Return the data with the split of a repetition."""
         return Sample(self.X, self.y, self.splits[repeat], self.params)
 
 
@@ -148,21 +154,21 @@ class FixedData:
 
 
 def draw_entropy(random_state: Any) -> int:
-    """Draw the number on which all seeds of a comparison depend."""
+    """Draw the number from which all seeds of a comparison are derived."""
     return check_random_state(random_state).randint(np.iinfo(np.int32).max)
 
 
 def _seed(seed, name, index=0):
-    """Return a number for a use of its own of a repetition's seed."""
+    """Return a separate seed for one purpose, derived from a repetition's seed."""
     words = np.random.SeedSequence([*seed, zlib.crc32(name.encode()), index])
     return int(words.generate_state(1)[0] >> 1)
 
 
 def with_seeds(estimator: Any, seed: tuple[int, int]) -> Any:
-    """Return a clone with a fresh seed for every `random_state` inside.
+    """Return a clone with a new seed for every `random_state` parameter in it.
 
-    Seeds go by the class whose parameter it is, so that a network starts from the same
-    weights whatever step stands before it.
+    Seeds depend on the class that has the parameter, so that a network starts from the
+    same initial weights regardless of the other steps of its pipeline.
     """
     estimator = clone(estimator)
     params = estimator.get_params(deep=True)
@@ -191,8 +197,8 @@ def _is_random_splitter(value):
 # ---- fits and scores
 
 
-class Scored(NamedTuple):
-    """The scores of an estimator in a repetition; without any, why it failed."""
+class EstimatorScores(NamedTuple):
+    """The scores of an estimator in a repetition; if it failed, a message instead."""
 
     repeat: int
     estimator: str
@@ -203,7 +209,7 @@ class Scored(NamedTuple):
 
 @dataclass(frozen=True)
 class Repetitions:
-    """All that a repetition needs: repetition `n` is the same on every call."""
+    """Measures repetitions: repetition `n` is the same in every call."""
 
     estimators: dict[str, Any]
     data: FreshData | FixedData
@@ -211,7 +217,7 @@ class Repetitions:
     entropy: int
     error_score: Any = "raise"
     memory: Any = None
-    fingerprints: dict[str, str] | None = None  # by estimator; None if nothing is kept
+    fingerprints: dict[str, str] | None = None  # by estimator; None: no caching
     losses: tuple[str, ...] = ()
 
     def score(
@@ -222,49 +228,51 @@ class Repetitions:
         n_jobs: int | None,
         verbose: int,
     ) -> pd.DataFrame:
-        """Return the scores of repetitions, tidy.
+        """Return the scores of repetitions in long format.
 
-        What cannot be compared is an error as soon as it is seen.
+        Invalid scores raise an error after the first repetition that has them.
         """
         parallel = Parallel(n_jobs=n_jobs, return_as="generator")
-        found = parallel(delayed(self.measure)(repeat) for repeat in repeats)
-        done, metrics = [], self._named_metrics()
-        what = f"repetitions {repeats[0] + 1} to {repeats[-1] + 1}"
-        for scored in track(found, what, len(repeats), disable=not verbose):
-            were_named = bool(metrics) and bool(done)
-            for one in scored:
-                metrics = metrics or [*one.scores]
-                if one.failure:
-                    warnings.warn(one.failure, FitFailedWarning, stacklevel=6)
+        results = parallel(delayed(self.measure)(repeat) for repeat in repeats)
+        rows, metrics = [], self._metrics_of_scoring()
+        label = f"repetitions {repeats[0] + 1} to {repeats[-1] + 1}"
+        for new_rows in track(results, label, len(repeats), disable=not verbose):
+            were_checked = bool(metrics) and bool(rows)
+            for row in new_rows:
+                metrics = metrics or [*row.scores]
+                if row.failure:
+                    warnings.warn(row.failure, FitFailedWarning, stacklevel=6)
                 else:
-                    self._check(one, metrics, scale)
-            if metrics and not were_named:
-                self._check_asked(metrics, margin, is_first=repeats[0] == 0)
-            done += scored
+                    self._check_scores(row, metrics, scale)
+            if metrics and not were_checked:
+                self._check_parameters(metrics, margin, is_first=repeats[0] == 0)
+            rows += new_rows
         if not metrics:
-            raise ValueError(f"No estimator could be scored: {done[0].failure}.")
-        for one in done:
-            if one.failure:
-                one.scores.update(dict.fromkeys(metrics, self.error_score))
-                self._check(one, metrics, scale)
+            raise ValueError(f"No estimator could be scored: {rows[0].failure}.")
+        for row in rows:
+            if row.failure:
+                row.scores.update(dict.fromkeys(metrics, self.error_score))
+                self._check_scores(row, metrics, scale)
         return pd.DataFrame(
             [
-                (one.repeat, one.estimator, metric, one.scores[metric], one.seconds)
-                for one in done
+                (row.repeat, row.estimator, metric, row.scores[metric], row.seconds)
+                for row in rows
                 for metric in metrics
             ],
             columns=["repeat", "estimator", "metric", "score", "seconds"],
         )
 
-    def _check_asked(self, metrics, margin, is_first):
-        """Check what is asked of the metrics, as soon as these have names."""
+    def _check_parameters(self, metrics, margin, is_first):
+        """Check the parameters that name metrics, once the metrics are known."""
         check_margin(margin, metrics)
         check_losses(self.losses, self.negated(metrics), metrics)
         if is_first:
-            warn_of_suspects(self.scoring, metrics, self.losses, stacklevel=7)
+            warn_about_undeclared_losses(
+                self.scoring, metrics, self.losses, stacklevel=7
+            )
 
-    def _named_metrics(self):
-        """Return the metrics as far as they are known before anything is scored."""
+    def _metrics_of_scoring(self):
+        """Return the metrics that `scoring` names; none if it is a function."""
         if self.scoring is None or isinstance(self.scoring, str):
             return [_metric_name(self.scoring)]
         return [] if callable(self.scoring) else [*self.scoring]
@@ -273,131 +281,131 @@ class Repetitions:
         """Return the metrics that are the negative of a loss."""
         return negated_losses(self.scoring, metrics)
 
-    def _check(self, scored, metrics, scale):
-        """Raise an error if there are scores that cannot be compared."""
-        whose = f"of estimator {scored.estimator!r} in repetition {scored.repeat}"
-        if set(scored.scores) != set(metrics):
+    def _check_scores(self, row, metrics, scale):
+        """Raise a ValueError for scores that cannot be compared."""
+        where = f"of estimator {row.estimator!r} in repetition {row.repeat}"
+        if set(row.scores) != set(metrics):
             raise ValueError(
-                f"scoring gives {[*scored.scores]} {whose}, and {metrics} elsewhere."
+                f"scoring must always return the same metrics, {metrics}, got "
+                f"{[*row.scores]} {where}."
             )
-        for metric, score in scored.scores.items():
+        for metric, score in row.scores.items():
             if not np.isfinite(score):
                 raise ValueError(
-                    f"The {metric} {whose} is {score}: only finite scores can be "
-                    "compared."
+                    f"All scores must be finite, but the {metric} {where} is {score}."
                 )
             if scale == RATIO:
                 is_loss = metric in self.losses
                 errors(metric, [score], is_loss, metric in self.negated(metrics))
 
     @property
-    def can_go_on(self) -> bool:
-        """Whether there are more repetitions than those of a cross-validation."""
+    def is_extendable(self) -> bool:
+        """Whether repetitions can be added: only a maker draws more data."""
         return isinstance(self.data, FreshData)
 
-    def measure(self, repeat: int) -> list[Scored]:
-        """Return what each estimator scores in a repetition."""
+    def measure(self, repeat: int) -> list[EstimatorScores]:
+        """Return the scores of each estimator in a repetition."""
         seed = self.entropy, repeat
         sample = self.data.draw(seed, repeat)
         self._check_labels(sample, repeat)
         return [
-            self._recall(name, with_seeds(estimator, seed), sample, repeat)
+            self._load_or_score(name, with_seeds(estimator, seed), sample, repeat)
             for name, estimator in self.estimators.items()
         ]
 
     def _check_labels(self, sample, repeat):
-        """Raise an error where a score counts points of labels that no test point has.
+        """Raise a ValueError if a score needs a label that no test point has.
 
-        scikit-learn then warns and scores 0, whatever was predicted.
+        scikit-learn would warn and return 0 for any prediction.
         """
-        scorers = scorers_of(self.scoring, self._named_metrics())
+        scorers = scorers_of(self.scoring, self._metrics_of_scoring())
         names = [s if isinstance(s, str) else n for n, s in scorers.items()]
-        needy = [
+        per_label = [
             name
             for name in names
-            if name.startswith(_BY_LABEL) and not name.endswith(_OVER_ALL)
+            if name.startswith(_PER_LABEL) and not name.endswith(_PER_POINT)
         ]
         labels = np.asarray(sample.y)
-        if not needy or labels.ndim > 1:
+        if not per_label or labels.ndim > 1:
             return
         missing = np.setdiff1d(labels, labels[sample.split[1]])
         if len(missing):
             raise ValueError(
-                f"scoring: {needy[0]!r} is not defined in repetition {repeat}: no test "
-                f"point has the label {missing[0].item()!r}. Take more test points, or "
-                "splits that are stratified."
+                f"scoring: {per_label[0]!r} is not defined in repetition {repeat}, "
+                f"because no test point has the label {missing[0].item()!r}. Use more "
+                "test points or stratified splits."
             )
 
-    def _recall(self, name, estimator, sample, repeat):
-        """Fit and score, or take from memory."""
+    def _load_or_score(self, name, estimator, sample, repeat):
+        """Load scores from the cache, or fit and score."""
         metadata = _metadata_for(estimator, sample.metadata)
         sample = Sample(sample.X, sample.y, sample.split, metadata)
         compute = partial(self._fit_and_score, name, estimator, sample, repeat)
         if self.fingerprints is None:
             return compute()
-        # Here, since TensorFlow takes seconds to import.
+        # Imported here because TensorFlow takes seconds to import.
         from ..memory import NotCacheable, load_or_compute
 
-        def keep():
-            scored = compute()
-            if scored.failure:
-                raise NotCacheable(scored[2:])
-            return scored[2:]
+        def compute_cacheable():
+            scores = compute()
+            if scores.failure:
+                raise NotCacheable(scores[2:])
+            return scores[2:]
 
-        # No estimators, which are not to be pickled in all processes: they follow from
-        # what is known of them and the seed.
+        # The cache key contains no estimator, which cannot be pickled in every process.
+        # Its fingerprint and the seed define it.
         seed = self.entropy, repeat
         key = self.fingerprints[name]
-        kept = load_or_compute(self.memory, keep, key, seed, *sample)
-        return Scored(repeat, name, *kept)
+        cached = load_or_compute(self.memory, compute_cacheable, key, seed, *sample)
+        return EstimatorScores(repeat, name, *cached)
 
     def _fit_and_score(self, name, estimator, sample, repeat):
-        """Fit and score, or say why that failed."""
+        """Fit and score; on failure, return a message or raise an error."""
         where = f"estimator {name!r} failed in repetition {repeat}"
         try:
             scores, seconds = _cross_validate(estimator, sample, self.scoring)
-        except OSError as error:  # a full disk, say, which is not for a score to hide
+        except OSError as error:  # such as a full disk: not the estimator's failure
             error.add_note(where)
             raise
         except Exception as error:
             reason = error
             if isinstance(error, InvalidParameterError) and error.__cause__:
-                reason = error.__cause__  # whose words are not about cross_validate
+                reason = error.__cause__  # its message does not name cross_validate
             if self.error_score == "raise":
                 raise ValueError(f"{where}: {reason}") from error
-            failure = f"{where}, and scores {self.error_score}: {reason}"
-            return Scored(repeat, name, {}, np.nan, failure)
-        return Scored(repeat, name, scores, seconds)
+            failure = f"{where}, its scores are set to {self.error_score}: {reason}"
+            return EstimatorScores(repeat, name, {}, np.nan, failure)
+        return EstimatorScores(repeat, name, scores, seconds)
 
 
-# Scores that are not defined without test points of each label, but for averages that
-# count all points alike.
-_BY_LABEL = (
+# Scores that need test points of each label, except for averages over all points.
+_PER_LABEL = (
     *("recall", "precision", "f1", "jaccard", "balanced_accuracy", "roc_auc"),
     "average_precision",
 )
-_OVER_ALL = ("micro", "weighted", "samples")
+_PER_POINT = ("micro", "weighted", "samples")
 
 
 def _metric_name(scoring):
-    """Return the name of a single metric."""
+    """Return the name of the metric if `scoring` is not a collection."""
     if isinstance(scoring, str):
         return scoring
-    name = getattr(scoring, "__name__", "score") if is_plain(scoring) else "score"
-    return name if name.isidentifier() else "score"  # a lambda has none
+    is_function = is_plain_function(scoring)
+    name = getattr(scoring, "__name__", "score") if is_function else "score"
+    return name if name.isidentifier() else "score"  # a lambda has no identifier
 
 
 def _metadata_for(estimator, metadata):
-    """Return the metadata without validation points that `fit` does not request."""
+    """Return the metadata; drop validation points that `fit` does not request."""
     if not get_config()["enable_metadata_routing"]:
         return metadata
-    asked = get_routing_for_object(estimator).consumes("fit", metadata)
-    optional = {"X_val", "y_val"} - set(asked)
-    return {name: metadata[name] for name in sorted(metadata) if name not in optional}
+    requested = get_routing_for_object(estimator).consumes("fit", metadata)
+    dropped = {"X_val", "y_val"} - set(requested)
+    return {name: metadata[name] for name in sorted(metadata) if name not in dropped}
 
 
 def _cross_validate(estimator, sample, scoring):
-    found = cross_validate(
+    results = cross_validate(
         estimator,
         sample.X,
         sample.y,
@@ -408,16 +416,19 @@ def _cross_validate(estimator, sample, scoring):
     )
     scores = {
         name.removeprefix("test_"): float(score)
-        for name, (score,) in found.items()
+        for name, (score,) in results.items()
         if name.startswith("test_")
     }
     if [*scores] == ["score"]:
         scores = {_metric_name(scoring): scores["score"]}
-    return scores, float(found["fit_time"][0])
+    return scores, float(results["fit_time"][0])
 
 
 def takes_validation(estimators: Iterable) -> bool:
-    """Return whether an estimator takes validation points, as far as can be told."""
+    """Return whether an estimator requests validation points, if routing is enabled.
+
+    Without metadata routing, requests are unknown: return True.
+    """
     if not get_config()["enable_metadata_routing"]:
         return True
     routings = map(get_routing_for_object, estimators)

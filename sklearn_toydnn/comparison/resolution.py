@@ -1,4 +1,4 @@
-"""How coarse a score is: which scores are made of labels, of how many test points."""
+"""The resolution of scores: the step by which one test point changes a score."""
 
 from fractions import Fraction
 from functools import lru_cache
@@ -7,24 +7,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-# scikit-learn's scores of labels, not of probabilities, by how their names begin. The
-# score of `estimator.score` has no name that tells.
-_OF_LABELS = (
+# Prefixes of scikit-learn's scores that are computed from predicted labels. The default
+# score of an estimator has no such name.
+_LABEL_SCORES = (
     *("accuracy", "balanced_accuracy", "f1", "precision", "recall", "jaccard"),
     *("matthews_corrcoef", "top_k_accuracy"),
 )
-_MOST_POINTS = 10_000  # that scores can tell
+_MAX_INFERRED_SIZE = 10_000
 
-# With fewer errors a test set, on average, too many sets have none, which has no
-# logarithm: what stands for it pulls ratios towards 1.
-_ENOUGH_ERRORS = 2
+# With fewer errors per test set on average, many sets have none. The value that
+# replaces their error of 0 biases ratios towards 1.
+_MIN_ERRORS = 2
 
 
-def share_of_a_point(metric: str, scores: np.ndarray, test_size: float | None) -> float:
-    """Return by how much a score changes with one test point; 0 if by no fixed amount.
+def score_step(metric: str, scores: np.ndarray, test_size: float | None) -> float:
+    """Return the change of a score per test point, or 0 if it is not constant.
 
-    Scores made of labels are told by their names, by being fractions of so many test
-    points, or by two estimators that tie.
+    A score is taken to be computed from labels if its name says so, if all scores are
+    fractions of the number of test points, or if two estimators have equal scores.
 
     Parameters
     ----------
@@ -35,17 +35,16 @@ def share_of_a_point(metric: str, scores: np.ndarray, test_size: float | None) -
         Its scores.
 
     test_size : float or None
-        The mean number of test points behind a score. Where it is not given, the
-        largest denominator of the scores stands for it, which is at most that number
-        for an accuracy.
+        The mean number of test points per score. None uses the largest denominator of
+        the scores, which for an accuracy is at most the number of test points.
     """
-    if np.abs(scores).max() > 1:  # no share of the test points
+    if np.abs(scores).max() > 1:  # not a fraction of test points
         return 0.0
     if test_size is None:
-        n_points = points_behind(scores)
+        n_points = infer_test_size(scores)
         return 1 / n_points if n_points else 0.0
     is_of_labels = (
-        metric.startswith(_OF_LABELS)
+        metric.startswith(_LABEL_SCORES)
         or _has_ties(scores)
         or _denominators(scores, 2 * int(np.ceil(test_size))) is not None
     )
@@ -58,24 +57,27 @@ def ratio_of_errors(n_errors: ArrayLike) -> dict[str, Any]:
     Parameters
     ----------
     n_errors : array-like of shape (2,)
-        The mean number of errors that each of them makes on a test set.
+        The mean number of errors per test set of each estimator.
 
     Returns
     -------
-    how : dict
-        Of :class:`OneSampleTTest`: the step of the logarithm with one more error, and
-        whether a ratio can be shown to be near 1.
+    options : dict
+        Parameters of :class:`OneSampleTTest`: the step of the logarithm per error, and
+        whether equivalence can be shown.
     """
     mean = np.mean(n_errors)
-    # Of less than one error a test set the whole of them tell, and of none nothing.
+    # Below one error per test set, use 1 / mean: divided by the number of test sets, it
+    # is one over the total number of errors.
     step = np.log1p(1 / mean) if mean >= 1 else 1 / mean if mean else 0.0
-    return {"resolution": step, "can_be_small": min(n_errors) >= _ENOUGH_ERRORS}
+    return {"resolution": step, "can_be_small": min(n_errors) >= _MIN_ERRORS}
 
 
-def points_behind(scores: np.ndarray) -> int | None:
-    """Return how many test points scores tell of, at least; None if of none."""
-    found = None if np.abs(scores).max() > 1 else _denominators(scores, _MOST_POINTS)
-    return None if found is None else max(found)
+def infer_test_size(scores: np.ndarray) -> int | None:
+    """Return the largest denominator of scores; None if they are not all fractions."""
+    if np.abs(scores).max() > 1:
+        return None
+    denominators = _denominators(scores, _MAX_INFERRED_SIZE)
+    return None if denominators is None else max(denominators)
 
 
 def _has_ties(scores):
@@ -84,9 +86,9 @@ def _has_ties(scores):
 
 
 def _denominators(scores, largest):
-    """Return the scores' denominators; None if some score is no such fraction."""
-    found = {_denominator(score, largest) for score in np.unique(scores)}
-    return None if None in found else found
+    """Return the set of denominators; None if a score is not such a fraction."""
+    denominators = {_denominator(score, largest) for score in np.unique(scores)}
+    return None if None in denominators else denominators
 
 
 @lru_cache(maxsize=100_000)

@@ -1,4 +1,4 @@
-"""What scores over repetitions say: intervals, tests, a verdict on each difference."""
+"""Confidence intervals, tests and verdicts for scores over repetitions."""
 
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -8,25 +8,25 @@ import pandas as pd
 from scipy import stats
 
 from .metrics import check_losses, is_negated
-from .renamed import Summary, describe_missing, refuse_old_parameters
-from .resolution import points_behind, ratio_of_errors, share_of_a_point
+from .renamed import Summary, attribute_error_message, refuse_old_parameters
+from .resolution import infer_test_size, ratio_of_errors, score_step
 from .scale import (
     DIFFERENCE,
     RATIO,
     check_margin,
     differences,
     errors,
-    from_scale,
+    from_test_scale,
     log_errors,
-    to_scale,
+    to_test_scale,
 )
 from .statistics import POWER, OneSampleTTest, holm
 
-_CONTINUED = "level not exact: repetitions were added after a look"
-_SKEWED = "skewed differences: the level is not exact"
+_EXTENDED = "false positive rate not exact: repetitions were added after a test"
+_SKEWED = "skewed differences: the false positive rate is not exact"
 _FEW_ERRORS = (
-    "fewer than two errors a test set: ratios are pulled towards 1, and equivalence is "
-    "not claimed"
+    "fewer than two errors per test set: ratios are biased towards 1, so equivalence "
+    "is not claimed"
 )
 _PAIR = ["metric", "estimator", "baseline"]
 _SHOWN = [
@@ -46,51 +46,52 @@ _COLUMNS = [
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Scores of estimators over repetitions, and what they say.
+    """Scores of estimators over repetitions, with tests and verdicts.
 
-    Made by :func:`compare` and :func:`compare_candidates`; or of scores that were
-    measured elsewhere.
+    :func:`compare` and :func:`compare_candidates` return it. You can also create it
+    from scores that you have measured yourself.
 
     Parameters
     ----------
     scores : pandas.DataFrame
-        Columns ``repeat``, ``estimator``, ``metric`` and ``score``; others are kept.
-        Each estimator has one finite score per repetition and metric.
+        The columns ``repeat``, ``estimator``, ``metric`` and ``score``, with one finite
+        score per repetition, estimator and metric. Other columns are preserved.
 
     baseline : str, default=None
-        The estimator that the others are compared with; None compares every pair.
+        The estimator with which the others are compared; None compares every pair.
 
     margin : float or dict of str to float, default=None
-        The smallest difference of interest, or one for each of some metrics.
+        The equivalence margin: the smallest effect size of interest. A dict sets it for
+        some metrics.
 
     scale : {"difference", "ratio"}, default="difference"
-        What is compared: see :func:`compare`.
+        The effect: a difference of scores, or a ratio of errors or losses. See
+        :func:`compare`.
 
     alpha : float, default=0.05
-        The level of all tests together, in (0, 0.5).
+        The significance level of all tests together, in (0, 0.5).
 
     test_size : float, default=None
-        The number of test points behind a score, on average. It tells how coarse a
-        score made of labels is. None takes the largest denominator of the scores, and
-        claims no equivalence of such scores.
+        The mean number of test points per score, which defines the resolution of
+        scores of predicted labels. None infers it as the largest denominator of the
+        scores; equivalence of such scores is then not claimed.
 
     overlap : float, default=0.0
-        n_test / n_train where training sets overlap, 0 where data are fresh.
+        n_test / n_train if training sets overlap, 0 if data are fresh.
 
     losses : tuple of str, default=()
-        The metrics of which less is better. Of all others greater is better.
+        The metrics for which less is better. For all others, greater is better.
 
     negated : tuple of str, default=()
-        The metrics that are the negative of a loss, which ``scale="ratio"`` needs to
-        know; scikit-learn's own, as "neg_log_loss", need not be named.
+        The metrics that are the negative of a loss; ``scale="ratio"`` uses them. Those
+        of scikit-learn, such as "neg_log_loss", are included automatically.
 
     looks : int, default=1
-        How often, at most, the scores are judged as repetitions are added, each time
-        at `alpha` divided by it.
+        The maximum number of times that the scores are tested while repetitions are
+        added. Each interim look tests at `alpha` / `looks`.
 
     notes : tuple of str, default=()
-        Conditions that hold for every row: the column ``note`` of `summary` begins
-        with them.
+        Notes on all rows, with which the column ``note`` of `summary` begins.
 
     Attributes
     ----------
@@ -98,13 +99,13 @@ class Comparison:
         The number of repetitions.
 
     estimators, metrics : list of str
-        Their names, in the order of `scores`.
+        The names of the estimators and metrics, in the order of `scores`.
 
     is_decided : bool
         Whether no verdict is "undecided".
 
     is_skewed : bool
-        Whether the differences of some row are so skewed that tests are not exact.
+        Whether the differences of any row are so skewed that tests are not exact.
 
     is_settled : bool
         Whether ``compare(n_repeats="auto")`` would stop: decided, and not skewed.
@@ -112,14 +113,14 @@ class Comparison:
     Raises
     ------
     ValueError
-        If there are fewer than two estimators or repetitions, if a score is missing,
-        double or not finite, if the baseline is none of the estimators, or if another
-        parameter is out of its range.
+        If there are fewer than two estimators or repetitions; if a score is missing,
+        duplicated or not finite; if the baseline is not an estimator; or if another
+        parameter is out of range.
 
     See Also
     --------
-    compare : Fits and scores estimators, and makes one.
-    ComparisonDisplay : Its picture.
+    compare : Fit, score and compare estimators.
+    ComparisonDisplay : Plot a comparison.
 
     Examples
     --------
@@ -149,43 +150,51 @@ class Comparison:
     def __post_init__(self):
         missing = {"repeat", "estimator", "metric", "score"} - set(self.scores)
         if missing:
-            raise ValueError(f"scores must have columns {sorted(missing)}.")
+            raise ValueError(f"scores must have the columns {sorted(missing)}.")
         check_names(self.estimators, self.baseline)
         check_margin(self.margin, self.metrics)
-        self._check_is_on_the_scale()
+        self._check_margin_scale()
         negated = [m for m in self.metrics if self.is_negated(m)]
         check_losses(self.losses, negated, self.metrics)
         if self.scale not in (DIFFERENCE, RATIO):
-            raise ValueError(f"scale must be 'difference' or 'ratio': {self.scale!r}.")
-        for name, holds in {
+            raise ValueError(
+                f"scale must be 'difference' or 'ratio', got {self.scale!r}."
+            )
+        for name, is_valid in {
             "alpha": 0 < self.alpha < 0.5,
             "test_size": self.test_size is None or self.test_size >= 1,
             "overlap": 0 <= self.overlap < np.inf,
             "looks": self.looks >= 1,
             "negated": set(self.negated) <= set(self.metrics),
         }.items():
-            if not holds:
-                raise ValueError(f"{name} is out of range: {getattr(self, name)!r}.")
+            if not is_valid:
+                value = getattr(self, name)
+                raise ValueError(f"{name} is out of range, got {value!r}.")
         if self.n_repeats < 2:
-            raise ValueError(f"{self.n_repeats} repetition is too few: two are needed.")
+            raise ValueError(
+                f"scores must have two or more repetitions, got {self.n_repeats}."
+            )
         if self.scores.duplicated(["repeat", "estimator", "metric"]).any():
-            raise ValueError("scores has an estimator twice in a repetition.")
+            raise ValueError(
+                "scores must have one score per repetition, estimator and metric, got "
+                "duplicates."
+            )
         n_scores = self.n_repeats * len(self.estimators) * len(self.metrics)
         if len(self.scores) < n_scores or not np.isfinite(self.scores["score"]).all():
             raise ValueError(
-                "scores must have a finite score of each estimator in each repetition."
+                "scores must have a finite score for each repetition, estimator and "
+                "metric."
             )
 
-    def _check_is_on_the_scale(self):
-        """Raise an error for a margin that no two scores could have."""
+    def _check_margin_scale(self):
+        """Raise a ValueError for a margin that is too large for the scores' scale."""
         largest = self.scores.groupby("metric")["score"].agg(lambda s: s.abs().max())
         for metric in self.metrics:
-            small = self.margin_for(metric)
-            if small and small >= 1 >= largest[metric] and self.scale == DIFFERENCE:
+            margin = self.margin_for(metric)
+            if margin and margin >= 1 >= largest[metric] and self.scale == DIFFERENCE:
                 raise ValueError(
-                    f"margin must be below 1 for {metric}, whose scores are at most "
-                    f"1, got {small:g}. It is on the scale of the score: 0.02 is two "
-                    "percentage points."
+                    f"margin must be less than 1 for {metric}, whose scores are at "
+                    f"most 1, got {margin:g}. For two percentage points, use 0.02."
                 )
 
     def __repr__(self):
@@ -197,22 +206,22 @@ class Comparison:
         notes = dict.fromkeys(
             note for row in summary["note"] for note in row.split("; ") if note
         )
-        last = f"{self.n_repeats} repetitions; more in summary()"
-        return "\n".join([table, *self._needs_of_equivalence(), *notes, last])
+        last = f"{self.n_repeats} repetitions; summary() has more columns"
+        return "\n".join([table, *self._equivalence_requirements(), *notes, last])
 
     def __getstate__(self):
-        """Leave out what made it: a maker may be a function that pickle cannot take."""
+        """Omit `_repetitions`, whose maker may be a function that cannot be pickled."""
         return {**vars(self), "_repetitions": None}
 
     def __setstate__(self, state):
-        """Read what version 0.2.0 saved too: it called the margin `smallest`."""
+        """Accept the state of version 0.2.0, in which `margin` was `smallest`."""
         if "smallest" in state:
             state = {**state, "margin": state["smallest"]}
             del state["smallest"]
         vars(self).update(state)
 
     def __getattr__(self, name):
-        raise AttributeError(describe_missing(self, name), name=name, obj=self)
+        raise AttributeError(attribute_error_message(self, name), name=name, obj=self)
 
     @property
     def n_repeats(self):
@@ -221,12 +230,12 @@ class Comparison:
 
     @property
     def estimators(self):
-        """List of str: The estimators' names."""
+        """List of str: The names of the estimators."""
         return self.scores["estimator"].unique().tolist()
 
     @property
     def metrics(self):
-        """List of str: The metrics' names."""
+        """List of str: The names of the metrics."""
         return self.scores["metric"].unique().tolist()
 
     @property
@@ -236,12 +245,12 @@ class Comparison:
 
     @property
     def is_skewed(self):
-        """bool: Whether the differences of some row are skewed: `note` says which."""
-        return any(test.is_skewed for test in self._tests(self._wide()).values())
+        """bool: Whether the differences of any row are skewed; `note` marks them."""
+        return any(test.is_skewed for test in self._tests(self._pivot()).values())
 
     @property
     def is_settled(self):
-        """bool: Whether a look ends the comparison: all is decided, nothing skewed."""
+        """bool: Whether ``n_repeats="auto"`` would stop: decided, and not skewed."""
         return self.is_decided and not self.is_skewed
 
     def is_negated(self, metric):
@@ -250,119 +259,125 @@ class Comparison:
         Parameters
         ----------
         metric : str
-            The metric.
+            The name of the metric.
 
         Returns
         -------
         is_negated : bool
-            Whether it is one of `negated`, or has the name of such a scorer of
-            scikit-learn's.
+            Whether it is in `negated`, or is the name of a scikit-learn scorer that
+            negates a loss.
         """
         return metric in self.negated or is_negated(metric)
 
     def margin_for(self, metric):
-        """Return the smallest difference of interest in a metric, None without one.
+        """Return the equivalence margin of a metric.
 
         Parameters
         ----------
         metric : str
-            The metric.
+            The name of the metric.
 
         Returns
         -------
         margin : float or None
-            On `scale`.
+            The margin, in the terms of `scale`; None if the metric has none.
         """
-        small = self.margin
-        return small.get(metric) if isinstance(small, dict) else small
+        margin = self.margin
+        return margin.get(metric) if isinstance(margin, dict) else margin
 
     def differences(self):
-        """Return how much better each estimator is, repetition by repetition.
+        """Return the effect in each repetition: a difference or a ratio.
 
         Returns
         -------
         frame : pandas.DataFrame of shape (n_metrics * n_pairs * n_repeats, 5)
             Columns ``metric``, ``estimator``, ``baseline``, ``repeat`` and
-            ``difference``: positive (as a ratio: above 1) where the estimator is
+            ``difference``. The last is positive (a ratio: above 1) if the estimator is
             better than the baseline.
         """
-        scores = self._wide()
+        scores = self._pivot()
         wide = pd.DataFrame(self._differences(scores), index=scores.index)
         wide.columns.names = _PAIR
-        tidy = wide.melt(ignore_index=False, value_name="difference").reset_index()
-        tidy["difference"] = from_scale(tidy["difference"], self.scale)
-        return tidy[[*_PAIR, "repeat", "difference"]]
+        frame = wide.melt(ignore_index=False, value_name="difference").reset_index()
+        frame["difference"] = from_test_scale(frame["difference"], self.scale)
+        return frame[[*_PAIR, "repeat", "difference"]]
 
     def summary(self):
-        """Return what the scores say, a row per comparison.
+        """Return effects, confidence intervals, tests and verdicts.
 
         Returns
         -------
         frame : pandas.DataFrame
-            For each metric a row per estimator, or per pair; the baseline (of every
-            pair: the first estimator), which is compared with nothing, has one too.
+            For each metric, one row per estimator or, without a baseline, per pair. The
+            baseline (for pairs, the first estimator) also has a row, without a
+            comparison.
 
             metric, estimator, baseline : str
-                What is compared: `estimator` with `baseline`.
+                The `estimator` is compared with the `baseline`.
             mean, ci_low, ci_high : float
-                The estimator's mean score, and its interval of confidence 1 - `alpha`
-                (divided by the number of looks, where there are several).
+                The estimator's mean score and its confidence interval, of confidence
+                level 1 - `alpha` / `looks`.
             effect, effect_ci_low, effect_ci_high : float
-                How much better it is than the baseline: the mean difference, or the
-                geometric mean of the ratios, and its interval, which excludes 0 (the
-                ratio 1) if, and only if, the test of no difference rejects.
+                The mean difference from the baseline, positive if the estimator is
+                better; or the geometric mean of the ratios, above 1 if it is better.
+                Its confidence interval excludes 0 (ratio: 1) if and only if the test of
+                no difference rejects.
             p_value : float
-                Of no difference, two-sided, corrected by Holm's method, and for looks.
+                The two-sided p-value of no difference, corrected by Holm's method and
+                multiplied by `looks`.
             equivalence_ci_low, equivalence_ci_high : float
-                The interval that lies within `margin` if, and only if, the two
-                one-sided tests show the difference to be smaller.
+                The confidence interval that lies within `margin` if and only if the two
+                one-sided tests (TOST) show equivalence.
             p_equivalence : float
-                Of these two tests, corrected by Holm's method among themselves, and for
-                looks.
+                The p-value of these two tests (the larger one), corrected by Holm's
+                method among the equivalence tests and multiplied by `looks`.
             probability_better, probability_better_ci_low, probability_better_ci_high :\
                 float
-                The probability that it is better in a repetition: the share of them, a
-                tie counting half, and its Clopper-Pearson interval of confidence
-                1 - `alpha` (divided by the number of looks; where training sets
-                overlap, of as many repetitions as they are worth).
+                The estimated probability that the estimator is better in a repetition:
+                the share of repetitions in which it is; ties count half. The
+                Clopper-Pearson confidence interval has the confidence level
+                1 - `alpha` / `looks`. For overlapping training sets, it uses the
+                effective number of repetitions.
             n_ties : float
-                The number of repetitions in which both score the same.
+                The number of repetitions with equal scores.
             verdict : str
-                As :func:`compare` explains; empty where nothing is compared.
+                As defined in :func:`compare`; empty if the row has no comparison.
             detectable : float
-                The difference (or ratio) which as many repetitions, spread like these,
-                find with a power of 0.8 where its p-value is the smallest of all.
+                The effect that is detected with a power of 0.8, given the number of
+                repetitions and the observed standard deviation, at the strictest level
+                of Holm's method (that of the smallest p-value).
             n_repeats : int
                 The number of repetitions.
             level, equivalence_level : float
-                The level to which Holm's method held each test. The confidence of the
-                intervals is 1 - level, and 1 - 2 equivalence_level.
+                The significance levels at which Holm's method tested the hypotheses.
+                The intervals of the effect have the confidence levels 1 - `level` and
+                1 - 2 * `equivalence_level`.
             interval : str
-                "per comparison": each interval by itself covers the truth as often as
-                1 - `alpha`, or more (for equivalence: 1 - 2 `alpha`); that all of them
-                do at once is not promised.
+                "per comparison": each interval covers the true value with a probability
+                of at least 1 - `alpha` (for equivalence: 1 - 2 * `alpha`). Intervals
+                are not simultaneous: the probability that all cover may be lower.
             note : str
-                The conditions under which the row holds.
+                Assumptions and limitations of the row.
         """
-        wide, margins = self._wide(), self._margins()
+        wide, margins = self._pivot(), self._test_margins()
         tests = self._tests(wide)
-        within = {
+        p_within = {
             pair: test.p_within(margins[pair[0]])
             for pair, test in tests.items()
             if pair[0] in margins
         }
-        zero = self._correct({pair: t.p_zero() for pair, t in tests.items()})
-        small = self._correct(within)
-        of_metric = {m: self._notes_of_metric(m, wide) for m in self.metrics}
-        compared = pd.DataFrame(
-            self._judge(pair, test, zero[pair], small.get(pair, _Corrected()))
+        differs = self._correct({pair: t.p_zero() for pair, t in tests.items()})
+        within = self._correct(p_within)
+        metric_notes = {m: self._metric_notes(m, wide) for m in self.metrics}
+        pairs = pd.DataFrame(
+            self._summarize_pair(pair, test, differs[pair], within.get(pair, _Result()))
             for pair, test in tests.items()
         )
-        compared["note"] = [
-            "; ".join([*of_metric[metric], *notes])
-            for metric, notes in zip(compared["metric"], compared["note"], strict=True)
+        pairs["note"] = [
+            "; ".join([*metric_notes[metric], *notes])
+            for metric, notes in zip(pairs["metric"], pairs["note"], strict=True)
         ]
-        rows = self._means(wide).merge(compared, how="left", on=["metric", "estimator"])
+        rows = self._means(wide).merge(pairs, how="left", on=["metric", "estimator"])
         rows = rows.assign(
             verdict=rows["verdict"].fillna(""),
             n_repeats=self.n_repeats,
@@ -373,65 +388,67 @@ class Comparison:
 
     @refuse_old_parameters
     def n_repeats_for(self, effect=None, *, power=POWER):
-        """Return how many repetitions, in all, it would take to find a difference.
+        """Return the total number of repetitions needed to detect an effect.
 
-        To plan with: compare afresh, with another `random_state` and so many. To show
-        that a difference is smaller than `margin` can take more.
+        Use it to plan a new comparison, with another `random_state`. Showing
+        equivalence within `margin` can need more repetitions.
 
         Parameters
         ----------
         effect : float, default=None
-            The true difference, more than 0 (as a ratio: 0.1 stands for 1.1); None
-            is `margin`.
+            The true effect, more than 0 (for ratios, 0.1 means 1.1). None uses
+            `margin`.
 
         power : float, default=0.8
-            How often it is to be found, in (0, 1).
+            The probability of detecting it, in (0, 1).
 
         Returns
         -------
         frame : pandas.DataFrame
-            Columns ``metric``, ``estimator``, ``baseline`` and ``n_repeats``, for
-            differences that are spread as they are here, and found where their p-value
-            is the smallest of all.
+            Columns ``metric``, ``estimator``, ``baseline`` and ``n_repeats``, given the
+            observed standard deviation, at the strictest level of Holm's method (that
+            of the smallest p-value).
 
         Raises
         ------
         ValueError
-            If training sets overlap: more splits of the same data would not do. If
-            the effect or the power is not in its range.
+            If training sets overlap, because more splits of the same data are of
+            limited use. If `effect` or `power` is out of range, or both `effect` and
+            `margin` are None.
         """
         if self.overlap:
             raise ValueError(
-                "Training sets overlap: what more splits of the same data can show is "
-                "limited. Fresh data, from a maker, would do."
+                "n_repeats_for requires fresh data: with overlapping training sets, "
+                "more splits are of limited use. Compare with a maker instead."
             )
         if not 0 < power < 1:
-            raise ValueError(f"power must be between 0 and 1, not {power!r}.")
+            raise ValueError(f"power must be between 0 and 1, got {power!r}.")
         if effect is not None and not effect > 0:
-            raise ValueError(f"effect must be more than 0, not {effect!r}.")
-        margins = self._margins()
+            raise ValueError(f"effect must be more than 0, got {effect!r}.")
+        effects = self._test_margins()
         if effect is not None:
-            margins = dict.fromkeys(self.metrics, to_scale(effect, self.scale))
+            effects = dict.fromkeys(self.metrics, to_test_scale(effect, self.scale))
         rows = [
-            (*pair, test.n_needed(margins[pair[0]], self._first_level(), power))
-            for pair, test in self._tests(self._wide()).items()
-            if pair[0] in margins
+            (*pair, test.n_needed(effects[pair[0]], self._strictest_level(), power))
+            for pair, test in self._tests(self._pivot()).items()
+            if pair[0] in effects
         ]
         if not rows:
-            raise ValueError("effect must be given where margin is None.")
+            raise ValueError("effect must be given if margin is None.")
         return pd.DataFrame(rows, columns=[*_PAIR, "n_repeats"])
 
     def extend(self, n_repeats, *, n_jobs=None, verbose=0):
         """Return the comparison with more repetitions.
 
-        Where they are added because of what was found, tests no longer have their
-        level: a note says so. For as many as it takes there is
-        ``compare(n_repeats="auto")``.
+        If you add repetitions because of a result, the false positive rate may exceed
+        `alpha`, and the column ``note`` says that it is not exact. To add repetitions
+        until comparisons are decided, use ``compare(n_repeats="auto")``, which corrects
+        for this.
 
         Parameters
         ----------
         n_repeats : int
-            How many to add to those there are, 1 or more.
+            The number of repetitions to add, 1 or more.
 
         n_jobs : int, default=None
             As in :func:`compare`.
@@ -441,36 +458,37 @@ class Comparison:
 
         Returns
         -------
-        found : Comparison
-            Of the repetitions there were and the added ones.
+        result : Comparison
+            The comparison of all repetitions, previous and added ones.
 
         Raises
         ------
         ValueError
-            If the number is not positive, or if there is no maker at hand: of fixed
-            data or of scores made elsewhere there are no more repetitions, and a
-            comparison that was pickled has left its maker behind.
+            If `n_repeats` is less than 1, or if the comparison has no maker: it uses
+            fixed data or given scores, or was pickled (pickles omit the maker).
         """
-        if self._repetitions is None or not self._repetitions.can_go_on:
+        if self._repetitions is None or not self._repetitions.is_extendable:
             raise ValueError(
-                "There is no maker at hand for more repetitions: compare again, with "
-                "more of them or, of fixed data, more splits."
+                "extend requires a maker, which comparisons of fixed data or given "
+                "scores and pickled comparisons do not have. Call compare again, with "
+                "more repetitions or, for fixed data, more splits."
             )
         if n_repeats < 1:
-            raise ValueError(f"n_repeats must be 1 or more, not {n_repeats}.")
-        there = self.n_repeats
+            raise ValueError(f"n_repeats must be 1 or more, got {n_repeats}.")
+        first = self.n_repeats
         added = self._repetitions.score(
-            range(there, there + n_repeats), self.scale, self.margin, n_jobs, verbose
+            range(first, first + n_repeats), self.scale, self.margin, n_jobs, verbose
         )
         return replace(
             self,
             scores=pd.concat([self.scores, added], ignore_index=True),
-            notes=tuple(dict.fromkeys([*self.notes, _CONTINUED])),
+            notes=tuple(dict.fromkeys([*self.notes, _EXTENDED])),
         )
 
-    # ---- how
+    # ---- tests
 
-    def _wide(self):
+    def _pivot(self):
+        """Return the scores with a row per repetition."""
         return self.scores.pivot(
             index="repeat", columns=["metric", "estimator"], values="score"
         )
@@ -481,8 +499,8 @@ class Comparison:
             return [(name, self.baseline) for name in names if name != self.baseline]
         return [(one, other) for i, one in enumerate(names) for other in names[:i]]
 
-    def _costs(self, metric, wide):
-        """Return the errors or losses behind a metric's scores, for ratios."""
+    def _errors(self, metric, wide):
+        """Return the errors or losses of a metric's scores, for ratios."""
         scores = wide[metric]
         is_loss = metric in self.losses
         return pd.DataFrame(
@@ -492,105 +510,105 @@ class Comparison:
         )
 
     def _differences(self, wide):
-        """Return the differences by metric, estimator and baseline."""
-        found = {}
+        """Return the differences, for ratios of logarithms, by metric and pair."""
+        by_pair = {}
         for metric in self.metrics:
             scores, is_loss = wide[metric], metric in self.losses
             if self.scale == RATIO:
-                made_of_points = not (is_loss or self.is_negated(metric))
+                is_error = not (is_loss or self.is_negated(metric))
                 logs = log_errors(
-                    self._costs(metric, wide),
-                    self.test_size if made_of_points else None,
+                    self._errors(metric, wide),
+                    self.test_size if is_error else None,
                 )
                 scores, is_loss = pd.DataFrame(logs, columns=scores.columns), True
             for one, other in self._pairs():
                 pair = scores[one].to_numpy(), scores[other].to_numpy()
-                found[metric, one, other] = differences(*pair, is_loss)
-        return found
+                by_pair[metric, one, other] = differences(*pair, is_loss)
+        return by_pair
 
-    def _share_of_a_point(self, metric, wide):
-        return share_of_a_point(metric, wide[metric].to_numpy(), self.test_size)
+    def _score_step(self, metric, wide):
+        return score_step(metric, wide[metric].to_numpy(), self.test_size)
 
     def _tests(self, wide):
-        shares = {
-            metric: self._share_of_a_point(metric, wide) for metric in self.metrics
-        }
-        errors = {m: self._costs(m, wide).mean() for m in shares if self.scale == RATIO}
+        """Return the test of each metric, estimator and baseline."""
+        steps = {metric: self._score_step(metric, wide) for metric in self.metrics}
+        errors = {m: self._errors(m, wide).mean() for m in steps if self.scale == RATIO}
         tests = {}
         for (metric, *pair), values in self._differences(wide).items():
-            how = {"resolution": shares[metric]}
+            options = {"resolution": steps[metric]}
             if self.test_size is None and not values.any():
-                how = {}  # the scores tell too little
-            elif self.scale == RATIO and shares[metric]:
-                how = ratio_of_errors(errors[metric][pair] / shares[metric])
-            if self.test_size is None and shares[metric]:
-                # A balanced accuracy of 60 points may have a denominator of 1,840.
-                how["can_be_small"] = False
-            tests[metric, *pair] = OneSampleTTest(values, self.overlap, **how)
+                options = {}  # the inferred test size is too uncertain
+            elif self.scale == RATIO and steps[metric]:
+                options = ratio_of_errors(errors[metric][pair] / steps[metric])
+            if self.test_size is None and steps[metric]:
+                # The inferred test size may be too large: a balanced accuracy of 60
+                # points may have a denominator of 1,840.
+                options["can_be_small"] = False
+            tests[metric, *pair] = OneSampleTTest(values, self.overlap, **options)
         return tests
 
-    def _margins(self):
-        """Return what counts as small, on the scale that is tested, by metric."""
-        small = {metric: self.margin_for(metric) for metric in self.metrics}
+    def _test_margins(self):
+        """Return the margin of each metric that has one, on the test scale."""
+        margins = {metric: self.margin_for(metric) for metric in self.metrics}
         return {
-            metric: to_scale(value, self.scale)
-            for metric, value in small.items()
-            if value is not None
+            metric: to_test_scale(margin, self.scale)
+            for metric, margin in margins.items()
+            if margin is not None
         }
 
-    def _first_level(self):
-        """Return the one-sided level of the smallest p-value of all."""
+    def _strictest_level(self):
+        """Return the one-sided significance level of the smallest p-value."""
         n_tests = len(self._pairs()) * len(self.metrics)
         return self.alpha / self.looks / n_tests / 2
 
     def _means(self, wide):
-        """Return the mean of each estimator's scores, and its interval."""
+        """Return the mean score of each estimator and its confidence interval."""
         rows = []
         for metric in self.metrics:
-            share = self._share_of_a_point(metric, wide)
+            step = self._score_step(metric, wide)
             for name in self.estimators:
-                test = OneSampleTTest(wide[metric, name], self.overlap, share)
+                test = OneSampleTTest(wide[metric, name], self.overlap, step)
                 low, high = test.mean_interval(self.alpha / self.looks)
                 rows.append((metric, name, test.mean, low, high))
         return pd.DataFrame(
             rows, columns=["metric", "estimator", "mean", "ci_low", "ci_high"]
         )
 
-    def _needs_of_equivalence(self):
-        """Return, for each margin, how many test points equivalence takes at least."""
+    def _equivalence_requirements(self):
+        """Return a line per margin: how many test points equivalence needs."""
         if self.test_size is None:
             return []
-        margins, wide, lines = self._margins(), self._wide(), []
+        margins, wide, lines = self._test_margins(), self._pivot(), []
         n_tests = len(self._pairs()) * len(margins)
         for metric, margin in margins.items():
-            share = self._share_of_a_point(metric, wide)
-            if not share:
+            step = self._score_step(metric, wide)
+            if not step:
                 continue
             widening = 1 + self.n_repeats * self.overlap
             level = self.alpha / self.looks / n_tests
             needed = int(np.ceil(-np.log(level) / margin * widening))
-            what, there = "test points", self.n_repeats / share
+            unit, n_given = "test points", self.n_repeats / step
             if self.scale == RATIO:
-                what = "errors of each estimator, two a test set"
-                there *= self._costs(metric, wide).mean().min()
+                unit = "errors of each estimator (and two per test set)"
+                n_given *= self._errors(metric, wide).mean().min()
             lines.append(
                 f"equivalence in {metric} within {self.margin_for(metric):g} needs "
-                f"at least {needed:,} {what}; there are {there:,.0f}"
+                f"at least {needed:,} {unit}; there are {n_given:,.0f}"
             )
         return lines
 
     def _correct(self, p_values):
-        """Correct p-values for each other, and for all looks."""
-        found = holm([*p_values.values()], self.alpha / self.looks)
+        """Correct p-values by Holm's method, and for the number of looks."""
+        results = holm([*p_values.values()], self.alpha / self.looks)
         return {
-            pair: _Corrected(min(1.0, p * self.looks), rejected, level)
-            for pair, p, rejected, level in zip(p_values, *found, strict=True)
+            pair: _Result(min(1.0, p * self.looks), rejected, level)
+            for pair, p, rejected, level in zip(p_values, *results, strict=True)
         }
 
-    def _judge(self, pair, test, zero, small):
-        """Return the row of one comparison."""
-        low, high = test.interval(zero.level)
-        inner_low, inner_high = test.equivalence_interval(small.level)
+    def _summarize_pair(self, pair, test, differs, within):
+        """Return a row of the summary."""
+        low, high = test.interval(differs.level)
+        inner_low, inner_high = test.equivalence_interval(within.level)
         share_low, share_high = test.share_interval(self.alpha / self.looks)
         effects = {
             "effect": test.mean,
@@ -598,64 +616,68 @@ class Comparison:
             "effect_ci_high": high,
             "equivalence_ci_low": inner_low,
             "equivalence_ci_high": inner_high,
-            "detectable": test.detectable(self._first_level()),
+            "detectable": test.detectable(self._strictest_level()),
         }
-        verdict = _verdict(test.mean, zero.rejected, small.rejected)
-        notes = [*_notes(test, zero.level, verdict, self.scale)]
+        verdict = _verdict(test.mean, differs.rejected, within.rejected)
+        notes = [*_notes(test, differs.level, verdict, self.scale)]
         if self.test_size is not None and not test.can_be_small:
             notes.append(_FEW_ERRORS)
         return {
             **dict(zip(_PAIR, pair, strict=True)),
-            **{name: from_scale(value, self.scale) for name, value in effects.items()},
-            "p_value": zero.p_value,
-            "p_equivalence": small.p_value,
+            **{n: from_test_scale(value, self.scale) for n, value in effects.items()},
+            "p_value": differs.p_value,
+            "p_equivalence": within.p_value,
             "probability_better": test.share_better,
             "probability_better_ci_low": share_low,
             "probability_better_ci_high": share_high,
             "n_ties": test.n_ties,
             "verdict": verdict,
-            "level": zero.level,
-            "equivalence_level": small.level,
+            "level": differs.level,
+            "equivalence_level": within.level,
             "note": notes,
         }
 
-    def _notes_of_metric(self, metric, wide):
-        """Return the conditions under which all rows of a metric hold."""
+    def _metric_notes(self, metric, wide):
+        """Return the notes on all rows of a metric."""
         n_points = None
         if self.test_size is None:
-            n_points = points_behind(wide[metric].to_numpy())
+            n_points = infer_test_size(wide[metric].to_numpy())
         if n_points is None:
             return self.notes
-        told = (
-            f"test_size is not given: taken as {n_points}, from the scores, and "
+        note = (
+            f"test_size is not given: inferred as {n_points} from the scores, so "
             "equivalence is not claimed"
         )
-        return [*self.notes, told]
+        return [*self.notes, note]
 
 
 Comparison.__init__ = refuse_old_parameters(Comparison.__init__)
 
 
 def _notes(test, level, verdict, scale):
-    """Yield the conditions under which a test holds."""
+    """Yield the notes on one test."""
     if not test.differences.any():
-        unknown = ", and nothing tells by how much they could vary"
-        yield "all differences are 0" + (unknown if test.is_unknown else "")
+        unknown = ", so their standard deviation is unknown"
+        yield "all differences are 0" + (unknown if test.has_unknown_spread else "")
     elif test.is_equal:
-        yield "differences as good as equal: the p-value is that of sign flips"
+        yield (
+            "differences (almost) equal: the p-value is at least that of the sign-flip "
+            "test"
+        )
     if test.n == 2:
         n_errors = stats.t.isf(level / 2, 1)
-        seen = from_scale(n_errors * test.standard_error, scale)
+        smallest = from_test_scale(n_errors * test.standard_error, scale)
         yield (
-            f"two repetitions: a difference is seen from {n_errors:.3g} standard "
-            f"errors, here {seen:.2g}"
+            f"two repetitions: only effects of {n_errors:.3g} or more standard errors, "
+            f"here {smallest:.2g}, are significant"
         )
     if test.is_skewed:
         yield _SKEWED
     if verdict == "equivalent" or "negligibly" in verdict:
-        unseen = 100 * (1 - 0.05 ** (1 / test.n))
+        percent = 100 * (1 - 0.05 ** (1 / test.n))
         yield (
-            f"a failure in up to {unseen:.2g} of 100 repetitions could have gone unseen"
+            f"failures in up to {percent:.2g} % of repetitions could have remained "
+            "unobserved (95 % confidence)"
         )
 
 
@@ -666,24 +688,22 @@ def _verdict(mean, differs, is_small):
     return f"{direction}, negligibly" if is_small else direction
 
 
-class _Corrected(NamedTuple):
-    """What Holm's method makes of one p-value."""
+class _Result(NamedTuple):
+    """The result of Holm's method for one test."""
 
     p_value: float = np.nan
     rejected: bool = False
     level: float = np.nan
 
 
-# ---- what can be compared
+# ---- names
 
 
 def check_names(estimators: list[str], baseline: str | None) -> None:
-    """Raise an error unless there are two estimators, the baseline among them."""
+    """Raise a ValueError unless there are two estimators, including the baseline."""
     if len(estimators) < 2:
-        raise ValueError(
-            f"estimators must be two or more, to be compared: got {estimators}."
-        )
+        raise ValueError(f"estimators must be two or more, got {estimators}.")
     if baseline is not None and baseline not in estimators:
         raise ValueError(
-            f"baseline={baseline!r} is none of the estimators: {estimators}."
+            f"baseline must be one of the estimators {estimators}, got {baseline!r}."
         )

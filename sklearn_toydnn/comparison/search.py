@@ -1,4 +1,4 @@
-"""What a finished search has scored, compared."""
+"""Compare the candidates of a fitted search."""
 
 from numbers import Integral
 
@@ -13,13 +13,16 @@ from sklearn.utils._param_validation import (
 )
 from sklearn.utils.validation import check_is_fitted
 
-from .estimators import JUDGING, SIZE
-from .folds import judging_of_search
-from .metrics import negated_losses, warn_of_suspects
+from .estimators import SHARED_CONSTRAINTS, SIZE
+from .folds import options_for_search
+from .metrics import negated_losses, warn_about_undeclared_losses
 from .renamed import refuse_old_parameters
 from .result import Comparison
 
-_FLATTERED = "baseline chosen by these same scores, which flatters it"
+_BIASED_BASELINE = (
+    "the baseline is the best candidate by these same scores, which biases the "
+    "comparison in its favor"
+)
 
 
 @refuse_old_parameters
@@ -33,7 +36,7 @@ _FLATTERED = "baseline chosen by these same scores, which flatters it"
         ],
         "train_size": [SIZE, None],
         "test_size": [SIZE, None],
-        **JUDGING,
+        **SHARED_CONSTRAINTS,
     },
     prefer_skip_nested_validation=False,
 )
@@ -48,33 +51,35 @@ def compare_candidates(
     scale="difference",
     alpha=0.05,
 ) -> Comparison:
-    """Compare the candidates of a finished search by the scores it has kept.
+    """Compare the candidates of a fitted search, using its cross-validation scores.
 
-    The folds of a search share most of their training points, so that its scores vary
-    less than on fresh data: Student's t is corrected for it [1]_ [2]_, which is an
-    approximation. A search maximises its scores: greater is better.
+    The training sets of a search overlap, so its scores vary less than on fresh data.
+    The t-test is corrected for the overlap [1]_ [2]_; this is an approximation.
+    Greater scores are better, because a search maximizes them.
 
     Parameters
     ----------
     search : GridSearchCV, RandomizedSearchCV or Pipeline
-        The search, fitted, or another one with their ``cv_results_``, such as Optuna's,
-        or a pipeline that ends in one. Successive halving scores its candidates on
-        different points, and is refused.
+        A fitted search, another search with the same ``cv_results_`` (such as
+        Optuna's), or a pipeline that ends in a search. Successive halving is not
+        supported, because it scores candidates on different points.
 
     baseline : int, "best" or None, default=None
-        The candidate with which the others are compared, by its place in
-        ``cv_results_["params"]``. "best" is ``best_index_``: being best of these same
-        scores flatters it, which the column ``note`` says. None compares every pair.
+        The candidate with which the others are compared, as an index of
+        ``cv_results_["params"]``. "best" is ``best_index_``. If the baseline is best
+        by these same scores, the comparison is biased in its favor, and the column
+        ``note`` says so. None compares every pair.
 
     train_size, test_size : int, default=None
-        The mean sizes of training and test sets, where ``search.cv`` does not tell
-        their ratio. `test_size` also says how coarse scores are. Without it the scores
-        tell, accuracies and the like are never called equivalent, and the column
+        The mean sizes of the training and test sets, required if ``search.cv`` does not
+        define their ratio. `test_size` also defines the resolution of scores that are
+        computed from labels, such as accuracy. Without it, the resolution is inferred
+        from the scores, equivalence of such scores is not claimed, and the column
         ``note`` says so.
 
     losses : list, tuple or set of str, default=()
-        Metrics of which less is better, where a function that returns several scores
-        returns losses too.
+        The metrics for which less is better, if a scoring function returns losses
+        among its scores.
 
     margin : float or dict of str to float, default=None
         As in :func:`compare`.
@@ -87,9 +92,10 @@ def compare_candidates(
 
     Returns
     -------
-    found : Comparison
-        As :func:`compare` returns it; candidates are named by their parameters, and
-        the seconds are a candidate's mean over the splits.
+    result : Comparison
+        As returned by :func:`compare`. Candidates are named by their parameters. The
+        column ``seconds`` of ``result.scores`` has each candidate's mean fit time over
+        the splits.
 
     Raises
     ------
@@ -98,25 +104,26 @@ def compare_candidates(
     NotFittedError
         If the search has not been fitted.
     ValueError
-        If it is of successive halving, has one candidate or one split only, or scores
-        that are not finite; if it has no parameters of candidates; if the sizes are
-        needed; if `losses` names no metric.
+        If the search uses successive halving; has only one candidate or one split, or
+        scores that are not finite; lacks the candidates' parameters; or does not define
+        the sizes. If `baseline` does not exist, or `losses` names an unknown metric or
+        a negated loss.
 
     Warns
     -----
     UserWarning
-        If a plain function that is named like a loss counts as a score.
+        If a function is named like a loss, but is treated as a score.
 
     See Also
     --------
-    compare : Compares on fresh data.
+    compare : Compare estimators on fresh data.
 
     Notes
     -----
-    The variance of a mean difference of n splits is s\u00b2 (1 / n + n_test / n_train),
-    with n - 1 degrees of freedom; for repeated splits too. That p-values are two-sided
-    and corrected by Holm's method is what differs from scikit-learn's example
-    "Statistical comparison of models using grid search".
+    The variance of the mean difference over n splits is
+    s\u00b2 (1 / n + n_test / n_train), with n - 1 degrees of freedom, also for repeated
+    splits. Unlike in scikit-learn's example "Statistical comparison of models using
+    grid search", p-values are two-sided and corrected by Holm's method.
 
     References
     ----------
@@ -141,44 +148,50 @@ def compare_candidates(
     results = search.cv_results_
     if "n_resources" in results:
         raise ValueError(
-            "search is of successive halving, which scores its candidates on different "
-            "points: no pairs to compare."
+            "search must not use successive halving, which scores candidates on "
+            "different points. Use GridSearchCV or RandomizedSearchCV."
         )
     names = _name_candidates(_params_of_candidates(search))
     scores = _tidy_results(search, names)
-    how = judging_of_search(search, train_size, test_size)
+    options = options_for_search(search, train_size, test_size)
     is_best = baseline == "best"
     if is_best:
         baseline = getattr(search, "best_index_", None)
         if baseline is None:
-            raise ValueError("baseline='best': with refit=False there is no best one.")
+            raise ValueError(
+                "baseline='best' requires best_index_, which this search does not have "
+                "(refit=False). Pass the index of a candidate."
+            )
     if baseline is not None:
         if baseline >= len(names):
-            raise ValueError(f"baseline={baseline} of {len(names)} candidates.")
+            raise ValueError(
+                f"baseline must be less than the number of candidates, {len(names)}, "
+                f"got {baseline}."
+            )
         ranks = [results[name][baseline] for name in results if name[:5] == "rank_"]
-        how["notes"] += (_FLATTERED,) if is_best or 1 in ranks else ()
+        options["notes"] += (_BIASED_BASELINE,) if is_best or 1 in ranks else ()
         baseline = names[baseline]
     metrics = scores["metric"].unique()
     negated = negated_losses(search.scoring, metrics)
-    how |= {"losses": tuple(losses), "negated": negated}
-    warn_of_suspects(search.scoring, metrics, losses, stacklevel=4)
-    return Comparison(scores, baseline, margin, scale, alpha, **how)
+    options |= {"losses": tuple(losses), "negated": negated}
+    warn_about_undeclared_losses(search.scoring, metrics, losses, stacklevel=4)
+    return Comparison(scores, baseline, margin, scale, alpha, **options)
 
 
 def _params_of_candidates(search):
-    """Return the parameters of each candidate; Optuna's search has them in trials."""
+    """Return each candidate's parameters; Optuna's search stores them in `trials_`."""
     if "params" in search.cv_results_:
         return search.cv_results_["params"]
     if hasattr(search, "trials_"):
         return [trial.params for trial in search.trials_]
     raise ValueError(
-        "search must have cv_results_['params'], as GridSearchCV has: "
-        f"{type(search).__name__} has none. Compare its best estimators with compare."
+        "search must have cv_results_['params'], like GridSearchCV, but "
+        f"{type(search).__name__} has none. Use compare on its best estimators."
     )
 
 
 def _tidy_results(search, names):
-    """Return the scores of a search, tidy; all must be finite."""
+    """Return the scores of a search in long format; all must be finite."""
     results = search.cv_results_
     means = [name for name in results if name.startswith("mean_test_")]
     scores = pd.DataFrame(
@@ -197,14 +210,16 @@ def _tidy_results(search, names):
     )
     failed = scores[~np.isfinite(scores["score"])]["estimator"].unique()
     if len(failed):
-        raise ValueError(f"Scores that are not finite have: {', '.join(failed)}.")
+        raise ValueError(
+            f"All scores must be finite, but not those of {', '.join(failed)}."
+        )
     if isinstance(search.scoring, str):
         scores["metric"] = search.scoring
     return scores
 
 
 def _name_candidates(candidates):
-    """Name candidates by their parameters, and where that is not enough by number."""
+    """Name candidates by their parameters; number those with equal parameters."""
     names = [", ".join(f"{k}={v}" for k, v in params.items()) for params in candidates]
     return [
         name if names.count(name) == 1 else f"{name} (candidate {i})"
