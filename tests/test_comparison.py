@@ -913,7 +913,7 @@ def test_all_may_fail_in_the_first_repetition():
 def test_what_is_not_the_estimators_fault_is_no_score(tmp_path):
     (tmp_path / "file").write_text("")
     how = {"memory": str(tmp_path / "file"), "error_score": 0.0} | FEW
-    with pytest.raises(ValueError, match="^memory=.* cannot be a folder"):
+    with pytest.raises(ValueError, match="^memory=.* cannot be used as a folder"):
         compare(TREES, make_triangle, **how)
 
 
