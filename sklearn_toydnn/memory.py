@@ -29,8 +29,7 @@ def hash_code(folder, *versions):
     Returns
     -------
     digest : str
-        The digest. It depends on the contents of the files and on their order by
-        path, but not on their names.
+        The digest. File names affect it only through the order of the files.
 
     Examples
     --------
@@ -58,7 +57,7 @@ CODE = _hash_files(
 
 
 class NotCacheable(Exception):
-    """Return a result without caching it.
+    """Raised to return a result without caching it.
 
     Raise this exception in a function that you pass to :func:`load_or_compute` if
     another call might return a different result.

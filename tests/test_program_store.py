@@ -95,7 +95,7 @@ def test_another_process_reads_the_program_after_compiling_others(cached, expect
 import tensorflow as tf
 for i in (1, 2):
     tf.function(lambda x: x + i, jit_compile=True)(tf.constant(i))
-other, own = fit(activation="tanh"), fit(activation=lambda x: x / 2)
+other, _ = fit(activation="tanh"), fit(activation=lambda x: x / 2)
 print(json.dumps([fit(), other[1:], "TF_XLA_FLAGS" in os.environ]))
 """
     temporary, before = os.listdir(tempfile.gettempdir()), set(files(cached))

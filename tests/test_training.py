@@ -308,11 +308,11 @@ class OwnLoss(keras.losses.Loss):
 @pytest.mark.parametrize("loss", [own_loss, OwnLoss, OwnLoss(3.0)])
 def test_user_defined_losses_are_used(loss, dtype, data):
     clf = compiled(loss=loss, dtype=dtype, dropout_rate=0.0)
-    own, mse = clone(clf).fit(*data), clone(clf).set_params(loss="mse").fit(*data)
-    assert own.history_["loss"][0] == pytest.approx(
+    triple, mse = clone(clf).fit(*data), clone(clf).set_params(loss="mse").fit(*data)
+    assert triple.history_["loss"][0] == pytest.approx(
         3 * mse.history_["loss"][0], rel=0.1
     )
-    assert_close(own, plain(clf).fit(*data))
+    assert_close(triple, plain(clf).fit(*data))
 
 
 @pytest.mark.slow
@@ -874,7 +874,7 @@ def test_a_lack_of_memory_does_not_affect_later_fits(data, monkeypatch):
 # ---- many user-defined functions
 
 
-def own(factor):
+def make_activation(factor):
     return lambda x: keras.ops.tanh(x) * factor
 
 
@@ -887,8 +887,10 @@ def test_programs_for_user_defined_functions_have_a_limit(data, monkeypatch):
         patch.setattr(Program, "warm_up", Mock(side_effect=MemoryError))
         for i in range(3):
             with pytest.warns(EfficiencyWarning, match="cannot compile"):
-                compiled(**params, activation=own(0.4 - i / 10)).fit(*data)
-    fits = [compiled(**params, activation=own(0.5 + i / 10)) for i in range(4)]
+                compiled(**params, activation=make_activation(0.4 - i / 10)).fit(*data)
+    fits = [
+        compiled(**params, activation=make_activation(0.5 + i / 10)) for i in range(4)
+    ]
     with pytest.warns(EfficiencyWarning, match="limit of 2 programs") as w:
         for clf in fits:
             clf.fit(*data)
@@ -896,11 +898,11 @@ def test_programs_for_user_defined_functions_have_a_limit(data, monkeypatch):
     assert len({str(one.message) for one in w}) == 1
     assert not fits[-1].model_.run_eagerly
     # Compiled programs remain in use, and Keras functions are still compiled.
-    compiled(epochs=1, activation=own(0.5)).fit(*data)
+    compiled(epochs=1, activation=make_activation(0.5)).fit(*data)
     compiled(epochs=1, activation="tanh").fit(*data)
     assert budget.info()[:2] == (1, 3)
     with pytest.raises(ValueError, match="jit_compile=True, but .* never freed"):
-        compiled(epochs=1, activation=own(7)).fit(*data)
+        compiled(epochs=1, activation=make_activation(7)).fit(*data)
 
 
 @pytest.mark.filterwarnings("ignore:Every fit compiles a new program")
@@ -936,7 +938,7 @@ def test_functions_that_read_a_variable_are_compiled_for_each_fit(data):
         factor.assign(value)
         with pytest.warns(EfficiencyWarning, match="Every fit compiles a new program"):
             clf.fit(*data)
-    assert_close(clf, compiled(activation=own(0.1)).fit(*data))
+    assert_close(clf, compiled(activation=make_activation(0.1)).fit(*data))
     assert cache_info()[:2] == (0, 3)
 
 
@@ -949,10 +951,11 @@ from sklearn_toydnn._engine.compiled.program_cache import ProgramCache, resident
 from sklearn_toydnn._engine.tensorflow import keras
 warnings.simplefilter("ignore")
 X, y = make_triangle(60, random_state=0)
-def own(i):
+def make_activation(i):
     return lambda x: keras.ops.tanh(x) * (1 + i / 1000)
 for i in range(500):
-    DNNClassifier(activation=own(i), epochs=1, random_state=0).fit(X / 30, y)
+    activation = make_activation(i)
+    DNNClassifier(activation=activation, epochs=1, random_state=0).fit(X / 30, y)
 print(resident_memory())
 """
     result = subprocess.run(

@@ -37,7 +37,7 @@ _N_CALLS = 0  # of stop_fits
 def stop_fits():
     """Stop the running fits of this process in all threads.
 
-    Each fit raises KeyboardInterrupt, like after Ctrl-C in the main thread, and leaves
+    Each fit raises KeyboardInterrupt, as after Ctrl-C in the main thread, and leaves
     its classifier unchanged. This happens within two seconds, or after the current
     epoch if that takes longer. A fit that is compiling stops after the compilation.
     Later fits are not affected. You can call this function from any thread.
@@ -58,8 +58,8 @@ class EarlyStopping:
     the epoch with the highest score, not the last one that improved it by `tol`.
 
     `score` is a function that returns the score of weights. By default, the score is
-    the validation accuracy. `start`, if given, are the initial weights, whose score is
-    the first best score.
+    the validation accuracy. `start`, if given, are the initial weights. Training must
+    improve on their score.
     """
 
     def __init__(self, n_iter_no_change, tol, score=None, start=None):

@@ -68,7 +68,7 @@ def fingerprint(value: object) -> tuple:
 
 
 def is_of_keras(value: object) -> bool:
-    """Return whether a value is a function or class that Keras has under its name."""
+    """Return whether a value is the function or class of its name in Keras."""
     module = getattr(value, "__module__", None) or ""
     name = getattr(value, "__qualname__", None)
     if not (module.startswith("keras.") and name and module in modules):

@@ -43,7 +43,7 @@ def train_or_load(
     compute = partial(_raise_if_fell_back, compute)
     start = state.weights, state.optimizer_state or []
     outcome = load_or_compute(memory, compute, key, data, *start, code=ENGINE_CODE)
-    # The cached key may come from another process, which numbers objects differently.
+    # The cached key may come from another process, which names objects differently.
     state = replace(outcome.state, optimizer=plan.optimizer.state_key)
     return replace(outcome, state=state)
 
@@ -76,9 +76,9 @@ def _fingerprint_fit(plan, data, state, epochs, callbacks):
         raise NoFingerprint("a tf.distribute strategy changes the order of summation")
     network, optimizer = plan.network, plan.optimizer
 
-    def describe(name, fingerprint, setting):
+    def describe(name, function, setting):
         try:
-            return fingerprint(setting)
+            return function(setting)
         except NoFingerprint as error:
             raise NoFingerprint(
                 f"{name} is not a function or class of Keras, so it may change"

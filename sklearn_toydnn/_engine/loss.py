@@ -24,7 +24,7 @@ def loss_class(loss: object, dtype: str) -> keras.Loss | type:
     if isinstance(loss, keras.Loss):
         return loss
     if getattr(loss, "__module__", "").startswith("keras."):
-        # Short names in Keras return functions. Each Keras function has a class.
+        # Short names refer to functions in Keras, each of which has a class.
         name = loss.__name__.replace("_", "")
         for cls in vars(keras.losses).values():
             if isinstance(cls, type) and cls.__name__.lower() == name:

@@ -203,9 +203,9 @@ def _update_plainly(optimizer):
 
     The strategy would hold a reference to each graph that it is used in.
     """
-    own = type(optimizer)._backend_update_step
-    if own is not keras.Optimizer._backend_update_step:
-        raise NoFingerprint(own)
+    update_step = type(optimizer)._backend_update_step
+    if update_step is not keras.Optimizer._backend_update_step:
+        raise NoFingerprint(update_step)
 
     def update(gradients, variables, learning_rate):
         for gradient, variable in zip(gradients, variables, strict=True):

@@ -3,7 +3,7 @@
 ``TF_CPP_MIN_LOG_LEVEL`` silences only later logs. While the libraries of TensorFlow are
 loaded, before their logging is set up, they write to file descriptor 2. This module
 filters out these lines and forwards everything else. (One of the lines recommends a
-setting. It would change the numerical results.)
+setting. The package does not use it, because it would change the numerical results.)
 """
 
 import os

@@ -86,7 +86,7 @@ def _reason_not_to_compile(plan, callbacks):
     if plan.settings.run_eagerly:
         return "run_eagerly=True requires steps in Python"
     if plan.loss.reduction in (None, "none"):
-        return "a loss without reduction does not return a number to minimize"
+        return "a loss without reduction does not return a single number"
     if plan.optimizer.config.get("use_ema"):
         return "use_ema=True replaces the weights at the end of training"
     if tf.distribute.has_strategy():

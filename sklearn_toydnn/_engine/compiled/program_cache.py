@@ -39,11 +39,11 @@ class TooManyPrograms(NotCompilable):
 
 
 class ProgramCache:
-    """The programs of a process, which it lends to one fit at a time."""
+    """The programs of a process. Each program is lent to one fit at a time."""
 
     def __init__(self, maxsize: int, max_own: int = MAX_OWN_PROGRAMS):
         self._lock = threading.Lock()
-        self._maxsize, self._max_own, self._n_own = maxsize, max_own, 0
+        self._maxsize, self._max_own, self._n_user_defined = maxsize, max_own, 0
         self.clear()
 
     def clear(self):
@@ -89,10 +89,9 @@ class ProgramCache:
         elif program is None:
             program = self._make(key, structure)
             warnings.warn(
-                "Every fit compiles a new program, which takes seconds and about 12 MB "
-                "that are never released. The result of a user-defined function or "
-                "class depends on more than its arguments. To share a program, use "
-                "functions of their arguments only.",
+                "Every fit compiles a new program, because a user-defined function or "
+                "class depends on more than its arguments. This takes seconds and "
+                "about 12 MB, which are never released.",
                 EfficiencyWarning,
                 stacklevel=2,
             )
@@ -122,12 +121,12 @@ class ProgramCache:
         """
         parts = keras.tree.flatten(key)
         if key is None or any(isinstance(part, GraphFingerprint) for part in parts):
-            program = self._compile(structure, own=True)
+            program = self._compile(structure, user_defined=True)
             store.collect(program.blueprint.name)  # to delete its files
             return program
         program = self._read(key, structure)
         if program is None:
-            program = self._compile(structure, own=False)
+            program = self._compile(structure, user_defined=False)
             store.write(key, program.blueprint)
         return program
 
@@ -155,15 +154,15 @@ class ProgramCache:
             self._misses += not is_hit
         return program
 
-    def _compile(self, structure, own):
+    def _compile(self, structure, user_defined):
         with self._lock:
-            if own and self._n_own >= self._max_own:
+            if user_defined and self._n_user_defined >= self._max_own:
                 raise TooManyPrograms(
-                    f"this process has reached the limit of {self._n_own} programs for "
-                    "user-defined functions, whose memory is never freed; other "
-                    "processes, for example with n_jobs, have their own limit"
+                    f"this process has reached the limit of {self._n_user_defined} "
+                    "programs for user-defined functions, whose memory is never freed; "
+                    "other processes, for example with n_jobs, have their own limit"
                 )
-            self._n_own += own
+            self._n_user_defined += user_defined
         # The learning rate is not part of the structure but an argument of a run.
         optimizer = structure.optimizer.make_default()
         try:
@@ -173,7 +172,7 @@ class ProgramCache:
                 program.warm_up()
         except Exception as error:
             with self._lock:
-                self._n_own -= own
+                self._n_user_defined -= user_defined
             raise NotCompilable(
                 f"TensorFlow cannot compile the training loop: {error}"
             ) from error
@@ -212,8 +211,8 @@ programs = ProgramCache(MAX_PROGRAMS)
 def resident_memory():
     """Return the resident memory of this process in bytes, or 0 without ``/proc``.
 
-    The package does not require psutil, because joblib would use it: it ends workers
-    that have grown by 300 MB, and with them about twenty programs.
+    The package does not require psutil. With psutil, joblib ends workers that have
+    grown by 300 MB, which discards about twenty programs.
     """
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])

@@ -19,7 +19,7 @@ from .capacity import Capacity
 
 CHUNK = 256  # rows of validation data per evaluation step
 _MAX_EPOCHS = 128  # per block, for which the orders of the rows are passed together
-_MAX_ORDER_BYTES = 2**24  # of these orders
+_MAX_ORDER_BYTES = 2**24  # limit on the size of these orders
 
 
 @dataclass(frozen=True)

@@ -59,20 +59,20 @@ class Loop:
         train = tf.function(self._train, jit_compile=True, autograph=False)
         traced = train.get_concrete_function(*self._signature())
         variables = [*self._variables, *self._optimizer.variables]
-        own = {id(v.value.handle): (tuple(v.shape), v.dtype) for v in variables}
+        specs = {id(v.value.handle): (tuple(v.shape), v.dtype) for v in variables}
         captured = traced.captured_inputs
         state = [v.numpy() for v in self._optimizer.variables]
         state = self._state_packing.unpack(state)
         blueprint = Blueprint(
             *_name_functions(traced),
-            [own.get(id(tensor)) for tensor in captured],
+            [specs.get(id(tensor)) for tensor in captured],
             self._packing,
             self._state_packing,
             state,
             self._find_copies(state),
             self._find_rate(),
         )
-        return blueprint, [tensor for tensor in captured if id(tensor) not in own]
+        return blueprint, [tensor for tensor in captured if id(tensor) not in specs]
 
     def _signature(self):
         structure, dtype = self._structure, self._structure.network.dtype
