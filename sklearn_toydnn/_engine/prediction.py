@@ -108,8 +108,7 @@ class _Kernel:
             )
         total = total * scale * self._scale
         if np.isnan(total).any():
-            # Infinite factors cannot be split, and the order of summation is
-            # irrelevant.
+            # Infinite factors cannot be split, but need no exact summation either.
             total = np.where(np.isnan(total), X @ self._kernel, total)
         return total
 

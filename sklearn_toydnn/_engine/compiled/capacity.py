@@ -6,7 +6,7 @@ does not import TensorFlow either.
 
 from typing import NamedTuple
 
-_MIN_ROWS = 4096  # padding is cheap, but each capacity needs its own compilation
+_MIN_ROWS = 4096  # padding costs a copy of the data, each new capacity a compilation
 
 
 class Capacity(NamedTuple):

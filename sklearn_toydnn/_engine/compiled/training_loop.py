@@ -149,8 +149,7 @@ class Loop:
             (first, tf.zeros((self._structure.epochs, n_scores), dtype)),
         )
         return (
-            # If they are unpacked, XLA trains in the memory of the variable: 10 %
-            # faster.
+            # If unpacked, XLA trains in the memory of the variable, 10 % faster.
             [tf.identity(v) for v in self._weights()],
             [tf.identity(v.value) for v in self._optimizer.variables],
             history,
@@ -180,8 +179,7 @@ class Loop:
         for layer, layer_weights in hidden:
             X, _ = layer.stateless_call([*layer_weights], [], X)
         if dropout_rate is not None:
-            # The Dropout layer of Keras uses the default generator of XLA, which is
-            # slow.
+            # The Dropout layer of Keras uses XLA's default generator, slow here.
             drawn = tf.random.stateless_uniform(
                 X.shape,
                 seed=tf.stack([seed, step_counter(self._optimizer).value]),
