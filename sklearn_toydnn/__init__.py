@@ -1,10 +1,10 @@
-"""Small deep networks on two-dimensional toy problems, the scikit-learn way."""
+"""Small deep networks for two-dimensional toy problems, with a scikit-learn API."""
 
 from importlib import import_module
 
 __version__ = "0.3.0"
 
-_HOME = {
+_MODULES = {
     "make_triangle": "datasets",
     "make_sinusoidal": "datasets",
     "make_gaussian": "datasets",
@@ -19,20 +19,20 @@ _HOME = {
     "cache_clear": "_engine.compiled.program_cache",
     "stop_fits": "_engine.callbacks",
 }
-__all__ = list(_HOME)
+__all__ = list(_MODULES)
 
 
 def __getattr__(name):
-    """Import a public name on first use: TensorFlow takes seconds, a data set none."""
-    if name not in _HOME:
+    """Import a public name on first use, because TensorFlow takes seconds to import."""
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
     except AttributeError as error:
-        # As it is, Python would say that there is no such name, and not why.
+        # Python would report an AttributeError as a missing name and hide the cause.
         raise ImportError(f"cannot import {name!r}: {error}") from error
 
 
 def __dir__():
-    """List the public names, imported or not."""
+    """List all names of the module, including public names not yet imported."""
     return sorted({*globals(), *__all__})

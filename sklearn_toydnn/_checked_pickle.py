@@ -1,28 +1,28 @@
-"""Pickles with a hash before them: what the disk has damaged is not read."""
+"""Pickles with a hash in front, so that damaged files are detected and not read."""
 
 import pickle
 from hashlib import blake2b
 
 
 class CorruptError(Exception):
-    """These bytes are not what `dumps` returned."""
+    """The data cannot be loaded: it is damaged or was not written by `dumps`."""
 
 
 def dumps(value: object) -> bytes:
-    """Return a value as bytes, from which `loads` makes it again."""
-    packed = pickle.dumps(value)
-    return blake2b(packed).digest() + packed
+    """Return a value as bytes, with a hash in front."""
+    pickled = pickle.dumps(value)
+    return blake2b(pickled).digest() + pickled
 
 
 def loads(sealed: object) -> object:
-    """Return the value that was sealed; raise `CorruptError` if there is none."""
+    """Return the value from bytes made by `dumps`, or raise `CorruptError`."""
     if not isinstance(sealed, bytes):
         raise CorruptError
     size = blake2b().digest_size
-    digest, packed = sealed[:size], sealed[size:]
-    if blake2b(packed).digest() != digest:
+    digest, pickled = sealed[:size], sealed[size:]
+    if blake2b(pickled).digest() != digest:
         raise CorruptError
     try:
-        return pickle.loads(packed)
-    except Exception as error:  # whole, but of classes that are no longer there
+        return pickle.loads(pickled)
+    except Exception as error:  # undamaged, but a class no longer exists
         raise CorruptError from error

@@ -1,3 +1,3 @@
-"""The home of Network until version 0.3.0, by whose name saved files find it."""
+"""The import path of `Network` in saved files."""
 
 from ._engine.network import Network  # noqa: F401

@@ -1,6 +1,7 @@
-"""What took long, kept on disk: started again, it is taken from there.
+"""Cache slow computations on disk.
 
-Behind ``DNNClassifier(memory=...)``, and for studies whose pieces are not fits alone.
+``DNNClassifier(memory=...)`` is built on this module. You can also cache your own
+computations with it.
 """
 
 from functools import lru_cache
@@ -15,20 +16,20 @@ from ._checked_pickle import CorruptError, dumps, loads
 
 
 def hash_code(folder, *versions):
-    """Return a digest of all Python code in a folder, and of what it rests on.
+    """Return a digest of all Python files in a folder and of the given versions.
 
     Parameters
     ----------
     folder : pathlib.Path
-        A package's folder; those in it count too.
+        The folder of a package. Subfolders are included.
 
     *versions : str
-        Versions of other packages, or digests of their code.
+        Versions of the packages that the code depends on, or digests of their code.
 
     Returns
     -------
     digest : str
-        Equal for equal code, names of files aside.
+        The digest. File names affect it only through the order of the files.
 
     Examples
     --------
@@ -46,8 +47,8 @@ def _hash_files(paths, *versions):
     return joblib.hash([*(path.read_bytes() for path in sorted(paths)), *versions])
 
 
-# What computes: the playground only shows. Hashed as it is imported: it may change on
-# disk later.
+# The playground is left out, since no result depends on it. The hash is computed at
+# import, because the files may change on disk later.
 CODE = _hash_files(
     {*Path(__file__).parent.rglob("*.py")}
     - {*Path(__file__).with_name("playground").rglob("*.py")},
@@ -56,12 +57,15 @@ CODE = _hash_files(
 
 
 class NotCacheable(Exception):
-    """What was computed is not what another call would compute.
+    """Raised to return a result without caching it.
+
+    Raise this exception in a function that you pass to :func:`load_or_compute` if
+    another call might return a different result.
 
     Parameters
     ----------
-    computed : object
-        What :func:`load_or_compute` is to return nevertheless.
+    result : object
+        The value that :func:`load_or_compute` returns.
 
     Examples
     --------
@@ -70,45 +74,46 @@ class NotCacheable(Exception):
     >>> def draw(n):
     ...     raise NotCacheable(n)
     >>> with TemporaryDirectory() as folder:
-    ...     [load_or_compute(folder, lambda: draw(n), "luck") for n in (1, 2)]
+    ...     [load_or_compute(folder, lambda: draw(n), "draw") for n in (1, 2)]
     [1, 2]
     """
 
 
 def load_or_compute(memory, compute, description, *arrays, code=CODE):
-    """Return what a function computes, from memory if it is kept there.
+    """Return the result of a function, from the cache if it is there.
 
     Parameters
     ----------
-    memory : str, joblib.Memory or any object with its method ``cache``
-        The folder, which must be your own: it is read with pickle. What is kept
-        there is written whole or not at all; what the disk has damaged since is
-        computed again.
+    memory : str, joblib.Memory or any object with a ``cache`` method
+        The cache folder. Use only a folder that you trust, because its files are read
+        with pickle. Each result is written completely or not at all. If a file is
+        damaged, the result is computed again.
 
     compute : callable
-        The function, without arguments. What it returns must be pickleable. It may
-        raise `NotCacheable` with what is returned, but not kept.
+        The function to call, without arguments. Its result must be pickleable. If it
+        raises `NotCacheable`, the result is returned but not cached.
 
     description : str
-        What the computation depends on, beside the code.
+        Everything that the result depends on, other than the code and `arrays`.
 
     *arrays : object
-        The same, where it is no text: what `joblib.hash` takes.
+        Further values that the result depends on, of any type that `joblib.hash`
+        supports.
 
     code : str, default=CODE
-        The hash of the code that computes, as `hash_code` returns it. By default that
-        of this package without its playground, and of the versions of TensorFlow,
+        The hash of the code that computes the result, see `hash_code`. The default
+        covers this package without its playground, and the versions of TensorFlow,
         Keras and NumPy.
 
     Returns
     -------
-    computed : object
-        What `compute` has returned, now or before.
+    result : object
+        The result of `compute`, from this call or an earlier one.
 
     Raises
     ------
     ValueError
-        If there can be no such folder.
+        If the folder cannot be created.
 
     Examples
     --------
@@ -119,40 +124,42 @@ def load_or_compute(memory, compute, description, *arrays, code=CODE):
     [1, 1]
     """
     key = joblib.hash([code, description, *arrays], coerce_mmap=True)
-    memory = _folder(memory)
-    location = getattr(memory, "location", None)  # any object with `cache` will do
-    kept = memory.cache(_compute_in(location), ignore=["compute"])
+    memory = _check_memory(memory)
+    location = getattr(memory, "location", None)  # not every memory has a folder
+    cached_compute = memory.cache(_compute_for(location), ignore=["compute"])
     try:
         try:
-            return loads(kept(key, compute))
+            return loads(cached_compute(key, compute))
         except CorruptError:
-            computed, _ = kept.call(key, compute)
+            sealed, _ = cached_compute.call(key, compute)
             try:
-                return loads(computed)
+                return loads(sealed)
             except CorruptError as error:  # it can be pickled, but not unpickled
                 raise (error.__cause__ or error) from None
-    except NotCacheable as computed:
-        return computed.args[0]
+    except NotCacheable as error:
+        return error.args[0]
 
 
-def _folder(memory):
-    """Return a joblib.Memory, or say that there can be no folder."""
+def _check_memory(memory):
+    """Return an object with a ``cache`` method, or raise an error for a bad folder."""
     try:
         return check_memory(memory)
     except OSError as error:
-        raise ValueError(f"memory={memory!r} cannot be a folder: {error}") from error
+        raise ValueError(
+            f"memory={memory!r} cannot be used as a folder: {error}"
+        ) from error
 
 
 def _compute(key, compute):
-    # As bytes, for joblib's own unpickling, in Python, takes a millisecond more.
+    # Unpickling by joblib, in Python, takes a millisecond longer than reading bytes.
     return dumps(compute())
 
 
 @lru_cache
-def _compute_in(location):
-    """Return `_compute` as a function of its own for each folder.
+def _compute_for(location):
+    """Return a copy of `_compute` for each folder.
 
-    joblib writes a function's source into the first folder that a process keeps its
-    results in, and misses it in the others.
+    joblib writes the source of a function only to the first folder in which a process
+    caches its results. In other folders it would miss the source.
     """
     return FunctionType(_compute.__code__, globals(), _compute.__name__)

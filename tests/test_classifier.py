@@ -1038,7 +1038,7 @@ def test_a_forked_process_is_told_what_to_do(data):
     try:
         for _ in range(2):
             assert receiver.poll(600), "the child hangs"
-            assert "as joblib's 'loky'" in receiver.recv()
+            assert "Use joblib's 'loky'" in receiver.recv()
     finally:
         process.kill()
         process.join()
@@ -1063,6 +1063,6 @@ def test_where_a_graph_is_made_is_no_place_to_fit(data):
     before = vars(clf).copy()
     with tf.Graph().as_default():
         for call in (lambda: clf.fit(*data), lambda: clf.predict(data[0])):
-            with pytest.raises(RuntimeError, match="tf.Graph or tf.function is being"):
+            with pytest.raises(RuntimeError, match="inside a tf.Graph or tf.function"):
                 call()
     assert vars(clf) == before

@@ -922,7 +922,7 @@ def test_all_may_fail_in_the_first_repetition():
 def test_invalid_memory_raises_despite_error_score(tmp_path):
     (tmp_path / "file").write_text("")
     kwargs = {"memory": str(tmp_path / "file"), "error_score": 0.0} | FEW
-    with pytest.raises(ValueError, match="^memory=.* cannot be a folder"):
+    with pytest.raises(ValueError, match="^memory=.* cannot be used as a folder"):
         compare(TREES, make_triangle, **kwargs)
 
 

@@ -1,4 +1,4 @@
-"""No fit gets the outcome of another: neither from `memory` nor from a program."""
+"""Fingerprints: no fit gets the result of another, from `memory` or from a program."""
 
 import functools
 import gc
@@ -50,24 +50,24 @@ def differ(one, other):
     )
 
 
-# ---- nothing is left out
+# ---- completeness
 
 
 def unread(function, record):
     """Return the names of the fields of a record that a function does not read."""
     read = set()
 
-    class Noting(type(record)):
+    class Recorder(type(record)):
         def __getattribute__(self, name):
             read.add(name)
             return super().__getattribute__(name)
 
     names = {field.name for field in fields(record)}
-    function(Noting(**{name: getattr(record, name) for name in names}))
+    function(Recorder(**{name: getattr(record, name) for name in names}))
     return names - read
 
 
-def test_fingerprints_leave_no_field_out():
+def test_fingerprints_contain_every_field():
     plan = Plan(
         Network((2, 8, 1)),
         OptimizerSpec.of("adam", {}),
@@ -77,20 +77,21 @@ def test_fingerprints_leave_no_field_out():
     data, state = Data(points, points), plan.initial_state(0)
     structure = Structure.of(plan, data)
 
-    def of_fit(plan=plan, state=state):
+    def fingerprint_fit(plan=plan, state=state):
         return _fingerprint_fit(plan, data, state, range(3), [])
 
     assert not unread(Structure.fingerprint, structure)
     assert not unread(
         lambda n: replace(structure, network=n).fingerprint(), plan.network
     )
-    assert not unread(lambda n: of_fit(replace(plan, network=n)), plan.network)
-    # The weights are hashed beside it, and the initializer is in them.
-    assert unread(of_fit, plan) == {"initializer"}
-    assert unread(lambda s: of_fit(state=s), state) == {"weights", "optimizer_state"}
+    assert not unread(lambda n: fingerprint_fit(replace(plan, network=n)), plan.network)
+    # The arrays of the state are hashed separately; they depend on the initializer.
+    assert unread(fingerprint_fit, plan) == {"initializer"}
+    hashed = {"weights", "optimizer_state"}
+    assert unread(lambda s: fingerprint_fit(state=s), state) == hashed
 
 
-# ---- pairs of settings that differ in one thing
+# ---- pairs of settings that differ in one value
 
 
 def define_schedule(rate):
@@ -157,7 +158,7 @@ def weighted_by_many(y_true, y_pred, alpha):
     )
 
 
-@keras.saving.register_keras_serializable("tests")  # or clones are not made
+@keras.saving.register_keras_serializable("tests")  # required for cloning
 class OwnLoss(keras.losses.Loss):
     factor = 1.0
 
@@ -177,25 +178,25 @@ MAKERS = {
     "instances": lambda a: {"activation": LeakyReLU(a)},
     "an instance changed in place": change_in_place,
     "a global that a function reads": change_global,
-    "what a function closes over": change_closure,
+    "a closure of a function": change_closure,
     "lambdas": lambda a: {"activation": lambda x: ops.tanh(x) * a},
     "partials": lambda a: {
         "activation": functools.partial(ops.leaky_relu, negative_slope=a)
     },
     "output activations": lambda a: {"output_activation": lambda x: ops.sigmoid(x * a)},
-    "a schedule defined again": define_schedule,
-    "an optimizer defined again": define_optimizer,
+    "a redefined schedule": define_schedule,
+    "a redefined optimizer": define_optimizer,
     "parameters of a wrapped loss": lambda a: {
         "loss": LossFunctionWrapper(keras.losses.huber, delta=a)
     },
-    "parameters of Keras' losses": lambda a: {"loss": keras.losses.Huber(delta=a)},
+    "parameters of Keras losses": lambda a: {"loss": keras.losses.Huber(delta=a)},
     "arrays of many numbers": of_many_numbers,
     "an attribute of a class": change_class,
     "partials of losses": lambda a: {
         "loss": functools.partial(keras.losses.huber, delta=a)
     },
-    "what an optimizer decays": decay_only,
-    "Keras' optimizers' parameters": lambda a: {
+    "exclusions from weight decay": decay_only,
+    "parameters of Keras optimizers": lambda a: {
         "optimizer": keras.optimizers.Adam(0.01, a)
     },
     "epsilon": lambda a: {
@@ -206,7 +207,7 @@ MAKERS = {
 
 
 def fit_with(params, data, **more):
-    """Fit with settings, of which some are Keras' own and put back afterwards."""
+    """Fit with parameters and, temporarily, with a setting of Keras."""
     params = dict(params)
     set_, value, before = params.pop("keras", (lambda _: None, None, None))
     set_(value)
@@ -222,33 +223,33 @@ def pairs():
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:Fits are not kept")
+@pytest.mark.filterwarnings("ignore:Fits are not cached")
 @settings(max_examples=max(10, settings.default.max_examples // 10))
 @given(pairs())
-def test_outcomes_are_those_of_the_settings(tmp_path_factory, data, pair):
-    """Each of a pair ends as it does alone, with nothing kept or compiled before."""
+def test_each_setting_gets_its_own_result(tmp_path_factory, data, pair):
+    """Both settings give the same results as with empty caches."""
     name, *values = pair
     assume(values[0] != values[1])
-    assert_each_as_alone(MAKERS[name], values, data, tmp_path_factory.mktemp("fits"))
+    assert_same_uncached(MAKERS[name], values, data, tmp_path_factory.mktemp("fits"))
 
 
 @pytest.mark.fast("lambdas")
-@pytest.mark.filterwarnings("ignore:Fits are not kept")
+@pytest.mark.filterwarnings("ignore:Fits are not cached")
 @pytest.mark.parametrize("name", MAKERS)
-def test_these_pairs_differ(name, data, tmp_path):
-    one, other = assert_each_as_alone(MAKERS[name], [0.1, 0.9], data, tmp_path)
+def test_results_of_these_pairs_differ(name, data, tmp_path):
+    one, other = assert_same_uncached(MAKERS[name], [0.1, 0.9], data, tmp_path)
     assert differ(one, other)
 
 
-def assert_each_as_alone(make, values, data, folder):
-    alone = []
+def assert_same_uncached(make, values, data, folder):
+    uncached = []
     for value in values:
         cache_clear()
-        alone.append(fit_with(make(value), data))
-    for _ in range(2):  # trained; then found, if it is kept
-        for value, expected in zip(values, alone, strict=True):
+        uncached.append(fit_with(make(value), data))
+    for _ in range(2):  # first trained, then read from the cache if possible
+        for value, expected in zip(values, uncached, strict=True):
             assert not differ(fit_with(make(value), data, memory=str(folder)), expected)
-    return alone
+    return uncached
 
 
 @pytest.mark.fast("True-set_floatx*")
@@ -262,7 +263,7 @@ def assert_each_as_alone(make, values, data, folder):
 )
 @pytest.mark.parametrize("jit_compile", [True, False])
 @pytest.mark.filterwarnings("ignore:Limiting epochs")
-def test_keras_settings_are_part_of_the_keys(
+def test_settings_of_keras_are_part_of_the_cache_keys(
     set_, get, value, jit_compile, data, tmp_path
 ):
     clf = net(memory=str(tmp_path), jit_compile=jit_compile, loss="poisson")
@@ -270,32 +271,32 @@ def test_keras_settings_are_part_of_the_keys(
     first = clone(clf).fit(*data)
     set_(value)
     try:
-        alone = clone(clf).set_params(memory=None).fit(*data)
-        found = clone(clf).fit(*data)
+        expected = clone(clf).set_params(memory=None).fit(*data)
+        result = clone(clf).fit(*data)
     finally:
         set_(before)
-    assert not differ(alone, found) and alone.history_ == found.history_
+    assert not differ(expected, result) and expected.history_ == result.history_
     assert not differ(first, clone(clf).fit(*data))
 
 
 @pytest.mark.slow
-def test_the_number_of_threads_is_part_of_the_key_where_it_counts(
+def test_the_number_of_threads_is_part_of_the_key_for_large_products(
     data, tmp_path, monkeypatch
 ):
     X, y = make_triangle(4096, random_state=0)
     small = DNNClassifier(epochs=1, random_state=0, memory=str(tmp_path / "small"))
     large = clone(small).set_params(batch_size=-1, memory=str(tmp_path / "large"))
-    for clf, n_kept in [(small, 1), (large, 2)]:
+    for clf, n_cached in [(small, 1), (large, 2)]:
         for n in (1, 2):
             monkeypatch.setattr(
                 "sklearn_toydnn._engine.fit_cache.n_threads", lambda n=n: n
             )
             clf.fit(X / 30, y)
-        assert len(list((tmp_path / clf.memory).rglob("output.pkl"))) == n_kept
+        assert len(list((tmp_path / clf.memory).rglob("output.pkl"))) == n_cached
 
 
-def test_arrays_are_described_whole(three_classes, tmp_path):
-    """A thousand classes' weights: `repr` would leave most of them out."""
+def test_fingerprints_contain_all_values_of_arrays(three_classes, tmp_path):
+    """The `repr` of a large array leaves out most values."""
     one, other = np.zeros(1500), np.zeros(1500)
     other[700] = 1
     assert fingerprint({"alpha": one}) != fingerprint({"alpha": other})
@@ -306,7 +307,7 @@ def test_arrays_are_described_whole(three_classes, tmp_path):
     )
 
 
-# ---- what is shared
+# ---- shared programs
 
 
 @pytest.mark.fast("<lambda>[01]")
@@ -325,7 +326,7 @@ def test_arrays_are_described_whole(three_classes, tmp_path):
         lambda: {"optimizer": keras.optimizers.Adam(0.01)},
     ],
 )
-def test_what_computes_the_same_shares_a_program(make, data):
+def test_equal_computations_share_a_program(make, data):
     cache_clear()
     for _ in range(3):
         clone(net(**make())).fit(*data)
@@ -333,35 +334,35 @@ def test_what_computes_the_same_shares_a_program(make, data):
 
 
 @pytest.mark.slow
-def test_numpys_numbers_are_those_of_python(data):
-    """Keras computes otherwise with a number that has a dtype."""
+def test_numpy_scalars_are_treated_like_python_numbers(data):
+    """Keras treats numbers with a dtype differently."""
     for params in ({"optimizer__beta_2": 0.99}, {"loss__label_smoothing": 0.1}):
         ((name, value),) = params.items()
         one, other = net(**params), net(**{name: np.float64(value)})
         assert not differ(one.fit(*data), other.fit(*data))
 
 
-def test_a_name_registered_anew_is_the_new_thing(data):
+def test_a_newly_registered_class_replaces_the_old_one(data):
     for factor in (0.01, 1.0):
         cls = define_optimizer(factor)["optimizer"]
         named = net(optimizer="tests>RedefinedSGD").fit(*data)
         assert not differ(named, net(optimizer=cls).fit(*data))
 
 
-def test_optimizers_of_ones_own_leave_no_graph_behind(data):
+def test_user_defined_optimizers_leave_no_graphs_in_memory(data):
     params = define_optimizer(0.7)
     net(**params).fit(*data)
     gc.collect()
-    before = sum(isinstance(thing, tf.Graph) for thing in gc.get_objects())
+    before = sum(isinstance(obj, tf.Graph) for obj in gc.get_objects())
     for _ in range(3):
         net(**params).fit(*data)
     gc.collect()
-    after = sum(isinstance(thing, tf.Graph) for thing in gc.get_objects())
+    after = sum(isinstance(obj, tf.Graph) for obj in gc.get_objects())
     assert after == before
 
 
 class Unhashable:
-    """An activation that is equal to its like, and so has no hash."""
+    """An activation with ``__eq__`` but without a hash."""
 
     def __eq__(self, other):
         return type(self) is type(other)
@@ -376,19 +377,19 @@ def test_activations_need_no_hash(data):
     assert not differ(one, net(activation="tanh").fit(*data))
 
 
-# ---- descriptions
+# ---- fingerprints of values and graphs
 
 
 @given(st.lists(st.integers() | st.floats() | st.text() | st.booleans() | st.none()))
-def test_equal_descriptions_are_of_equal_values(values):
-    described = [fingerprint(value) for value in values]
-    for a, one in zip(values, described, strict=True):
-        for b, other in zip(values, described, strict=True):
+def test_equal_fingerprints_mean_equal_values(values):
+    fingerprints = [fingerprint(value) for value in values]
+    for a, one in zip(values, fingerprints, strict=True):
+        for b, other in zip(values, fingerprints, strict=True):
             if one == other:
                 assert type(a) is type(b) and (a == b or a != a)
 
 
-def test_only_what_is_complete_is_described():
+def test_incomplete_descriptions_are_not_fingerprints():
     assert is_of_keras(keras.activations.relu) and is_of_keras(keras.losses.Poisson)
     assert fingerprint(keras.activations.gelu) != fingerprint(keras.ops.gelu)
     impostor = type("Poisson", (), {"__module__": keras.losses.Poisson.__module__})
@@ -415,13 +416,13 @@ def test_only_what_is_complete_is_described():
         lambda x: tf.no_such_function(x),
     ],
 )
-def test_what_depends_on_more_than_its_arguments_is_not_known(function):
+def test_a_function_of_more_than_its_arguments_has_no_fingerprint(function):
     with pytest.raises(NoFingerprint):
         fingerprint_graph(function, (3, 2), dtype="float32")
-    keras.random.normal((2,))  # Keras' own generator is not in a lost graph
+    keras.random.normal((2,))  # fails if the generator of Keras is in the lost graph
 
 
-def test_gradients_of_their_own_count():
+def test_user_defined_gradients_are_part_of_the_fingerprint():
     def with_gradient(factor):
         @tf.custom_gradient
         def function(x):
@@ -433,7 +434,7 @@ def test_gradients_of_their_own_count():
 
 
 @pytest.mark.parametrize("setting", ["", "4,2", "many"])
-def test_threads_are_counted_where_the_setting_is_no_number(setting, monkeypatch):
+def test_a_number_of_threads_that_is_not_a_number_is_ignored(setting, monkeypatch):
     monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
     without = n_threads()
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", setting)

@@ -1,4 +1,4 @@
-"""What importing the package costs, and what it and a fit print: in a fresh process."""
+"""The import of the package, and what it and a fit print, in new processes."""
 
 import ast
 import io
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import sklearn_toydnn
-from sklearn_toydnn._engine.tensorflow import _without_chatter
+from sklearn_toydnn._engine.tensorflow import _without_import_log
 
 
 def run(code):
@@ -47,16 +47,16 @@ def test_importing_and_fitting_print_nothing():
 
 
 @pytest.mark.slow
-def test_another_backend_of_keras_is_refused():
+def test_other_backends_of_keras_are_an_error():
     code = (
         "import keras; keras.backend.backend = lambda: 'numpy'\n"
         "try: from sklearn_toydnn import DNNClassifier\n"
         "except ImportError as error: print(error)\n"
     )
-    assert "Keras is set to 'numpy': unset KERAS_BACKEND" in run(code).stdout
+    assert "got 'numpy'. Unset KERAS_BACKEND" in run(code).stdout
 
 
-def test_public_names_are_there_and_others_are_an_error():
+def test_public_names_exist_and_other_names_are_an_error():
     assert set(sklearn_toydnn.__all__) <= set(dir(sklearn_toydnn))
     for name in sklearn_toydnn.__all__:
         assert getattr(sklearn_toydnn, name).__name__ == name
@@ -64,21 +64,21 @@ def test_public_names_are_there_and_others_are_an_error():
         _ = sklearn_toydnn.make_square
 
 
-def test_type_checkers_see_the_public_names():
+def test_the_stub_lists_the_public_names():
     package = Path(sklearn_toydnn.__file__).parent
     assert (package / "py.typed").is_file()
     stub = ast.parse((package / "__init__.pyi").read_text())
-    homes = {
+    modules = {
         alias.asname: node.module.lstrip(".")
         for node in stub.body
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
-    assert homes == sklearn_toydnn._HOME
+    assert modules == sklearn_toydnn._MODULES
 
 
 def run_with(redirections, code):
-    """Run code in a shell that has closed or redirected its standard streams."""
+    """Run code with closed or redirected standard streams."""
     shell = ["sh", "-c", f'exec "$0" -c "$1" {redirections}', sys.executable, code]
     return subprocess.run(shell, capture_output=True, text=True)
 
@@ -87,7 +87,7 @@ def run_with(redirections, code):
 def test_importing_and_fitting_work_without_stderr(tmp_path):
     result = run_with(
         "2>&-",
-        # The next file that is opened takes stderr's place.
+        # The next file gets the file descriptor of stderr.
         f"file = open({str(tmp_path / 'mine')!r}, 'w')\n"
         "assert file.fileno() == 2\n"
         "print('before', file=file, flush=True)\n"
@@ -111,12 +111,12 @@ def test_importing_and_fitting_work_without_any_standard_stream():
     assert run_with("<&- >&- 2>&-", code).returncode == 0
 
 
-def test_only_the_chatter_is_held_back(capfd):
-    with pytest.raises(KeyError), _without_chatter():
-        os.write(2, b"I0000 chatter\nsomething else\n")
+def test_only_the_log_of_the_import_is_removed(capfd):
+    with pytest.raises(KeyError), _without_import_log():
+        os.write(2, b"I0000 log\nsomething else\n")
         raise KeyError
-    os.write(2, b"I0000 and later on\n")
-    assert capfd.readouterr().err == "something else\nI0000 and later on\n"
+    os.write(2, b"I0000 later log\n")
+    assert capfd.readouterr().err == "something else\nI0000 later log\n"
 
 
 CLOSED = io.TextIOWrapper(io.BytesIO())
@@ -124,49 +124,47 @@ CLOSED.close()
 
 
 @pytest.mark.parametrize("stderr", [None, object(), CLOSED])
-def test_the_chatter_is_held_back_whatever_sys_stderr_is(stderr, monkeypatch, capfd):
+def test_the_log_is_removed_for_any_sys_stderr(stderr, monkeypatch, capfd):
     monkeypatch.setattr(sys, "stderr", stderr)
-    with _without_chatter():
-        os.write(2, b"I0000 chatter\nsomething else\n")
+    with _without_import_log():
+        os.write(2, b"I0000 log\nsomething else\n")
     assert capfd.readouterr().err == "something else\n"
 
 
 @pytest.mark.parametrize("module, function", [(os, "dup"), (tempfile, "TemporaryFile")])
-def test_where_nothing_can_be_held_back_it_is_let_pass(
-    module, function, monkeypatch, capfd
-):
+def test_the_log_is_not_removed_without_a_file(module, function, monkeypatch, capfd):
     def fail(*args):
         raise OSError
 
     with monkeypatch.context() as patch:
         patch.setattr(module, function, fail)
-        with pytest.raises(KeyError) as caught, _without_chatter():
-            os.write(2, b"I0000 chatter\n")
+        with pytest.raises(KeyError) as caught, _without_import_log():
+            os.write(2, b"I0000 log\n")
             raise KeyError
     assert caught.value.__context__ is None
-    assert capfd.readouterr().err == "I0000 chatter\n"
+    assert capfd.readouterr().err == "I0000 log\n"
 
 
-def test_stderr_that_takes_nothing_hides_no_error(monkeypatch):
+def test_a_broken_stderr_does_not_hide_an_error(monkeypatch):
     def fail(*args):
         raise BrokenPipeError
 
-    with pytest.raises(KeyError) as caught, _without_chatter():
+    with pytest.raises(KeyError) as caught, _without_import_log():
         os.write(2, b"something else\n")
         monkeypatch.setattr(os, "write", fail)
         raise KeyError
     assert caught.value.__context__ is None
 
 
-def test_an_error_inside_a_lazy_import_is_told():
-    # An empty module in the place of Keras: _tensorflow.py finds no backend in it.
+def test_an_error_inside_a_lazy_import_is_reported():
+    # An empty module replaces Keras, so that tensorflow.py cannot read its backend.
     code = (
         "import sys, types\n"
         "sys.modules['keras'] = sys.modules['tensorflow'] = types.ModuleType('keras')\n"
         "try: from sklearn_toydnn import DNNClassifier\n"
         "except ImportError as error: print(error, repr(error.__cause__), sep='\\n')\n"
     )
-    told, cause = run(code).stdout.splitlines()
-    inside = "module 'keras' has no attribute 'backend'"
-    assert told == f"cannot import 'DNNClassifier': {inside}"
-    assert cause.startswith("AttributeError") and inside in cause
+    message, cause = run(code).stdout.splitlines()
+    reason = "module 'keras' has no attribute 'backend'"
+    assert message == f"cannot import 'DNNClassifier': {reason}"
+    assert cause.startswith("AttributeError") and reason in cause

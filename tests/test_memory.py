@@ -1,4 +1,4 @@
-"""DNNClassifier(memory=...): a search started again takes up where it ended."""
+"""The cache of fits, DNNClassifier(memory=...): an interrupted search can continue."""
 
 import shutil
 import subprocess
@@ -27,7 +27,7 @@ PARAMS = {"epochs": 2, "random_state": 0}
 
 @pytest.fixture
 def trained(monkeypatch):
-    """Count the fits that are trained, not found."""
+    """Record the fits that are trained instead of read from the cache."""
     train, fits = fit_cache.train, []
 
     def counting(*args):
@@ -56,11 +56,11 @@ def state(clf):
     ],
     ids=lambda params: "-".join(params),
 )
-def test_a_fit_found_is_the_fit_trained(params, data, tmp_path, trained):
+def test_a_cached_fit_equals_the_trained_fit(params, data, tmp_path, trained):
     clf = DNNClassifier(**PARAMS | params)
-    alone = state(clone(clf).fit(*data))
-    kept = clf.set_params(memory=str(tmp_path))
-    assert [state(clone(kept).fit(*data)) for _ in range(3)] == [alone] * 3
+    expected = state(clone(clf).fit(*data))
+    clf.set_params(memory=str(tmp_path))
+    assert [state(clone(clf).fit(*data)) for _ in range(3)] == [expected] * 3
     assert len(trained) == 2
 
 
@@ -89,13 +89,13 @@ def test_a_fit_found_is_the_fit_trained(params, data, tmp_path, trained):
     ],
     ids=lambda change: "-".join(change),
 )
-def test_another_parameter_is_another_fit(change, data, tmp_path, trained):
+def test_a_changed_parameter_is_trained_again(change, data, tmp_path, trained):
     clf = DNNClassifier(**PARAMS, memory=str(tmp_path)).fit(*data)
     clone(clf).set_params(**change).fit(*data)
     assert len(trained) == 2
 
 
-def test_other_data_are_another_fit(data, tmp_path, trained):
+def test_changed_data_are_trained_again(data, tmp_path, trained):
     X, y = data
     clf = DNNClassifier(**PARAMS, memory=str(tmp_path)).fit(X, y)
     moved = X.copy()
@@ -107,7 +107,7 @@ def test_other_data_are_another_fit(data, tmp_path, trained):
     assert len(trained) == 5
 
 
-def test_what_other_code_has_made_is_not_found(data, tmp_path, trained, monkeypatch):
+def test_results_of_other_code_are_not_used(data, tmp_path, trained, monkeypatch):
     clf = DNNClassifier(**PARAMS, memory=str(tmp_path)).fit(*data)
     package = Path(memory.__file__).parent
     copied = tmp_path / "copied"
@@ -115,12 +115,12 @@ def test_what_other_code_has_made_is_not_found(data, tmp_path, trained, monkeypa
     engine, versions = copied / "_engine", (tf.__version__, "0", np.__version__)
     other_keras = memory.hash_code(engine, *versions)
     versions = tf.__version__, keras.__version__, np.__version__
-    # Of the package only what trains counts.
-    (copied / "playground" / "_words.py").write_text("# another")
-    (copied / "comparison" / "display.py").write_text("# another")
+    # The hash covers only the engine.
+    (copied / "playground" / "_captions.py").write_text("# changed")
+    (copied / "comparison" / "display.py").write_text("# changed")
     assert memory.hash_code(engine, *versions) == fit_cache.ENGINE_CODE
-    (engine / "below").mkdir()
-    (engine / "below" / "more.py").write_text("# another")
+    (engine / "subfolder").mkdir()
+    (engine / "subfolder" / "module.py").write_text("# new")
     other_source = memory.hash_code(engine, *versions)
     assert len({fit_cache.ENGINE_CODE, other_keras, other_source}) == 3
     monkeypatch.setattr(fit_cache, "ENGINE_CODE", other_source)
@@ -128,14 +128,14 @@ def test_what_other_code_has_made_is_not_found(data, tmp_path, trained, monkeypa
     assert len(trained) == 2
 
 
-def test_functions_of_one_name_are_not_one(data, tmp_path, trained):
+def test_functions_of_the_same_name_are_distinguished(data, tmp_path, trained):
     clf = DNNClassifier(**PARAMS, memory=str(tmp_path))
     for activation in (keras.activations.gelu, keras.ops.gelu):
         clf.set_params(activation=activation).fit(*data)
     assert len(trained) == 2
 
 
-def test_class_weights_that_only_score_are_known(data, tmp_path, trained):
+def test_class_weights_in_the_validation_score_are_in_the_key(data, tmp_path, trained):
     X, y = data
     clf = DNNClassifier(
         **PARAMS | {"epochs": 30}, early_stopping=True, memory=str(tmp_path)
@@ -147,7 +147,7 @@ def test_class_weights_that_only_score_are_known(data, tmp_path, trained):
     assert len(trained) == 2
 
 
-def test_tools_take_finished_fits_from_there(data, tmp_path, trained):
+def test_scikit_learn_tools_use_cached_fits(data, tmp_path, trained):
     memory = joblib.Memory(tmp_path, verbose=0)
     net = make_pipeline(StandardScaler(), DNNClassifier(**PARAMS, memory=memory))
     grid = {"dnnclassifier__dropout_rate": [0.1, 0.2]}
@@ -158,13 +158,13 @@ def test_tools_take_finished_fits_from_there(data, tmp_path, trained):
         scores = cross_validate(net, *data, cv=2)["test_score"]
         return search.cv_results_["mean_test_score"].tolist(), curve, scores
 
-    once = run()
-    assert len(trained) == 5 + 4  # the folds of cross_validate are the search's
-    assert joblib.hash(once) == joblib.hash(run())
+    first = run()
+    assert len(trained) == 5 + 4  # cross_validate uses the folds of the search
+    assert joblib.hash(first) == joblib.hash(run())
     assert len(trained) == 5 + 4
 
 
-def test_a_search_that_was_interrupted_goes_on(data, tmp_path, trained, monkeypatch):
+def test_an_interrupted_search_continues(data, tmp_path, trained, monkeypatch):
     search = GridSearchCV(
         DNNClassifier(**PARAMS, memory=str(tmp_path)),
         {"dropout_rate": [0.1, 0.2, 0.3]},
@@ -182,10 +182,10 @@ def test_a_search_that_was_interrupted_goes_on(data, tmp_path, trained, monkeypa
         with pytest.raises(KeyboardInterrupt):
             search.fit(*data)
     search.fit(*data)
-    assert len(trained) == 3 + 4  # 6 folds and the last fit
+    assert len(trained) == 3 + 4  # 6 folds and the final fit
 
 
-ELSEWHERE = """
+OTHER_PROCESS = """
 import sys, joblib, numpy as np
 from sklearn_toydnn import DNNClassifier
 from sklearn_toydnn._engine import fit_cache
@@ -198,12 +198,12 @@ print(joblib.hash(clf.coefs_))
 
 
 @pytest.mark.slow
-def test_another_process_finds_it(data, tmp_path):
+def test_another_process_uses_the_cached_fit(data, tmp_path):
     np.save(tmp_path / "X.npy", data[0])
     np.save(tmp_path / "y.npy", data[1])
     first, again = (
         subprocess.run(
-            [sys.executable, "-c", ELSEWHERE, tmp_path, word],
+            [sys.executable, "-c", OTHER_PROCESS, tmp_path, word],
             check=True,
             capture_output=True,
         ).stdout
@@ -212,7 +212,7 @@ def test_another_process_finds_it(data, tmp_path):
     assert first == again
 
 
-def test_going_on_from_a_fit_found(data, tmp_path, trained):
+def test_training_continues_from_a_cached_fit(data, tmp_path, trained):
     whole = DNNClassifier(**PARAMS | {"epochs": 4}).fit(*data)
     for _ in range(2):
         clf = DNNClassifier(**PARAMS, memory=str(tmp_path)).fit(*data)
@@ -221,16 +221,16 @@ def test_going_on_from_a_fit_found(data, tmp_path, trained):
     assert len(trained) == 1 + 3
 
 
-def test_early_stopping_is_kept(data, tmp_path, trained):
+def test_early_stopping_is_cached(data, tmp_path, trained):
     clf = DNNClassifier(
         **PARAMS | {"epochs": 100},
         early_stopping=True,
         n_iter_no_change=3,
         memory=str(tmp_path),
     )
-    once = state(clf.fit(*data))
+    expected = state(clf.fit(*data))
     assert clf.n_iter_ < 100
-    assert state(clf.fit(*data)) == once
+    assert state(clf.fit(*data)) == expected
     clf.set_params(epochs=2)
     for _ in range(2):
         with pytest.warns(ConvergenceWarning):
@@ -255,40 +255,40 @@ def swish(x):
     "params, reason",
     [
         ({"random_state": None}, "random_state=None"),
-        ({"activation": swish}, "activation is not by a name of Keras'"),
-        ({"activation": keras.layers.LeakyReLU(0.1)}, "activation is not by a name"),
+        ({"activation": swish}, "activation is not a function or class of Keras"),
+        ({"activation": keras.layers.LeakyReLU(0.1)}, "activation is not a function"),
         (
             {"loss": lambda y, p: keras.ops.mean((y - p) ** 2, axis=-1)},
-            "loss is not by a name",
+            "loss is not a function",
         ),
-        ({"callbacks": [keras.callbacks.TerminateOnNaN()]}, "callbacks act"),
-        ({"optimizer__learning_rate": lambda: 0.01}, "optimizer has a parameter"),
-        ({"optimizer__learning_rate": Constant()}, "optimizer has a parameter"),
+        ({"callbacks": [keras.callbacks.TerminateOnNaN()]}, "callbacks must run"),
+        ({"optimizer__learning_rate": lambda: 0.01}, "parameters of the optimizer"),
+        ({"optimizer__learning_rate": Constant()}, "parameters of the optimizer"),
     ],
     ids=lambda case: "-".join(case) if isinstance(case, dict) else "",
 )
-def test_fits_that_cannot_be_known_again_are_not_kept(
+def test_fits_without_a_cache_key_are_not_cached(
     params, reason, data, tmp_path, trained
 ):
     clf = DNNClassifier(**PARAMS | params, memory=str(tmp_path))
-    fit_cache._warn_not_kept.cache_clear()
-    with pytest.warns(UserWarning, match=f"not kept in memory: .*{reason}"):
+    fit_cache._warn_not_cached.cache_clear()
+    with pytest.warns(UserWarning, match=f"Fits are not cached: .*{reason}"):
         clf.fit(*data)
-    clf.fit(*data)  # one warning is enough
+    clf.fit(*data)  # no second warning
     assert len(trained) == 2
     assert not list(tmp_path.rglob("output.pkl"))
 
 
-def test_scikit_learns_callbacks_hear_of_every_epoch(data, tmp_path):
+def test_scikit_learn_callbacks_are_called_in_every_epoch(data, tmp_path):
     monitor = ScoringMonitor(scoring="accuracy")
     clf = DNNClassifier(**PARAMS, memory=str(tmp_path)).fit(*data)
-    fit_cache._warn_not_kept.cache_clear()
-    with pytest.warns(UserWarning, match="callbacks act on training"):
+    fit_cache._warn_not_cached.cache_clear()
+    with pytest.warns(UserWarning, match="callbacks must run during training"):
         clf.set_callbacks(monitor).fit(*data)
     assert (monitor.get_logs().data_as_pandas["task_name"] == "epoch").sum() == 2
 
 
-def test_a_failing_fit_keeps_nothing(data, tmp_path):
+def test_a_failing_fit_is_not_cached(data, tmp_path):
     with pytest.raises(ValueError, match="jit_compile=True, but"):
         DNNClassifier(
             **PARAMS, memory=str(tmp_path), jit_compile=True, loss__reduction="none"
@@ -301,7 +301,7 @@ def test_memory_is_validated(data):
         DNNClassifier(memory=3).fit(*data)
 
 
-def test_a_schedule_is_told_from_another(data, tmp_path, trained):
+def test_schedules_are_distinguished(data, tmp_path, trained):
     for boundary in [1, 2, 1]:
         schedule = keras.optimizers.schedules.PiecewiseConstantDecay(
             [boundary], [0.1, 0.01]
@@ -313,46 +313,52 @@ def test_a_schedule_is_told_from_another(data, tmp_path, trained):
 
 def test_a_damaged_fit_is_trained_again(data, tmp_path, trained):
     clf = DNNClassifier(memory=str(tmp_path), **PARAMS).fit(*data)
-    (kept,) = tmp_path.rglob("output.pkl")
-    content = kept.read_bytes()
+    (path,) = tmp_path.rglob("output.pkl")
+    content = path.read_bytes()
     for i in range(0, len(content), 97):
         damaged = bytearray(content)
         damaged[i] ^= 0x01
-        kept.write_bytes(damaged)
+        path.write_bytes(damaged)
         again = clone(clf).fit(*data)
         assert state(again) == state(clf)
         assert len(list(tmp_path.rglob("output.pkl"))) == 1
 
 
-def test_a_kept_file_of_something_else_is_trained_again(data, tmp_path, trained):
+def test_a_fit_is_trained_again_if_its_file_holds_another_object(
+    data, tmp_path, trained
+):
     clf = DNNClassifier(memory=str(tmp_path), **PARAMS).fit(*data)
-    (kept,) = tmp_path.rglob("output.pkl")
+    (path,) = tmp_path.rglob("output.pkl")
     for other in ("text", ("a", "b"), (b"a", b"b", b"c"), None, 3):
-        joblib.dump(other, kept)
+        joblib.dump(other, path)
         assert state(clone(clf).fit(*data)) == state(clf)
     assert len(trained) == 6
 
 
-def test_a_folder_below_a_file_is_named(data, tmp_path):
+def test_a_folder_below_a_file_is_an_error(data, tmp_path):
     (tmp_path / "file").touch()
     folder = str(tmp_path / "file" / "fits")
-    with pytest.raises(ValueError, match=f"memory='{folder}' cannot be a folder"):
+    with pytest.raises(ValueError, match=f"memory='{folder}' cannot be used"):
         DNNClassifier(memory=folder, **PARAMS).fit(*data)
 
 
 @pytest.mark.slow
-def test_a_second_folder_is_found_as_the_first_is(data, tmp_path):
+def test_a_second_folder_works_like_the_first(data, tmp_path):
     np.save(tmp_path / "X.npy", data[0])
     np.save(tmp_path / "y.npy", data[1])
     clf = DNNClassifier(**PARAMS)
     for folder in ("first", "second"):
         clf.set_params(memory=str(tmp_path / folder)).fit(*data)
-    code = ELSEWHERE.replace("memory=sys.argv[1])", "memory=sys.argv[1] + '/second')")
+    code = OTHER_PROCESS.replace(
+        "memory=sys.argv[1])", "memory=sys.argv[1] + '/second')"
+    )
     command = [sys.executable, "-c", code, tmp_path, "again"]
     subprocess.run(command, check=True, capture_output=True)
 
 
-def test_what_compiles_only_sometimes_is_not_kept(data, tmp_path, trained, monkeypatch):
+def test_fits_that_failed_to_compile_are_not_cached(
+    data, tmp_path, trained, monkeypatch
+):
     def fail(self):
         raise MemoryError
 
@@ -360,15 +366,15 @@ def test_what_compiles_only_sometimes_is_not_kept(data, tmp_path, trained, monke
     clf = DNNClassifier((4,), memory=str(tmp_path), **PARAMS)
     with monkeypatch.context() as patch:
         patch.setattr(Program, "warm_up", fail)
-        with pytest.warns(EfficiencyWarning, match="cannot compile it"):
+        with pytest.warns(EfficiencyWarning, match="cannot compile the training loop"):
             clf.fit(*data)
     assert not list(tmp_path.rglob("output.pkl"))
     assert state(clf.fit(*data)) == state(clone(clf).set_params(memory=None).fit(*data))
 
 
-def test_fits_under_a_strategy_are_not_kept(data, tmp_path):
+def test_fits_under_a_strategy_are_not_cached(data, tmp_path):
     clf = DNNClassifier((4,), memory=str(tmp_path), **PARAMS)
-    fit_cache._warn_not_kept.cache_clear()
+    fit_cache._warn_not_cached.cache_clear()
     with (
         tf.distribute.MirroredStrategy(["CPU:0"]).scope(),
         pytest.warns(UserWarning, match="a tf.distribute strategy"),
@@ -377,7 +383,7 @@ def test_fits_under_a_strategy_are_not_kept(data, tmp_path):
     assert not list(tmp_path.rglob("output.pkl"))
 
 
-def test_any_object_with_a_cache_is_a_memory(data):
+def test_memory_can_be_any_object_with_a_cache_method(data):
     class NoMemory:
         def cache(self, function, ignore):
             return function
@@ -395,6 +401,6 @@ def _raise():
     raise TypeError("the reason")
 
 
-def test_what_can_be_pickled_but_not_read_says_why(tmp_path):
+def test_a_result_that_cannot_be_unpickled_raises_its_own_error(tmp_path):
     with pytest.raises(TypeError, match="the reason"):
         memory.load_or_compute(str(tmp_path), Unreadable, "unreadable")

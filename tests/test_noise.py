@@ -1,4 +1,4 @@
-"""What the noise study measures, against what is known; the data of fluctuations."""
+"""The measures of the noise study against known values; the data of fluctuations."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def test_logits_are_those_of_the_network(net):
     )
 
 
-def test_slopes_are_those_of_the_logits(net):
+def test_slopes_are_the_gradients_of_the_logits(net):
     X, step = points(), 1e-6
     logits, slopes = logits_and_slopes(net, X)
     for i, shift in enumerate(step * np.eye(2)):
@@ -47,8 +47,11 @@ def test_slopes_are_those_of_the_logits(net):
     assert gradient_norm(logits, slopes) == pytest.approx(expected)
 
 
-def test_the_penalty_is_what_little_noise_adds_to_the_loss():
-    """On average over labels that are as likely as the network says (Bishop 1995)."""
+def test_the_penalty_is_the_increase_of_the_loss_by_small_noise():
+    """Averaged over labels with the probabilities that the network predicts.
+
+    See Bishop (1995).
+    """
     generator = np.random.default_rng(0)
     slopes = np.array([[1.5, -0.5]])
     logits = np.array([0.7])
@@ -60,7 +63,7 @@ def test_the_penalty_is_what_little_noise_adds_to_the_loss():
     assert added == pytest.approx(penalty(logits, slopes, std), rel=0.05)
 
 
-def test_faults_that_change_nothing_cost_nothing(net):
+def test_faults_without_an_effect_do_not_lower_the_accuracy(net):
     X = points()
     y = (logits_and_slopes(net, X)[0] > 0).astype(int)
     generator = np.random.default_rng(0)
@@ -70,7 +73,7 @@ def test_faults_that_change_nothing_cost_nothing(net):
 
 
 @pytest.mark.parametrize("noise", ["fresh", "copies"])
-def test_networks_are_read_on_the_way(noise):
+def test_networks_are_recorded_during_training(noise):
     X, y = make_triangle(100, random_state=0)
     network = {**READINGS["plain"], "epochs": 7}
     with config_context(enable_metadata_routing=True):
@@ -81,7 +84,7 @@ def test_networks_are_read_on_the_way(noise):
     assert noisy.read_[7].n_iter_ == 7 and noisy.read_[5].n_iter_ == 5
 
 
-def test_fluctuations_are_on_one_data_set():
+def test_all_fluctuations_use_one_data_set():
     data = OneDataSet(MAKERS["f1"], 40, 10, 5)
     first, second = data.draw((0, 0), 0), data.draw((0, 7), 7)
     np.testing.assert_array_equal(first.X, second.X)

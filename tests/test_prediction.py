@@ -1,4 +1,4 @@
-"""What a network says of a point does not depend on what else it is asked."""
+"""Prediction: the output for a row does not depend on the other rows of the call."""
 
 import threading
 import tracemalloc
@@ -53,7 +53,7 @@ def assert_same(one, other, dtype):
     "n_networks, n_rows",
     [(14, 5_000), pytest.param(28, 20_000, marks=pytest.mark.slow)],
 )
-def test_a_row_alone_is_a_row_among_others(n_networks, n_rows, dtype, monkeypatch):
+def test_outputs_do_not_depend_on_other_rows(n_networks, n_rows, dtype, monkeypatch):
     generator = np.random.default_rng(0)
     X = generator.normal(size=(n_rows, 2)).astype(dtype)
     order = generator.permutation(n_rows)
@@ -73,7 +73,7 @@ def test_a_row_alone_is_a_row_among_others(n_networks, n_rows, dtype, monkeypatc
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_labels_and_probabilities_are_those_of_rows_alone(n_classes):
+def test_labels_and_probabilities_do_not_depend_on_other_rows(n_classes):
     X, y = make_blobs(300, centers=n_classes, cluster_std=4, random_state=0)
     clf = DNNClassifier(epochs=3, random_state=0).fit(X, y)
     some = X[::6]
@@ -86,23 +86,23 @@ def test_labels_and_probabilities_are_those_of_rows_alone(n_classes):
 def test_threads_predict_the_same_bits():
     X, y = make_triangle(2000, random_state=0)
     clf = DNNClassifier(epochs=2, random_state=0).fit(X / 30, y)
-    expected, found = clf.predict_proba(X), [None] * 8
+    expected, results = clf.predict_proba(X), [None] * 8
 
     def work(i):
-        found[i] = clf.predict_proba(X)
+        results[i] = clf.predict_proba(X)
 
     threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    for proba in found:
+    for proba in results:
         np.testing.assert_array_equal(proba, expected)
 
 
 @pytest.mark.parametrize("dtype, atol", [("float32", 1e-6), ("float64", 1e-14)])
-def test_products_are_those_of_exact_arithmetic(dtype, atol):
-    """A unit whose large terms cancel keeps what the small ones add up to."""
+def test_products_are_exact_before_rounding(dtype, atol):
+    """If the large terms of a sum cancel, the sum of the small terms is not lost."""
     generator = np.random.default_rng(0)
     half = generator.normal(size=(500, 10)).astype(dtype)
     X = np.hstack([1000 * half, -1000 * half, half])
@@ -114,7 +114,7 @@ def test_products_are_those_of_exact_arithmetic(dtype, atol):
 
 
 @pytest.mark.parametrize("scale", [1e-300, 1e-40, 1e30, 1e300])
-def test_any_scale_of_points_and_weights(scale):
+def test_points_and_weights_of_any_scale(scale):
     X = np.array([[1.0, -2.0], [0.0, 0.0], [3.0, 0.5]]) * scale
     kernel = np.array([[2.0], [0.25]]) / scale
     network = Network((2, 1), None, "linear", "float64")
@@ -137,7 +137,7 @@ def test_memory_does_not_grow_with_rows_times_units(n_rows, bound):
     assert peak < bound  # 1,000 units in float32: 400 MB for 100,000 rows
 
 
-def test_infinite_outputs_of_hidden_layers_go_on():
+def test_infinite_outputs_of_hidden_layers_are_passed_on():
     network = Network((1, 2, 1), "relu", "sigmoid", "float32")
     biases = [np.zeros(2, "float32"), np.zeros(1, "float32")]
     kernels = [np.float32([[3e38, 1.0]]), np.float32([[1.0], [1.0]])]

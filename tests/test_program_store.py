@@ -1,4 +1,4 @@
-"""Programs kept on disk: found by other processes, trusted only where they may be."""
+"""The disk cache of programs: shared by processes, and checked before it is used."""
 
 import json
 import os
@@ -39,29 +39,29 @@ def fit(i=0, **params):
 
 
 def run(code, folder, **environ):
-    """Run code in a process of its own; return what it prints, read as JSON."""
+    """Run code in a new process; return its output, parsed as JSON."""
     environ = {"SKLEARN_TOYDNN_CACHE": str(folder), **environ}
-    ran = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", HEAD + code],
         env=os.environ | environ,
         capture_output=True,
         text=True,
     )
-    assert ran.returncode == 0, ran.stderr
-    return json.loads(ran.stdout)
+    assert process.returncode == 0, process.stderr
+    return json.loads(process.stdout)
 
 
 @pytest.fixture(scope="module")
 def expected():
-    """What the fit comes to where nothing is kept."""
+    """The digest of the fit without a disk cache."""
     digest, misses, hits = run("print(json.dumps(fit()))", "off")
     assert (misses, hits) == (1, 0)
     return digest
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory, expected):
-    """A folder in which a process has kept the program."""
+def cached(tmp_path_factory, expected):
+    """A folder in which another process has cached the program."""
     folder = tmp_path_factory.mktemp("cache") / "programs"
     assert run("print(json.dumps(fit()))", folder) == [expected, 1, 0]
     return folder
@@ -72,16 +72,16 @@ def files(folder):
 
 
 @pytest.mark.slow
-def test_a_folder_that_cannot_be_made_is_told(expected):
+def test_a_folder_that_cannot_be_created_is_reported(expected):
     code = "print(json.dumps([fit()[0], cache_info().disk]))"
     digest, disk = run(code, "/proc/nothing/here")
     assert digest == expected and disk.startswith("off: ") and "/proc/nothing" in disk
 
 
-def test_there_may_be_nothing_to_delete(tmp_path, monkeypatch):
+def test_clear_without_a_folder_does_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("SKLEARN_TOYDNN_CACHE", str(tmp_path / "none"))
-    # TensorFlow takes the flag only before it computes, as it may have by now.
-    monkeypatch.setattr(disk_cache, "_have_read", lambda flags: None)
+    # Other tests may have used TensorFlow, which then does not read the flag.
+    monkeypatch.setattr(disk_cache, "_set_flags", lambda flags: None)
     DiskCache().clear()
     assert not (tmp_path / "none").exists()
 
@@ -90,40 +90,40 @@ def test_there_may_be_nothing_to_delete(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_another_process_finds_it_whatever_it_has_done_before(kept, expected):
+def test_another_process_reads_the_program_after_compiling_others(cached, expected):
     code = """
 import tensorflow as tf
 for i in (1, 2):
     tf.function(lambda x: x + i, jit_compile=True)(tf.constant(i))
-other, own = fit(activation="tanh"), fit(activation=lambda x: x / 2)
+other, _ = fit(activation="tanh"), fit(activation=lambda x: x / 2)
 print(json.dumps([fit(), other[1:], "TF_XLA_FLAGS" in os.environ]))
 """
-    temporary, before = os.listdir(tempfile.gettempdir()), set(files(kept))
-    [digest, *counts], other, flags = run(code, kept)
+    temporary, before = os.listdir(tempfile.gettempdir()), set(files(cached))
+    [digest, *counts], other, flags = run(code, cached)
     assert (digest, counts, other, flags) == (expected, [2, 1], [1, 0], False)
-    # What else was compiled is not kept, and no folder of a process is left.
-    assert len(set(files(kept)) - before) == 1
-    left = set(os.listdir(tempfile.gettempdir())) - set(temporary)
-    assert not [name for name in left if name.startswith("sklearn-toydnn")]
+    # The other compiled functions are not cached, and no temporary folder remains.
+    assert len(set(files(cached)) - before) == 1
+    new = set(os.listdir(tempfile.gettempdir())) - set(temporary)
+    assert not [name for name in new if name.startswith("sklearn-toydnn")]
 
 
 @pytest.mark.slow
-def test_threads_and_worker_processes_find_it_too(kept, expected):
+def test_threads_and_worker_processes_read_the_program(cached, expected):
     code = """
 from joblib import Parallel, delayed
-found = {}
+results = {}
 for backend in ("threading", "loky"):
     fits = Parallel(2, backend=backend)(delayed(fit)() for _ in range(4))
-    found[backend] = [[digest, misses] for digest, misses, _ in fits]
-print(json.dumps(found))
+    results[backend] = [[digest, misses] for digest, misses, _ in fits]
+print(json.dumps(results))
 """
-    run(code, kept)  # joblib gives its processes one thread each: other programs
-    for fits in run(code, kept).values():
+    run(code, cached)  # joblib's processes have one thread each and need other programs
+    for fits in run(code, cached).values():
         assert fits == [[expected, 0]] * 4
 
 
 @pytest.mark.slow
-def test_dask_workers_find_it_too(distributed, kept, expected):
+def test_dask_workers_read_the_program(distributed, cached, expected):
     code = """
 if __name__ == "__main__":
     from distributed import Client, LocalCluster
@@ -132,12 +132,12 @@ if __name__ == "__main__":
             fits = client.gather(client.map(fit, [0, 0], pure=False))
     print(json.dumps([fit[:2] for fit in fits]))
 """
-    run(code, kept)  # Dask gives its processes one thread each
-    assert run(code, kept) == [[expected, 0]] * 2
+    run(code, cached)  # Dask's processes have one thread each and need other programs
+    assert run(code, cached) == [[expected, 0]] * 2
 
 
 @pytest.mark.slow
-def test_many_processes_may_compile_and_keep_the_same(tmp_path, expected):
+def test_many_processes_can_compile_and_cache_the_same_program(tmp_path, expected):
     environ = os.environ | {"SKLEARN_TOYDNN_CACHE": str(tmp_path / "cache")}
     command = [sys.executable, "-c", HEAD + "print(json.dumps(fit()))"]
     running = [
@@ -149,11 +149,11 @@ def test_many_processes_may_compile_and_keep_the_same(tmp_path, expected):
     assert run("print(json.dumps(fit()))", tmp_path / "cache") == [expected, 0, 1]
 
 
-# ---- files that are not as they should be
+# ---- unusable files
 
 
 @pytest.mark.slow
-def test_damaged_and_foreign_files_are_compiled_again(tmp_path, expected):
+def test_programs_in_damaged_and_foreign_files_are_compiled_again(tmp_path, expected):
     code = """
 from sklearn_toydnn._engine.compiled.disk_cache import store
 fit(), fit(activation="tanh")
@@ -161,32 +161,32 @@ one, other = sorted(store.folder.iterdir(), key=lambda path: path.stat().st_mtim
 whole = one.read_bytes()
 middle = len(whole) // 2
 flipped = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
-for_another = store._made_for
-store._made_for = "another processor"
+environment = store._environment
+store._environment = "another processor"
 cache_clear(); one.unlink(); fit()
 foreign = one.read_bytes()
-store._made_for = for_another
+store._environment = environment
 bad = {
     "truncated": whole[:-1],
     "half written": whole[:middle],
     "empty": b"",
     "flipped": flipped,
     "of another program": other.read_bytes(),
-    "made for another processor": foreign,
+    "for another processor": foreign,
 }
-found = {}
+results = {}
 for name, content in bad.items():
     one.write_bytes(content)
     cache_clear()
-    found[name] = [*fit(), one.read_bytes() != content]
-print(json.dumps(found))
+    results[name] = [*fit(), one.read_bytes() != content]
+print(json.dumps(results))
 """
-    for name, found in run(code, tmp_path / "cache").items():
-        assert found == [expected, 1, 0, True], name
+    for name, result in run(code, tmp_path / "cache").items():
+        assert result == [expected, 1, 0, True], name
 
 
 @pytest.mark.slow
-def test_code_that_tensorflow_cannot_take_is_compiled_again(kept, expected):
+def test_code_that_tensorflow_cannot_load_is_compiled_again(cached, expected):
     code = """
 from sklearn_toydnn._engine.compiled.disk_cache import store
 read = store.read
@@ -196,10 +196,10 @@ def damaged(key):
 store.read = damaged
 print(json.dumps(fit()))
 """
-    assert run(code, kept) == [expected, 1, 0]
+    assert run(code, cached) == [expected, 1, 0]
 
 
-def test_what_has_not_been_used_for_longest_goes_first(tmp_path, monkeypatch):
+def test_the_least_recently_used_programs_are_deleted_first(tmp_path, monkeypatch):
     folder = tmp_path / "tensorflow-2"
     folder.mkdir()
     for i, name in enumerate("abcd"):
@@ -211,7 +211,7 @@ def test_what_has_not_been_used_for_longest_goes_first(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_all_are_deleted_when_asked(tmp_path, expected):
+def test_cache_clear_deletes_all_programs(tmp_path, expected):
     code = "print(json.dumps([fit(), cache_clear(disk=True), fit()]))"
     assert [f and f[1:] for f in run(code, tmp_path / "cache")] == [
         [1, 0],
@@ -221,27 +221,27 @@ def test_all_are_deleted_when_asked(tmp_path, expected):
 
 
 @pytest.mark.slow
-def test_an_import_makes_no_folder(tmp_path):
+def test_an_import_creates_no_folder(tmp_path):
     code = """
 from pathlib import Path
 from sklearn_toydnn._engine.compiled.disk_cache import store
-made = [Path(folder).exists() for folder in (store._root, store._own)]
+exist = [Path(folder).exists() for folder in (store._root, store._temporary)]
 fit()
-made += [Path(folder).exists() for folder in (store._root, store._own)]
-print(json.dumps(made))
+exist += [Path(folder).exists() for folder in (store._root, store._temporary)]
+print(json.dumps(exist))
 """
     assert run(code, tmp_path / "cache") == [False, False, True, True]
 
 
-# ---- folders that cannot be used
+# ---- unusable folders
 
 
-def others_may_write(folder):
+def make_writable_for_others(folder):
     folder.mkdir()
     folder.chmod(0o770)
 
 
-def a_link(folder):
+def make_link(folder):
     folder.with_name("elsewhere").mkdir(mode=0o700)
     folder.symlink_to("elsewhere")
 
@@ -249,14 +249,12 @@ def a_link(folder):
 @pytest.mark.parametrize(
     "make, reason",
     [
-        (others_may_write, "others may write"),
-        (a_link, "a symbolic link"),
-        (Path.touch, "is no folder"),
+        (make_writable_for_others, "other users may write"),
+        (make_link, "is a symbolic link or not a folder"),
+        (Path.touch, "is a symbolic link or not a folder"),
     ],
 )
-def test_a_folder_that_cannot_be_trusted_is_not_used(
-    make, reason, tmp_path, monkeypatch
-):
+def test_an_untrusted_folder_is_not_used(make, reason, tmp_path, monkeypatch):
     make(tmp_path / "cache")
     monkeypatch.setenv("SKLEARN_TOYDNN_CACHE", str(tmp_path / "cache"))
     assert DiskCache().description.startswith("off: ")
@@ -268,12 +266,12 @@ def test_a_folder_that_cannot_be_trusted_is_not_used(
     [
         ({"SKLEARN_TOYDNN_CACHE": "off"}, "SKLEARN_TOYDNN_CACHE=off"),
         ({"SKLEARN_TOYDNN_CACHE": "a/b"}, "a/b is not an absolute path"),
-        ({"XLA_FLAGS": "flags.txt"}, "XLA_FLAGS names a file"),
+        ({"XLA_FLAGS": "flags.txt"}, "XLA_FLAGS refers to a file"),
         ({"TF_XLA_FLAGS": "--tf_xla_clustering_debug"}, "TF_XLA_FLAGS is set"),
         ({"SKLEARN_TOYDNN_CACHE": ""}, "~/sklearn-toydnn is not an absolute path"),
     ],
 )
-def test_the_reason_why_nothing_is_kept_is_told(environ, reason, tmp_path, monkeypatch):
+def test_the_description_has_the_reason(environ, reason, tmp_path, monkeypatch):
     def without_home(name):
         return Path("~", name)
 
@@ -286,15 +284,15 @@ def test_the_reason_why_nothing_is_kept_is_told(environ, reason, tmp_path, monke
         assert os.environ["TF_XLA_FLAGS"] == environ["TF_XLA_FLAGS"]
 
 
-def test_no_path_with_spaces_is_given_to_tensorflow(tmp_path, monkeypatch):
+def test_a_path_with_spaces_is_not_used(tmp_path, monkeypatch):
     (tmp_path / "a b").mkdir()
     monkeypatch.setenv("SKLEARN_TOYDNN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "a b"))
-    assert "no path with spaces" in DiskCache().description
+    assert "does not support spaces" in DiskCache().description
 
 
 @pytest.mark.slow
-def test_a_folder_that_becomes_untrusted_is_given_up(tmp_path):
+def test_a_folder_that_becomes_untrusted_turns_the_cache_off(tmp_path):
     code = """
 from sklearn_toydnn._engine.compiled.disk_cache import store
 fit(1, hidden_layer_sizes=(6,))
@@ -303,46 +301,46 @@ store.folder.chmod(0o777)
 print(json.dumps([mode, fit()[1:], cache_info().disk]))
 """
     mode, counts, disk = run(code, tmp_path / "cache")
-    assert (mode, counts) == ("0o700", [2, 0]) and "others may write" in disk
+    assert (mode, counts) == ("0o700", [2, 0]) and "other users may write" in disk
 
 
 @pytest.mark.slow
-def test_a_disk_that_takes_nothing_is_no_reason_not_to_train(tmp_path, expected):
+def test_training_works_with_a_full_disk(tmp_path, expected):
     code = """
 import errno
-from sklearn_toydnn._engine.compiled import disk
+from sklearn_toydnn._engine.compiled import disk_cache
 def full(path, content):
     raise OSError(errno.ENOSPC, "no space left")
-disk._write = full
+disk_cache._write = full
 print(json.dumps([fit(), cache_info().disk]))
 """
-    found, disk = run(code, tmp_path / "cache")
-    assert found == [expected, 1, 0] and "no space left" in disk
+    result, disk = run(code, tmp_path / "cache")
+    assert result == [expected, 1, 0] and "no space left" in disk
 
 
 @pytest.mark.slow
-def test_threads_that_begin_at_once_compile_one_program(tmp_path, expected):
+def test_threads_that_start_together_compile_one_program(tmp_path, expected):
     code = """
 from threading import Barrier, Thread
-barrier, found = Barrier(4), []
+barrier, digests = Barrier(4), []
 def work():
     barrier.wait()
-    found.append(fit()[0])
+    digests.append(fit()[0])
 threads = [Thread(target=work) for _ in range(4)]
 [thread.start() for thread in threads]
 [thread.join() for thread in threads]
-print(json.dumps([found, cache_info().misses]))
+print(json.dumps([digests, cache_info().misses]))
 """
     assert run(code, tmp_path / "cache") == [[expected] * 4, 1]
 
 
-def test_deleting_where_nothing_is_kept_is_an_error():
+def test_cache_clear_is_an_error_if_the_disk_cache_is_off():
     with pytest.raises(ValueError, match="disk=True, but .*SKLEARN_TOYDNN_CACHE=off"):
         cache_clear(disk=True)
 
 
 @pytest.mark.slow
-def test_tensorflow_at_work_before_the_import_is_told(kept):
+def test_use_of_tensorflow_before_the_import_is_reported(cached):
     code = """
 import tensorflow as tf
 tf.constant(1) + 1
@@ -350,60 +348,60 @@ exec(head)
 print(json.dumps([*fit()[1:], cache_info().disk]))
 """
     code = f"head = {HEAD!r}\n{code}"
-    ran = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code],
-        env=os.environ | {"SKLEARN_TOYDNN_CACHE": str(kept)},
+        env=os.environ | {"SKLEARN_TOYDNN_CACHE": str(cached)},
         capture_output=True,
         text=True,
     )
-    assert ran.returncode == 0, ran.stderr
-    *counts, disk = json.loads(ran.stdout)
+    assert process.returncode == 0, process.stderr
+    *counts, disk = json.loads(process.stdout)
     assert counts == [1, 0] and "before the import" in disk
 
 
-# ---- file by file, with a stand-in for TensorFlow, which reads its flags but once
+# ---- single files, without TensorFlow, which reads its flags only once
 
 
 class Blueprint:
-    """What is kept of a program, as far as the store looks at it."""
+    """A blueprint with only the attribute that the cache uses."""
 
     name = "toydnn_abc"
 
 
 @pytest.fixture
 def store(tmp_path, monkeypatch):
-    """A store whose TensorFlow has read no flags."""
+    """A disk cache, without setting the flags of TensorFlow."""
     monkeypatch.setenv("SKLEARN_TOYDNN_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(disk_cache, "_have_read", lambda flags: None)
+    monkeypatch.setattr(disk_cache, "_set_flags", lambda flags: None)
     store = DiskCache()
     assert store.description == str(store.folder) and not store.folder.exists()
     return store
 
 
 def compile_with(store, name=Blueprint.name):
-    """Write what TensorFlow would, and what it would of someone else's function."""
+    """Write files like TensorFlow, for a program and for another function."""
     store.prepare()
-    (store._own / "ours.pb").write_bytes(b"code of " + name.encode())
-    (store._own / "other.pb").write_bytes(b"code of __inference_f_1")
+    (store._temporary / "ours.pb").write_bytes(b"code of " + name.encode())
+    (store._temporary / "other.pb").write_bytes(b"code of __inference_f_1")
 
 
-def test_what_is_written_is_read_and_put_back_for_a_moment(store):
+def test_programs_are_written_read_and_restored_for_a_moment(store):
     compile_with(store)
     blueprint = SimpleNamespace(name=Blueprint.name)
     store.write("a key", blueprint)
-    assert [path.name for path in store._own.iterdir()] == ["other.pb"]
+    assert [path.name for path in store._temporary.iterdir()] == ["other.pb"]
     read, compiled = store.read("a key")
     assert read == blueprint and store.read("another key") is None
-    with store.put_back(compiled):
-        assert (store._own / "ours.pb").read_bytes() == b"code of toydnn_abc"
-    assert not (store._own / "ours.pb").exists()
+    with store.restored(compiled):
+        assert (store._temporary / "ours.pb").read_bytes() == b"code of toydnn_abc"
+    assert not (store._temporary / "ours.pb").exists()
     store.clear()
     assert store.read("a key") is None
-    store.forget("a key")  # which is no error
+    store.delete("a key")  # not an error
 
 
 @pytest.mark.parametrize("damage", [bytes.lower, lambda whole: whole[:-1], bytes.upper])
-def test_a_damaged_file_is_not_read_but_deleted(store, damage):
+def test_a_damaged_file_is_deleted(store, damage):
     compile_with(store)
     store.write("a key", SimpleNamespace(name=Blueprint.name))
     [path] = store.folder.iterdir()
@@ -411,24 +409,24 @@ def test_a_damaged_file_is_not_read_but_deleted(store, damage):
     assert store.read("a key") is None and not path.exists()
 
 
-def test_a_file_of_classes_that_are_gone_is_not_read(store, monkeypatch):
+def test_a_file_of_a_missing_class_is_not_read(store, monkeypatch):
     compile_with(store)
     store.write("a key", Blueprint())
     monkeypatch.delattr(sys.modules[__name__], "Blueprint")
     assert store.read("a key") is None and store.folder
 
 
-def test_where_tensorflow_writes_nothing_the_store_gives_up(store):
+def test_the_cache_is_turned_off_if_tensorflow_writes_nothing(store):
     store.write("a key", Blueprint())
-    assert store.description == "off: TensorFlow has not written what it compiled"
-    assert store.read("a key") is None and store.take("anything") == {}
+    assert store.description == "off: TensorFlow did not write the compiled code"
+    assert store.read("a key") is None and store.collect("anything") == {}
     store.write("a key", Blueprint())
-    store.forget("a key")
-    with pytest.raises(ValueError, match="no programs are kept there"):
+    store.delete("a key")
+    with pytest.raises(ValueError, match="the disk cache is off"):
         store.clear()
 
 
-def test_a_full_disk_and_a_folder_of_others_are_given_up(store, monkeypatch):
+def test_a_full_disk_or_an_untrusted_folder_turns_the_cache_off(store, monkeypatch):
     compile_with(store)
 
     def full(*names):
@@ -441,10 +439,10 @@ def test_a_full_disk_and_a_folder_of_others_are_given_up(store, monkeypatch):
     store.folder = store._root / "elsewhere"
     store.folder.mkdir()
     store.folder.chmod(0o777)
-    assert store.read("a key") is None and "others may write" in store.description
+    assert store.read("a key") is None and "other users may write" in store.description
 
 
-def test_a_folder_that_is_cleared_meanwhile_is_no_reason_to_give_up(store, monkeypatch):
+def test_the_cache_stays_on_if_its_folder_is_cleared(store, monkeypatch):
     def cleared(root):
         raise FileNotFoundError
 
@@ -454,22 +452,24 @@ def test_a_folder_that_is_cleared_meanwhile_is_no_reason_to_give_up(store, monke
     assert store.folder
 
 
-def test_a_forked_process_keeps_nothing(store):
+def test_a_forked_process_does_not_use_the_cache(store):
     store._process = 0
     assert store.read("a key") is None
     assert store.description == "off: this process was forked"
 
 
-def test_what_killed_processes_left_is_deleted_after_a_day(store, monkeypatch):
+def test_folders_of_killed_processes_are_deleted_after_a_day(store, monkeypatch):
     store._root.mkdir(mode=0o700)
     monkeypatch.setattr(tempfile, "tempdir", str(store._root))
-    left = {name: store._root / f"sklearn-toydnn-{name}-x" for name in ("0", "00", "1")}
-    for name, folder in left.items():
+    folders = {
+        name: store._root / f"sklearn-toydnn-{name}-x" for name in ("0", "00", "1")
+    }
+    for name, folder in folders.items():
         folder.mkdir()
         age = 0 if name == "00" else 2 * 86400
         os.utime(folder, (time.time() - age,) * 2)
     DiskCache().prepare()
-    assert [name for name, folder in left.items() if folder.exists()] == ["00", "1"]
+    assert [name for name, folder in folders.items() if folder.exists()] == ["00", "1"]
 
 
 def fit():
@@ -478,7 +478,7 @@ def fit():
     return clf.coefs_[0].tobytes(), cache_info().misses, cache_info().disk_hits
 
 
-def test_a_program_that_is_kept_is_read_not_compiled(store, monkeypatch):
+def test_a_cached_program_is_read_instead_of_compiled(store, monkeypatch):
     monkeypatch.setattr(program_cache, "store", store)
     warm_up = Program.warm_up
 
@@ -495,15 +495,15 @@ def test_a_program_that_is_kept_is_read_not_compiled(store, monkeypatch):
     cache_clear()
     compiled = False
     assert fit() == (first, 0, 1)
-    # What TensorFlow compiles again all the same is no hit, and is deleted.
+    # If TensorFlow compiles again, it is not a hit, and the file is deleted.
     cache_clear()
     compiled = True
     with monkeypatch.context() as patch:
-        patch.setattr(DiskCache, "put_back", lambda self, compiled: nullcontext())
+        patch.setattr(DiskCache, "restored", lambda self, compiled: nullcontext())
         assert fit() == (first, 1, 0)
     assert not list(store.folder.iterdir())
 
-    for error, is_left in [(OSError("full"), True), (RuntimeError("not code"), False)]:
+    for error, remains in [(OSError("full"), True), (RuntimeError("not code"), False)]:
         cache_clear()
         fit()
         [path] = store.folder.iterdir()
@@ -513,8 +513,8 @@ def test_a_program_that_is_kept_is_read_not_compiled(store, monkeypatch):
             raise error
 
         with monkeypatch.context() as patch:
-            patch.setattr(DiskCache, "put_back", failing)
-            patch.setattr(store, "write", lambda *kept: None)
+            patch.setattr(DiskCache, "restored", failing)
+            patch.setattr(store, "write", lambda *args: None)
             assert fit() == (first, 1, 0)
-        assert path.exists() == is_left
+        assert path.exists() == remains
     cache_clear()

@@ -1,4 +1,4 @@
-"""The compiled path ends where Keras does, and keeps its promises about programs."""
+"""Training: compiled programs give the results of Keras, and are shared and limited."""
 
 import gc
 import os
@@ -56,7 +56,7 @@ def make_data(n_samples, maker=make_triangle):
 @pytest.fixture(scope="module")
 def data(data):
     X, y = data
-    return X[:70], y[:70]  # two whole batches and a part of one
+    return X[:70], y[:70]  # two full batches and an incomplete one
 
 
 def compiled(**params):
@@ -88,12 +88,12 @@ def assert_equal(one, other):
 
 
 def keras_fit(clf, X, y, *, sample_weight=None, validation_data=None):
-    """Train a Keras model by hand, from the classifier's own initial weights."""
-    still = clone(clf).set_params(optimizer="SGD", optimizer__learning_rate=0.0)
+    """Train a Keras model directly, from the initial weights of the classifier."""
+    untrained = clone(clf).set_params(optimizer="SGD", optimizer__learning_rate=0.0)
     for name in clf.get_params():
         if name.startswith("optimizer__") and not name.endswith("learning_rate"):
-            delattr(still, name)
-    start = still.fit(X, y).model_.get_weights()
+            delattr(untrained, name)
+    start = untrained.fit(X, y).model_.get_weights()
     clf = clone(clf).fit(X, y)
     model = keras.Sequential.from_config(clf.model_.get_config())
     model.set_weights(start)
@@ -121,7 +121,7 @@ def keras_fit(clf, X, y, *, sample_weight=None, validation_data=None):
 @pytest.mark.fast("relu-Adam")
 @pytest.mark.parametrize("optimizer", ["SGD", "RMSprop", "Adagrad", "Adam", "Nadam"])
 @pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu", "elu"])
-def test_ends_where_keras_does(optimizer, activation, data):
+def test_results_equal_those_of_keras(optimizer, activation, data):
     X, y = data
     clf = compiled(
         optimizer=optimizer, activation=activation, shuffle=False, dropout_rate=0.0
@@ -135,10 +135,10 @@ def test_ends_where_keras_does(optimizer, activation, data):
 
 
 class NormalizedSGD(keras.optimizers.SGD):
-    """Tells the variables apart, as subclasses may."""
+    """A subclass whose update depends on the variable."""
 
     def update_step(self, gradient, variable, learning_rate):
-        """Do a step of unit length in each variable."""
+        """Make a step of unit length in each variable."""
         gradient /= keras.ops.norm(gradient) + 1e-6
         super().update_step(gradient, variable, learning_rate)
 
@@ -162,7 +162,7 @@ OPTIMIZERS = {
     "amsgrad": lambda: keras.optimizers.Adam(0.01, amsgrad=True),
     "scaled": lambda: keras.optimizers.Nadam(0.01, loss_scale_factor=8.0),
     "accumulating": lambda: keras.optimizers.Adamax(gradient_accumulation_steps=2),
-    "around another": lambda: keras.optimizers.LossScaleOptimizer(
+    "with an inner optimizer": lambda: keras.optimizers.LossScaleOptimizer(
         keras.optimizers.Adam(0.01)
     ),
     "decay of kernels": lambda: optimizer_without_decay_of("bias"),
@@ -172,8 +172,8 @@ OPTIMIZERS = {
 
 @pytest.mark.fast("Adam")
 @pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
-def test_every_optimizer_ends_where_keras_does_and_goes_on_there(make, data):
-    """The state is in Keras' form: either path goes on where the other ended."""
+def test_every_optimizer_gives_the_results_of_keras_and_continues_them(make, data):
+    """Compiled training continues training with Keras, and vice versa."""
     clf = compiled(optimizer=make(), dropout_rate=0.0, warm_start=True)
     one, other = clf.fit(*data), plain(clf).fit(*data)
     for _ in range(2):
@@ -186,14 +186,14 @@ def test_every_optimizer_ends_where_keras_does_and_goes_on_there(make, data):
             np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=0, atol=1e-5)
 
 
-def test_decay_excluded_from_other_variables_is_refused(data):
+def test_exclusion_of_other_variables_from_decay_is_an_error(data):
     optimizer = keras.optimizers.AdamW()
     optimizer.exclude_from_weight_decay(var_list=[keras.Variable(1.0)])
-    with pytest.raises(ValueError, match="'optimizer'.*exclude them by name"):
+    with pytest.raises(ValueError, match="'optimizer'.*Exclude variables by name"):
         compiled(optimizer=optimizer).fit(*data)
 
 
-def test_fits_with_other_exclusions_share_nothing(data, tmp_path):
+def test_exclusions_from_decay_are_part_of_the_cache_keys(data, tmp_path):
     one, other = (
         compiled(optimizer=optimizer_without_decay_of(name), memory=str(tmp_path)).fit(
             *data
@@ -247,14 +247,14 @@ SCHEDULE = keras.optimizers.schedules.ExponentialDecay(0.05, 3, 0.5)
     ],
     ids=lambda params: ",".join(params),
 )
-def test_honours_what_keras_honours(params, data):
+def test_parameters_have_the_same_effect_as_in_keras(params, data):
     clf = compiled(**{"shuffle": False, "dropout_rate": 0.0} | params)
     assert_close(clone(clf).fit(*data), plain(clf).fit(*data))
 
 
 @pytest.mark.fast("auto")
 @pytest.mark.parametrize("loss", ["auto", "categorical_crossentropy", "mse"])
-def test_three_classes_end_where_keras_does(loss, data):
+def test_results_for_three_classes_equal_those_of_keras(loss, data):
     X, y = data
     y = y + (X[:, 0] > 0)
     clf = compiled(loss=loss, dropout_rate=0.0)
@@ -264,13 +264,13 @@ def test_three_classes_end_where_keras_does(loss, data):
 def test_sample_weights_and_validation_data(data):
     X, y = data
     sample_weight = np.linspace(0, 3, len(y))
-    X_val, y_val = make_data(300)  # more than one chunk, and a part
+    X_val, y_val = make_data(300)  # a full chunk and an incomplete one
     clf = compiled(dropout_rate=0.0)
     args = {"sample_weight": sample_weight, "X_val": X_val, "y_val": y_val}
     assert_close(clone(clf).fit(X, y, **args), plain(clf).fit(X, y, **args))
 
 
-def test_weights_are_those_of_keras_once_their_mean_is_1(data):
+def test_sample_weights_equal_those_of_keras_after_division_by_the_mean(data):
     X, y = data
     sample_weight = np.linspace(1, 5, len(y))
     clf = compiled(dropout_rate=0.0, shuffle=False, optimizer="SGD", epochs=3)
@@ -287,7 +287,7 @@ def own_loss(y_true, y_pred):
     return keras.ops.mean(keras.ops.square(y_true - y_pred) * 3, axis=-1)
 
 
-own_loss.__name__ = "mean_squared_error"  # Keras' name does not make it Keras'
+own_loss.__name__ = "mean_squared_error"  # must not be mistaken for the Keras loss
 
 
 @keras.saving.register_keras_serializable()
@@ -306,17 +306,17 @@ class OwnLoss(keras.losses.Loss):
 @pytest.mark.fast("loss2-float64")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("loss", [own_loss, OwnLoss, OwnLoss(3.0)])
-def test_own_losses_are_used(loss, dtype, data):
+def test_user_defined_losses_are_used(loss, dtype, data):
     clf = compiled(loss=loss, dtype=dtype, dropout_rate=0.0)
-    own, theirs = clone(clf).fit(*data), clone(clf).set_params(loss="mse").fit(*data)
-    assert own.history_["loss"][0] == pytest.approx(
-        3 * theirs.history_["loss"][0], rel=0.1
+    triple, mse = clone(clf).fit(*data), clone(clf).set_params(loss="mse").fit(*data)
+    assert triple.history_["loss"][0] == pytest.approx(
+        3 * mse.history_["loss"][0], rel=0.1
     )
-    assert_close(own, plain(clf).fit(*data))
+    assert_close(triple, plain(clf).fit(*data))
 
 
 @pytest.mark.slow
-def test_a_loss_class_is_structure_only():
+def test_fits_with_the_same_loss_class_share_a_program():
     X, y = make_data(50)
     cache_clear()
     for _ in range(3):
@@ -345,18 +345,18 @@ def test_validation_loss_of_many_rows(reduction):
 
 
 @pytest.mark.slow
-def test_a_learning_rate_is_of_one_fit_only(data):
-    alone = compiled().fit(*data)
+def test_a_learning_rate_does_not_affect_later_fits(data):
+    expected = compiled().fit(*data)
     cache_clear()
     compiled(optimizer__learning_rate=0.1).fit(*data)
-    assert_equal(alone, compiled().fit(*data))
+    assert_equal(expected, compiled().fit(*data))
     assert cache_info().misses == 1
 
 
 @pytest.mark.fast("callbacks1-True")
 @pytest.mark.parametrize("jit_compile", [True, False])
 @pytest.mark.parametrize("callbacks", [None, [keras.callbacks.TerminateOnNaN()]])
-def test_changed_optimizers_take_effect_when_going_on(jit_compile, callbacks, data):
+def test_changed_optimizers_take_effect_in_further_fits(jit_compile, callbacks, data):
     clf = compiled(
         jit_compile=jit_compile, callbacks=callbacks, warm_start=True, dropout_rate=0.0
     ).fit(*data)
@@ -370,7 +370,7 @@ def test_changed_optimizers_take_effect_when_going_on(jit_compile, callbacks, da
         assert clf.model_.optimizer.iterations.numpy() == 9
 
 
-def test_going_on_with_another_structure_is_refused(data):
+def test_continuing_with_another_structure_is_an_error(data):
     clf = compiled(warm_start=True).fit(*data)
     for change in ({"dtype": "float64"}, {"hidden_layer_sizes": (3,)}):
         with pytest.raises(ValueError, match="go on with the network they find"):
@@ -389,10 +389,10 @@ def test_loss_scaling_draws_a_mask_for_each_step(data):
     assert len(set(clf.fit(*data).history_["loss"])) == 4
 
 
-@pytest.mark.parametrize("no", [False, np.False_])
-def test_numpys_booleans_are_booleans(no, data):
+@pytest.mark.parametrize("false", [False, np.False_])
+def test_numpy_booleans_are_accepted(false, data):
     cache_clear()
-    compiled(jit_compile=no).fit(*data)
+    compiled(jit_compile=false).fit(*data)
     assert cache_info().misses == 0
     with pytest.raises(ValueError, match="jit_compile=True, but run_eagerly"):
         compiled(jit_compile=np.True_, run_eagerly=True).fit(*data)
@@ -400,7 +400,7 @@ def test_numpys_booleans_are_booleans(no, data):
 
 @pytest.mark.fast("-1")
 @pytest.mark.parametrize("batch_size", [-1, 1000])
-def test_whole_batches_of_many_sizes_share_a_program(batch_size):
+def test_single_batches_of_many_sizes_share_a_program(batch_size):
     X, y = make_data(128)
     cache_clear()
     for n_samples in (70, 99, 128):
@@ -408,7 +408,7 @@ def test_whole_batches_of_many_sizes_share_a_program(batch_size):
     assert cache_info().misses == 1
 
 
-def test_float64_is_float64(data):
+def test_float64_is_used_throughout(data):
     clf = compiled(dropout_rate=0.0, dtype="float64", epochs=5)
     one, other = clone(clf).fit(*data), plain(clf).fit(*data)
     for a, b in zip(weights(one), weights(other), strict=True):
@@ -416,7 +416,7 @@ def test_float64_is_float64(data):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-12)
 
 
-def test_going_on_ends_where_keras_does(data):
+def test_results_of_further_fits_equal_those_of_keras(data):
     clf = compiled(dropout_rate=0.0, warm_start=True)
     one, other = clf, plain(clf)
     for net in (one, other):
@@ -424,7 +424,7 @@ def test_going_on_ends_where_keras_does(data):
         net.set_params(epochs=2).fit(*data)
         net.partial_fit(*data)
     assert_close(one, other)
-    # ... and one path goes on where the other ended.
+    # Each way of training continues the other.
     one.set_params(jit_compile=False).partial_fit(*data)
     other.set_params(jit_compile=True).partial_fit(*data)
     assert_close(one, other)
@@ -432,12 +432,12 @@ def test_going_on_ends_where_keras_does(data):
 
 def make_structure(network, batch_size=32):
     loss, optimizer = keras.losses.MeanSquaredError(), OptimizerSpec.of("SGD", {})
-    room = Capacity(batch_size, 4096, 0)
-    return Structure(network, optimizer, loss, ("mse",), 0.5, (1,), room)
+    size = Capacity(batch_size, 4096, 0)
+    return Structure(network, optimizer, loss, ("mse",), 0.5, (1,), size)
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.25, 0.5, 0.9])
-def test_dropout_keeps_its_share_and_scales_it(rate):
+def test_dropout_drops_its_share_and_scales_the_rest(rate):
     n_units, n_rows = 500, 64
     network = Network((1, n_units, 1), "linear", "linear", "float32")
     loop = Loop(make_structure(network, n_rows), keras.optimizers.SGD())
@@ -452,12 +452,12 @@ def test_dropout_keeps_its_share_and_scales_it(rate):
         seed = tf.constant(seed, tf.int64)
         return forward(rows, tf.constant(rate, tf.float32), seed).numpy().ravel()
 
-    # Every unit puts out 1, so that the output counts those kept, scaled.
-    kept = output(1) * (1 - rate)
-    np.testing.assert_allclose(kept, kept.round(), atol=1e-2)
-    test = stats.binomtest(int(kept.sum().round()), n_rows * n_units, 1 - rate)
+    # Every unit has the output 1, so that the sum is the scaled number of active units.
+    n_active = output(1) * (1 - rate)
+    np.testing.assert_allclose(n_active, n_active.round(), atol=1e-2)
+    test = stats.binomtest(int(n_active.sum().round()), n_rows * n_units, 1 - rate)
     assert test.pvalue > 0.001
-    assert len(set(kept.round())) > 5  # each row has its own
+    assert len(set(n_active.round())) > 5  # each row has its own mask
     assert (output(1) == output(1)).all()
     assert (output(1) != output(2)).any() and (output(1, 1) != output(1)).any()
     assert (forward(tf.ones((2, 1)), None, None) == n_units).numpy().all()
@@ -473,7 +473,7 @@ def test_dropout_is_inactive_at_prediction(data):
 
 
 @pytest.mark.slow
-def test_with_dropout_accuracies_are_distributed_as_keras_own():
+def test_accuracies_with_dropout_have_the_distribution_of_keras():
     X, y = make_data(1000)
     X_test, y_test = make_triangle(4000, random_state=1)
     X_test = (
@@ -488,9 +488,9 @@ def test_with_dropout_accuracies_are_distributed_as_keras_own():
             for seed in range(30)
         ]
 
-    ours, theirs = accuracies(True), accuracies(False)
-    assert stats.ks_2samp(ours, theirs).pvalue > 0.01
-    assert abs(np.mean(ours) - np.mean(theirs)) < 3 * stats.sem(ours + theirs)
+    ours, keras_ = accuracies(True), accuracies(False)
+    assert stats.ks_2samp(ours, keras_).pvalue > 0.01
+    assert abs(np.mean(ours) - np.mean(keras_)) < 3 * stats.sem(ours + keras_)
 
 
 # ---- callbacks
@@ -513,7 +513,7 @@ def test_with_dropout_accuracies_are_distributed_as_keras_own():
     ],
     ids=["EarlyStopping", "ReduceLROnPlateau", "Scheduler", "Checkpoint", "CSV", "NaN"],
 )
-def test_callbacks_between_epochs_act_as_in_keras(make, data, tmp_path):
+def test_callbacks_between_epochs_work_as_in_keras(make, data, tmp_path):
     X, y = data
     (tmp_path / "one").mkdir()
     (tmp_path / "other").mkdir()
@@ -530,7 +530,7 @@ def test_callbacks_between_epochs_act_as_in_keras(make, data, tmp_path):
 
 
 class FakeMlflowCallback(keras.callbacks.Callback):
-    """Has the hooks of MLflow's, and its name."""
+    """A callback with the name and the hooks of MLflow's callback."""
 
     def __init__(self, log_every_epoch=True):
         super().__init__()
@@ -548,7 +548,7 @@ FakeMlflowCallback.__module__ = "mlflow.keras.callback"
 FakeMlflowCallback.__qualname__ = "MlflowCallback"
 
 
-def test_what_other_tools_log_of_epochs_is_compiled(data):
+def test_fits_with_epoch_logs_of_other_tools_are_compiled(data):
     callback = FakeMlflowCallback()
     clf = compiled(epochs=2, validation_split=0.3, callbacks=[callback]).fit(*data)
     names = "loss", "accuracy"
@@ -560,7 +560,7 @@ def test_what_other_tools_log_of_epochs_is_compiled(data):
         clf.fit(*data)
 
 
-def test_tensorboard_acts_within_epochs_where_it_is_asked_to(tmp_path):
+def test_tensorboard_acts_within_epochs_only_with_some_settings(tmp_path):
     def acts(**params):
         return acts_within_epochs(keras.callbacks.TensorBoard(tmp_path, **params))
 
@@ -579,7 +579,7 @@ def test_terminate_on_nan_ends_training(data):
     assert clf.diverged_
 
 
-def test_weights_that_overflow_in_the_last_step_are_a_divergence(data):
+def test_an_overflow_of_weights_in_the_last_step_is_a_divergence(data):
     clf = compiled(optimizer="SGD", optimizer__learning_rate=3e38, epochs=1)
     clf.set_params(loss="mse", output_activation="linear", batch_size=-1)
     X, y = data
@@ -588,16 +588,16 @@ def test_weights_that_overflow_in_the_last_step_are_a_divergence(data):
     assert clf.diverged_ and np.isfinite(clf.history_["loss"]).all()
 
 
-def test_a_callbacks_error_is_its_own(data):
+def test_an_error_of_a_callback_is_not_changed(data):
     def fail(epoch, logs):
-        raise ValueError("of the callback")
+        raise ValueError("callback error")
 
     callback = keras.callbacks.LambdaCallback(on_epoch_end=fail)
-    with pytest.raises(ValueError, match="^of the callback$"):
+    with pytest.raises(ValueError, match="^callback error$"):
         compiled(jit_compile=False, callbacks=[callback]).fit(*data)
 
 
-def test_memory_is_unknown_where_the_system_does_not_tell(monkeypatch):
+def test_resident_memory_is_0_without_proc(monkeypatch):
     def missing(path):
         raise FileNotFoundError
 
@@ -611,7 +611,7 @@ def test_verbose_prints_each_epoch(data, capsys):
     assert "Epoch 1/2" in printed and "Epoch 2/2" in printed and "loss" in printed
 
 
-# ---- what is compiled, and when
+# ---- compilation
 
 
 class ActsOnBatches(keras.callbacks.Callback):
@@ -626,22 +626,22 @@ def untraceable(x):
 @pytest.mark.parametrize(
     "params, message",
     [
-        ({"run_eagerly": True}, "run_eagerly=True asks for steps in Python"),
+        ({"run_eagerly": True}, "run_eagerly=True requires steps in Python"),
         ({"callbacks": [ActsOnBatches()]}, "ActsOnBatches acts within an epoch"),
-        ({"optimizer__use_ema": True}, "use_ema=True exchanges the weights"),
+        ({"optimizer__use_ema": True}, "use_ema=True replaces the weights"),
         ({"loss__reduction": "none"}, "a loss without reduction"),
     ],
     ids=lambda case: ",".join(case) if isinstance(case, dict) else "",
 )
-def test_what_cannot_be_compiled(params, message, data):
+def test_settings_that_cannot_be_compiled(params, message, data):
     cache_clear()
     with pytest.raises(ValueError, match=f"jit_compile=True, but {message}"):
         compiled(**params).fit(*data)
     if "loss__reduction" not in params:
-        asked_for = "run_eagerly" in params
+        is_intended = "run_eagerly" in params
         with (
             nullcontext()
-            if asked_for
+            if is_intended
             else pytest.warns(EfficiencyWarning, match=message)
         ):
             clf = compiled(**params, jit_compile="auto").fit(*data)
@@ -649,8 +649,8 @@ def test_what_cannot_be_compiled(params, message, data):
     assert cache_info().misses == 0
 
 
-def test_autograph_rewrites_nothing_of_the_package(data, monkeypatch):
-    # On Python 3.13 its parser warns.
+def test_autograph_does_not_rewrite_the_package(data, monkeypatch):
+    # On Python 3.13, the parser of AutoGraph warns.
     rewritten = []
 
     def refuse(function, _):
@@ -663,28 +663,28 @@ def test_autograph_rewrites_nothing_of_the_package(data, monkeypatch):
 
 
 @pytest.mark.parametrize("jit_compile", [True, False])
-def test_a_plain_fit_and_its_model_warn_of_nothing(jit_compile, data):
+def test_a_plain_fit_and_its_model_do_not_warn(jit_compile, data):
     with warnings.catch_warnings():
-        warnings.simplefilter("error")  # what the settings leave out, too
+        warnings.simplefilter("error")  # including warnings that setup.cfg ignores
         clf = compiled(jit_compile=jit_compile).fit(*data)
         clf.partial_fit(*data, classes=[0, 1])
         assert clf.model_.optimizer.iterations > 0
 
 
-def test_what_tensorflow_cannot_compile(data, monkeypatch):
+def test_errors_of_compilation(data, monkeypatch):
     def fail(self):
         raise tf.errors.UnimplementedError(None, None, "no XLA here")
 
     cache_clear()
     monkeypatch.setattr(Program, "warm_up", fail)
-    with pytest.raises(ValueError, match="TensorFlow cannot compile it: no XLA here"):
+    with pytest.raises(ValueError, match="the training loop: no XLA here"):
         compiled().fit(*data)
-    with pytest.warns(EfficiencyWarning, match="TensorFlow cannot compile it"):
+    with pytest.warns(EfficiencyWarning, match="cannot compile the training loop"):
         assert compiled(jit_compile="auto").fit(*data).score(*data) > 0
     cache_clear()
 
 
-def test_one_program_serves_all_fits_of_a_structure():
+def test_all_fits_of_a_structure_share_a_program():
     cache_clear()
     clf = compiled(epochs=1)
     for maker in (make_triangle, make_sinusoidal, make_gaussian):
@@ -719,7 +719,7 @@ def test_a_learning_curve_of_8_sizes_compiles_few_programs():
     assert cache_info().misses <= 6
 
 
-def test_padding_makes_no_difference(data, monkeypatch):
+def test_padding_does_not_change_results(data, monkeypatch):
     padded = compiled().fit(*data)
     monkeypatch.setattr(capacity, "_MIN_ROWS", 256)
     monkeypatch.setattr(compiled_structure, "_MAX_EPOCHS", 2)
@@ -727,7 +727,7 @@ def test_padding_makes_no_difference(data, monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_cache_is_bounded_and_its_cost_can_be_read(data):
+def test_the_cache_has_a_limit_and_reports_its_cost(data):
     programs = ProgramCache(maxsize=2)
     assert cache_info().maxsize >= 512
 
@@ -740,12 +740,12 @@ def test_the_cache_is_bounded_and_its_cost_can_be_read(data):
     info = programs.info()
     assert (info.hits, info.misses, info.currsize) == (0, 3, 2)
     assert info.seconds > 0 and info.memory > 0
-    assert borrow(3) is third  # the last are kept, the first is not
+    assert borrow(3) is third  # the oldest program has been evicted
     assert borrow(1) is not first
     again = first.structure
     with programs.borrow(again), programs.borrow(again), programs.borrow(again):
         pass
-    assert programs.info().currsize == 2  # of one structure as of many
+    assert programs.info().currsize == 2  # the limit includes copies
     with programs.borrow(again):
         programs.clear()
     info = programs.info()
@@ -756,7 +756,7 @@ def test_threads_get_a_program_each_and_the_same_weights(monkeypatch):
     X, y = make_data(2000)
     nets = [compiled(epochs=20, random_state=i) for i in range(8)]
     cache_clear()
-    one_by_one = [clone(net).fit(X, y) for net in nets]
+    sequential = [clone(net).fit(X, y) for net in nets]
     assert cache_info().misses == 1
     barrier, met, trained = threading.Barrier(4), set(), Run.train_at_once
 
@@ -768,8 +768,8 @@ def test_threads_get_a_program_each_and_the_same_weights(monkeypatch):
 
     monkeypatch.setattr(Run, "train_at_once", meet_and_train)
 
-    def work(mine):
-        for net in mine:
+    def work(nets):
+        for net in nets:
             net.fit(X, y)
 
     threads = [threading.Thread(target=work, args=(nets[i::4],)) for i in range(4)]
@@ -777,10 +777,10 @@ def test_threads_get_a_program_each_and_the_same_weights(monkeypatch):
         thread.start()
     for thread in threads:
         thread.join()
-    for one, other in zip(one_by_one, nets, strict=True):
+    for one, other in zip(sequential, nets, strict=True):
         assert_equal(one, other)
     assert cache_info().currsize == 4
-    assert cache_info().misses == 1  # XLA compiles for all of them at once
+    assert cache_info().misses == 1  # XLA does not compile the copies again
 
 
 def test_a_failing_fit_leaves_its_program_usable(data, monkeypatch):
@@ -805,13 +805,13 @@ def test_a_fit_builds_no_keras_model(data, monkeypatch):
     monkeypatch.setattr(
         keras.Model,
         "__init__",
-        lambda *args, **kwargs: pytest.fail("a model was built"),
+        lambda *args, **kwargs: pytest.fail("fit built a Keras model"),
     )
     compiled().fit(*data).predict(data[0])
 
 
 @pytest.mark.slow
-def test_fits_leave_no_memory_behind():
+def test_fits_do_not_leak_memory():
     X, y = make_data(200)
     nets = [compiled(hidden_layer_sizes=(n,), epochs=2) for n in range(1, 21)]
     for i in range(5500):
@@ -824,11 +824,11 @@ def test_fits_leave_no_memory_behind():
     assert growth / 5000 <= 10_000
 
 
-# ---- what fails once
+# ---- failures that do not last
 
 
 def assert_compiles_again(data, **params):
-    """Fit as if nothing had happened: compiled, with the bits of a fresh process."""
+    """Check that a fit is compiled, with exactly the results of an empty cache."""
     n_before = cache_info().misses
     clf = compiled(**params).fit(*data)
     assert cache_info().misses == n_before + 1
@@ -837,79 +837,81 @@ def assert_compiles_again(data, **params):
 
 
 @pytest.mark.slow
-def test_a_strategy_in_scope_is_of_its_scope_only(data):
+def test_a_strategy_does_not_affect_later_fits(data):
     cache_clear()
     with (
         tf.distribute.MirroredStrategy(["CPU:0"]).scope(),
-        pytest.warns(EfficiencyWarning, match="a tf.distribute strategy is in scope"),
+        pytest.warns(EfficiencyWarning, match="a tf.distribute strategy is active"),
     ):
         compiled(jit_compile="auto", hidden_layer_sizes=(4,)).fit(*data)
     assert_compiles_again(data, hidden_layer_sizes=(4,))
 
 
 @pytest.mark.slow
-def test_checked_numerics_are_so_only_while_they_are_checked(data):
+def test_check_numerics_does_not_affect_later_fits(data):
     cache_clear()
     tf.debugging.enable_check_numerics()
     try:
-        with pytest.warns(EfficiencyWarning, match="TensorFlow cannot compile it"):
+        with pytest.warns(EfficiencyWarning, match="cannot compile the training loop"):
             compiled(jit_compile="auto", hidden_layer_sizes=(4,)).fit(*data)
     finally:
         tf.debugging.disable_check_numerics()
     assert_compiles_again(data, hidden_layer_sizes=(4,))
 
 
-def test_a_lack_of_memory_passes(data, monkeypatch):
+def test_a_lack_of_memory_does_not_affect_later_fits(data, monkeypatch):
     def fail(self):
         raise MemoryError
 
     cache_clear()
     with monkeypatch.context() as patch:
         patch.setattr(Program, "warm_up", fail)
-        with pytest.warns(EfficiencyWarning, match="TensorFlow cannot compile it"):
+        with pytest.warns(EfficiencyWarning, match="cannot compile the training loop"):
             compiled(jit_compile="auto", hidden_layer_sizes=(4,)).fit(*data)
     assert_compiles_again(data, hidden_layer_sizes=(4,))
 
 
-# ---- functions of one's own, without end
+# ---- many user-defined functions
 
 
-def own(factor):
+def make_activation(factor):
     return lambda x: keras.ops.tanh(x) * factor
 
 
 @pytest.mark.slow
-def test_what_is_compiled_for_own_functions_has_a_limit(data, monkeypatch):
+def test_programs_for_user_defined_functions_have_a_limit(data, monkeypatch):
     budget = ProgramCache(maxsize=1024, max_own=2)
     monkeypatch.setattr("sklearn_toydnn._engine.training.programs", budget)
     params = {"jit_compile": "auto", "epochs": 1}
-    with monkeypatch.context() as patch:  # what fails leaves nothing in memory
+    with monkeypatch.context() as patch:  # failed compilations do not count
         patch.setattr(Program, "warm_up", Mock(side_effect=MemoryError))
         for i in range(3):
             with pytest.warns(EfficiencyWarning, match="cannot compile"):
-                compiled(**params, activation=own(0.4 - i / 10)).fit(*data)
-    fits = [compiled(**params, activation=own(0.5 + i / 10)) for i in range(4)]
-    with pytest.warns(EfficiencyWarning, match="2 programs of this process") as w:
+                compiled(**params, activation=make_activation(0.4 - i / 10)).fit(*data)
+    fits = [
+        compiled(**params, activation=make_activation(0.5 + i / 10)) for i in range(4)
+    ]
+    with pytest.warns(EfficiencyWarning, match="limit of 2 programs") as w:
         for clf in fits:
             clf.fit(*data)
     assert budget.info().misses == 2 == len(w)
     assert len({str(one.message) for one in w}) == 1
     assert not fits[-1].model_.run_eagerly
-    # What is compiled is still there, what is Keras' still compiles.
-    compiled(epochs=1, activation=own(0.5)).fit(*data)
+    # Compiled programs remain in use, and Keras functions are still compiled.
+    compiled(epochs=1, activation=make_activation(0.5)).fit(*data)
     compiled(epochs=1, activation="tanh").fit(*data)
     assert budget.info()[:2] == (1, 3)
     with pytest.raises(ValueError, match="jit_compile=True, but .* never freed"):
-        compiled(epochs=1, activation=own(7)).fit(*data)
+        compiled(epochs=1, activation=make_activation(7)).fit(*data)
 
 
-@pytest.mark.filterwarnings("ignore:A program is compiled for each fit anew")
-def test_threads_do_not_pass_the_limit(monkeypatch):
-    all_ask = threading.Barrier(8)
+@pytest.mark.filterwarnings("ignore:Every fit compiles a new program")
+def test_threads_do_not_exceed_the_limit(monkeypatch):
+    barrier = threading.Barrier(8)
 
     def compile_slowly(*parts):
         with suppress(threading.BrokenBarrierError):
-            all_ask.wait(0.5)  # until others would be compiling too
+            barrier.wait(0.5)  # time for other threads to compile too
         return Mock()
 
     for name, fake in {"Loop": MagicMock(), "Program": compile_slowly}.items():
@@ -922,26 +924,26 @@ def test_threads_do_not_pass_the_limit(monkeypatch):
             return 1
 
     with ThreadPoolExecutor(8) as pool:
-        asked = [pool.submit(borrow) for _ in range(8)]
-    refused = [future.exception() for future in asked]
-    assert sum(error is None for error in refused) == 1 == budget.info().misses
+        futures = [pool.submit(borrow) for _ in range(8)]
+    errors = [future.exception() for future in futures]
+    assert sum(error is None for error in errors) == 1 == budget.info().misses
 
 
 @pytest.mark.slow
-def test_what_reads_a_variable_is_compiled_for_each_fit(data):
+def test_functions_that_read_a_variable_are_compiled_for_each_fit(data):
     factor = tf.Variable(1.0)
     clf = compiled(activation=lambda x: keras.ops.tanh(x) * factor)
     cache_clear()
     for value in (1.0, 0.1):
         factor.assign(value)
-        with pytest.warns(EfficiencyWarning, match="compiled for each fit anew"):
+        with pytest.warns(EfficiencyWarning, match="Every fit compiles a new program"):
             clf.fit(*data)
-    assert_close(clf, compiled(activation=own(0.1)).fit(*data))
+    assert_close(clf, compiled(activation=make_activation(0.1)).fit(*data))
     assert cache_info()[:2] == (0, 3)
 
 
 @pytest.mark.slow
-def test_five_hundred_functions_stay_under_two_gigabytes():
+def test_five_hundred_functions_take_less_than_two_gigabytes():
     code = """
 import warnings
 from sklearn_toydnn import DNNClassifier, make_triangle
@@ -949,10 +951,11 @@ from sklearn_toydnn._engine.compiled.program_cache import ProgramCache, resident
 from sklearn_toydnn._engine.tensorflow import keras
 warnings.simplefilter("ignore")
 X, y = make_triangle(60, random_state=0)
-def own(i):
+def make_activation(i):
     return lambda x: keras.ops.tanh(x) * (1 + i / 1000)
 for i in range(500):
-    DNNClassifier(activation=own(i), epochs=1, random_state=0).fit(X / 30, y)
+    activation = make_activation(i)
+    DNNClassifier(activation=activation, epochs=1, random_state=0).fit(X / 30, y)
 print(resident_memory())
 """
     result = subprocess.run(
@@ -965,7 +968,7 @@ print(resident_memory())
 
 
 @pytest.mark.slow
-def test_any_blocks_of_epochs_give_the_same_bits(data, monkeypatch):
+def test_results_do_not_depend_on_blocks_of_epochs(data, monkeypatch):
     clf = compiled(epochs=10, validation_split=0.3)
     whole = clone(clf).fit(*data)
     for seconds, n_bytes in [(1e-9, 2**24), (1.0, 2**15), (1e-9, 1)]:
@@ -975,8 +978,8 @@ def test_any_blocks_of_epochs_give_the_same_bits(data, monkeypatch):
 
 
 @pytest.mark.parametrize("jit_compile", [True, False])
-def test_no_more_is_drawn_than_is_trained(jit_compile, monkeypatch):
-    """A million epochs that stop early: their orders of the rows would be 16 GB."""
+def test_orders_are_not_drawn_long_before_their_epochs(jit_compile, monkeypatch):
+    """For a million epochs, the orders of the rows would take 16 GB."""
     X, y = make_data(100)
     clf = compiled(early_stopping=True, n_iter_no_change=2, jit_compile=jit_compile)
     tracemalloc.start()
@@ -987,7 +990,7 @@ def test_no_more_is_drawn_than_is_trained(jit_compile, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_million_points_take_little_more_memory_than_they_are():
+def test_a_million_points_need_little_memory():
     code = """
 import resource
 from sklearn_toydnn import DNNClassifier, make_triangle
@@ -1009,24 +1012,24 @@ print(peak() - before)
 
 
 @pytest.fixture
-def under_way(monkeypatch):
-    """A semaphore that is released by each fit once it has trained for a while."""
+def running_fits(monkeypatch):
+    """A semaphore that each fit releases after some epochs."""
     fits = threading.Semaphore(0)
 
-    class Noted(training.StopRequest):
-        n_looks = 0
+    class ReportingStopRequest(training.StopRequest):
+        n_calls = 0
 
         def begin(self):
             super().begin()
-            self.n_looks += 1
-            if self.n_looks == 2:  # which is after some epochs
+            self.n_calls += 1
+            if self.n_calls == 2:  # after some epochs
                 fits.release()
 
-    monkeypatch.setattr(training, "StopRequest", Noted)
+    monkeypatch.setattr(training, "StopRequest", ReportingStopRequest)
     return fits
 
 
-def far_too_many_epochs(jit_compile):
+def make_endless_fit(jit_compile):
     X, y = make_data(4000 if jit_compile else 40)
     compiled(jit_compile=jit_compile, epochs=1).fit(X, y)
     clf = compiled(jit_compile=jit_compile, epochs=10_000_000)
@@ -1035,42 +1038,42 @@ def far_too_many_epochs(jit_compile):
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("jit_compile", [True, False])
-def test_ctrl_c_ends_a_fit_of_many_epochs(jit_compile, under_way, monkeypatch):
-    # Where a shell has started the tests in its background, Ctrl-C is ignored.
+def test_ctrl_c_ends_a_fit_of_many_epochs(jit_compile, running_fits, monkeypatch):
+    # If a shell runs the tests in the background, Ctrl-C is ignored by default.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    clf, data = far_too_many_epochs(jit_compile)
-    threads = threading.active_count()
-    news, tell = SimpleQueue(), sys.unraisablehook
+    clf, data = make_endless_fit(jit_compile)
+    n_threads = threading.active_count()
+    events, original_hook = SimpleQueue(), sys.unraisablehook
 
-    def hear(lost):
-        if issubclass(lost.exc_type, KeyboardInterrupt):
-            news.put("lost")
+    def record_lost_interrupts(unraisable):
+        if issubclass(unraisable.exc_type, KeyboardInterrupt):
+            events.put("lost")
         else:
-            tell(lost)
+            original_hook(unraisable)
 
-    monkeypatch.setattr(sys, "unraisablehook", hear)
+    monkeypatch.setattr(sys, "unraisablehook", record_lost_interrupts)
 
-    def press():
-        # Once is enough, but where Python was in a finalizer, which loses it.
-        if not under_way.acquire(timeout=600):
+    def interrupt():
+        # Python loses an interrupt in a finalizer. Only then, send it again.
+        if not running_fits.acquire(timeout=600):
             return
         os.kill(os.getpid(), signal.SIGINT)
-        while news.get() == "lost":
+        while events.get() == "lost":
             os.kill(os.getpid(), signal.SIGINT)
 
-    presses = threading.Thread(target=press, daemon=True)
-    presses.start()
+    interrupter = threading.Thread(target=interrupt, daemon=True)
+    interrupter.start()
     with pytest.raises(KeyboardInterrupt):
         clf.fit(*data)
-    news.put("ended")
-    presses.join()
+    events.put("ended")
+    interrupter.join()
     assert vars(clf) == vars(clone(clf))
-    assert threading.active_count() <= threads
+    assert threading.active_count() <= n_threads
 
 
 @pytest.mark.parametrize("jit_compile", [True, False])
-def test_any_thread_can_stop_the_fits_of_others(jit_compile, under_way):
-    clf, data = far_too_many_epochs(jit_compile)
+def test_any_thread_can_stop_the_fits_of_other_threads(jit_compile, running_fits):
+    clf, data = make_endless_fit(jit_compile)
     clfs, ended = [clone(clf), clone(clf)], []
 
     def work(clf):
@@ -1082,10 +1085,10 @@ def test_any_thread_can_stop_the_fits_of_others(jit_compile, under_way):
     for thread in threads:
         thread.start()
     for _ in clfs:
-        assert under_way.acquire(timeout=600)
+        assert running_fits.acquire(timeout=600)
     stop_fits()
     for thread in threads:
         thread.join()
     assert len(ended) == 2
     assert all(vars(one) == vars(clone(one)) for one in clfs)
-    compiled(jit_compile=jit_compile, epochs=1).fit(*data)  # later ones go on
+    compiled(jit_compile=jit_compile, epochs=1).fit(*data)  # not affected

@@ -1,1 +1,1 @@
-"""Training: of a plan, data and a state it makes an outcome. It knows no estimator."""
+"""The training engine, which works on records and does not depend on estimators."""

@@ -1,7 +1,7 @@
-"""What happens between epochs: callbacks, Keras' and scikit-learn's, and stopping.
+"""Actions between epochs: callbacks of Keras and scikit-learn, and stopping.
 
-Watchers have two methods: ``begin()`` is called before an epoch, ``end(weights,
-logs)`` after it, and tells whether training is to stop.
+A watcher has two methods. ``begin()`` is called before each epoch and ``end(weights,
+logs)`` after it. ``end`` returns whether training should stop.
 """
 
 from collections import defaultdict
@@ -17,48 +17,49 @@ from .tensorflow import keras
 
 
 class StopRequest:
-    """Stop where, since this was made, :func:`stop_fits` has been called."""
+    """Stop training if :func:`stop_fits` is called after this object was created."""
 
     def __init__(self):
-        self._n_before = _N_STOPS
+        self._n_calls_before = _N_CALLS
 
     def begin(self):
-        """Raise KeyboardInterrupt if there is a request."""
-        if self._n_before != _N_STOPS:
+        """Raise KeyboardInterrupt if :func:`stop_fits` was called."""
+        if self._n_calls_before != _N_CALLS:
             raise KeyboardInterrupt("stop_fits() was called")
 
     def end(self, weights, logs):
         """Do nothing."""
 
 
-_N_STOPS = 0
+_N_CALLS = 0  # of stop_fits
 
 
 def stop_fits():
-    """Stop the fits under way in this process, whatever thread they are in.
+    """Stop the running fits of this process in all threads.
 
-    Each raises KeyboardInterrupt, as after Ctrl-C in the main thread, and leaves its
-    classifier as it was: within two seconds, or an epoch where that takes longer, and
-    once its program is compiled. Fits begun later are not concerned. May be called from
-    any thread.
+    Each fit raises KeyboardInterrupt, as after Ctrl-C in the main thread, and leaves
+    its classifier unchanged. This happens within two seconds, or after the current
+    epoch if that takes longer. A fit that is compiling stops after the compilation.
+    Later fits are not affected. You can call this function from any thread.
 
     Examples
     --------
     >>> from sklearn_toydnn import stop_fits
     >>> stop_fits()
     """
-    global _N_STOPS
-    _N_STOPS += 1
+    global _N_CALLS
+    _N_CALLS += 1
 
 
 class EarlyStopping:
-    """Stop where the validation score no longer rises, as ``SGDClassifier`` does.
+    """Stop when the validation score no longer improves, like ``SGDClassifier``.
 
-    Unlike Keras' callback of this name it needs no Keras model, and what it takes
-    for the best epoch is the best, not the last to be better by `tol`.
+    Unlike the Keras callback of this name, it needs no Keras model. The best epoch is
+    the epoch with the highest score, not the last one that improved it by `tol`.
 
-    `score` returns the score of weights; without it, it is the accuracy. `start`
-    are weights to do better than.
+    `score` is a function that returns the score of weights. By default, the score is
+    the validation accuracy. `start`, if given, are the initial weights. Training must
+    improve on their score.
     """
 
     def __init__(self, n_iter_no_change, tol, score=None, start=None):
@@ -69,14 +70,14 @@ class EarlyStopping:
 
     @property
     def converged(self):
-        """bool: Whether it is time to stop."""
+        """bool: Whether training should stop."""
         return self._n_unimproved >= self._n_iter_no_change
 
     def begin(self):
         """Do nothing."""
 
     def end(self, weights, logs):
-        """Compare the epoch with the best so far."""
+        """Compare the score of the epoch with the best score so far."""
         score = self._score(weights) if self._score else logs["val_accuracy"]
         improved = score >= self._best + self._tol
         self._n_unimproved = 0 if improved else self._n_unimproved + 1
@@ -86,24 +87,24 @@ class EarlyStopping:
 
 
 class EpochTasks:
-    """Tell scikit-learn's callbacks of a fit and of each of its epochs."""
+    """Call the scikit-learn callbacks for a fit and for each of its epochs."""
 
     def __init__(self, estimator, X, y, sample_weight):
         self._history = defaultdict(list)
         if isinstance(sample_weight, Real):
             sample_weight = np.full(_num_samples(X), sample_weight)
         metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
-        self._about = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
+        self._arguments = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
         self._fit = estimator._init_callback_context(max_subtasks=estimator.epochs)
-        self._fit.call_on_fit_task_begin(**self._about)
+        self._fit.call_on_fit_task_begin(**self._arguments)
 
     def begin(self):
         """Open a task for the epoch."""
         self._epoch = self._fit.subcontext(task_name="epoch")
-        self._epoch.call_on_fit_task_begin(**self._about)
+        self._epoch.call_on_fit_task_begin(**self._arguments)
 
     def end(self, weights, logs):
-        """Close the epoch's task; return whether a callback asks to stop."""
+        """Close the task of the epoch; return whether a callback requests a stop."""
         for name, value in logs.items():
             self._history[name].append(value)
         return self._close(self._epoch, weights)
@@ -120,35 +121,35 @@ class EpochTasks:
             "n_iter_": len(self._history["loss"]),
         }
         return task.call_on_fit_task_end(
-            **self._about, reconstruction_attributes=fitted
+            **self._arguments, reconstruction_attributes=fitted
         )
 
 
 def end_epoch(watchers: list, weights: Weights, logs: dict[str, float]) -> bool:
-    """Return whether a watcher wants training to stop; ask all of them."""
+    """Call all watchers; return whether any of them requests a stop."""
     stop = [watcher.end(weights, logs) for watcher in watchers]
     return any(stop)
 
 
 def name_scores(scores: np.ndarray) -> dict[str, float]:
-    """Return the scores of an epoch by their names in the history."""
+    """Return the scores of an epoch, by their names in the history."""
     return dict(zip(HISTORY, map(float, scores), strict=False))
 
 
 class WatcherCallback(keras.callbacks.Callback):
-    """Call watchers where Keras trains."""
+    """A Keras callback that calls watchers."""
 
     def __init__(self, watchers):
         super().__init__()
         self._watchers = watchers
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Tell the watchers."""
+        """Call ``begin`` of each watcher."""
         for watcher in self._watchers:
             watcher.begin()
 
     def on_epoch_end(self, epoch, logs=None):
-        """Ask the watchers."""
+        """Call ``end`` of each watcher, and stop if one requests it."""
         weights = Weights.of_keras(self.model.get_weights())
         self.model.stop_training |= end_epoch(self._watchers, weights, logs)
 
@@ -161,10 +162,10 @@ def train_with_keras_callbacks(
     n_steps: int,
     verbose: int,
 ) -> dict[str, list[float]]:
-    """Train a Keras model an epoch at a time, with Keras' callbacks in between.
+    """Train a Keras model one epoch at a time, with Keras callbacks in between.
 
-    `run` is a :class:`~.compiled.program.Run`, `epochs` the range of their numbers,
-    `n_steps` how many gradients are taken in each. Returns Keras' history.
+    `run` is a :class:`~.compiled.program.Run`, `epochs` is the range of epoch numbers,
+    and `n_steps` is the number of gradient steps per epoch. Returns the Keras history.
     """
     callback_list = keras.callbacks.CallbackList(
         callbacks,
@@ -186,7 +187,7 @@ def train_with_keras_callbacks(
         for variable, value in zip(model.optimizer.variables, state, strict=True):
             variable.assign(value)
         logs = name_scores(history[0])
-        _tell_within_epoch(callback_list.callbacks, n_steps, logs)
+        _call_hooks_within_epoch(callback_list.callbacks, n_steps, logs)
         callback_list.on_epoch_end(epoch, logs)
         if model.stop_training:
             break
@@ -194,8 +195,8 @@ def train_with_keras_callbacks(
     return model.history.history
 
 
-def _tell_within_epoch(callbacks, n_steps, logs):
-    """Tell callbacks what an epoch's end does not tell."""
+def _call_hooks_within_epoch(callbacks, n_steps, logs):
+    """Call the hooks that Keras calls before the end of an epoch."""
     validation = {
         name.removeprefix("val_"): value
         for name, value in logs.items()
@@ -209,9 +210,9 @@ def _tell_within_epoch(callbacks, n_steps, logs):
             callback.on_test_end(validation)
 
 
-# Callbacks with hooks within epochs that do nothing there unless they are asked to.
-_ACTS = {
-    # The loss of an epoch is NaN if that of a batch is.
+# Callbacks with hooks within epochs that have an effect only with certain settings.
+_ACTS_WITHIN_EPOCHS = {
+    # The loss of an epoch is NaN if the loss of a batch is NaN.
     "keras.src.callbacks.terminate_on_nan.TerminateOnNaN": lambda callback: False,
     "keras.src.callbacks.model_checkpoint.ModelCheckpoint": (
         lambda callback: callback.save_freq != "epoch"
@@ -236,10 +237,10 @@ _ACTS = {
 
 
 def acts_within_epochs(callback: keras.callbacks.Callback) -> bool:
-    """Return whether a Keras callback acts where a compiled program cannot be left."""
-    acts = _ACTS.get(f"{type(callback).__module__}.{type(callback).__qualname__}")
-    if acts is not None:
-        return acts(callback)
+    """Return whether a Keras callback acts within epochs, which prevents compiling."""
+    name = f"{type(callback).__module__}.{type(callback).__qualname__}"
+    if name in _ACTS_WITHIN_EPOCHS:
+        return _ACTS_WITHIN_EPOCHS[name](callback)
     hooks = [
         f"on_{phase}batch_{moment}"
         for phase in ("", "train_", "test_")

@@ -1,9 +1,9 @@
-"""Fingerprints of settings: where two are equal, so are the results.
+"""Fingerprints of settings: equal fingerprints mean equal results.
 
-Numbers, text and arrays count by their values, functions and classes of Keras' by their
-names, and other functions by the graph that TensorFlow traces of them. Anything else
-has no fingerprint: its results are not kept and its programs not shared, since a
-fingerprint that says too little would give one fit the results of another.
+A fingerprint contains the values of numbers, text and arrays, the names of functions
+and classes of Keras, and the TensorFlow graphs of other functions. No other object has
+a fingerprint. Results that depend on one are not cached, and its programs are not
+shared: an incomplete fingerprint would give one fit the results of another.
 """
 
 import os
@@ -23,33 +23,34 @@ from .tensorflow import keras, tf
 # isort: split
 from keras.src.backend.common import global_state
 
-# The code that trains. Hashed as it is imported: it may change on disk later.
+# The hash is computed at import, because the files may change on disk later.
 ENGINE_CODE = hash_code(
     Path(__file__).parent, *map(version, ["tensorflow", "keras", "numpy"])
 )
 PLAIN = (type(None), bool, int, float, complex, str, bytes)
-# What changes TensorFlow's arithmetic from outside.
-_SWITCHES = (
+# Environment variables that change the arithmetic of TensorFlow.
+_ENVIRONMENT_VARIABLES = (
     "ONEDNN_MAX_CPU_ISA",
     "TF_ENABLE_ONEDNN_OPTS",
     "TF_XLA_FLAGS",
     "XLA_FLAGS",
 )
-# Of variables, of what is beside them, and of gradients, which are in the graph too.
-_NAMES = "shared_name", "debug_name", "_class", "_gradient_op_type"
+# Attributes that hold names of variables, of colocated nodes and of gradients. The
+# graph contains the gradients themselves.
+_NAME_ATTRIBUTES = "shared_name", "debug_name", "_class", "_gradient_op_type"
 _GENERATOR = "global_seed_generator"
 
 
 class NoFingerprint(Exception):
-    """Nothing tells what a setting computes."""
+    """The results of a setting cannot be described completely."""
 
 
-class OfGraph(str):
-    """The fingerprint of a graph that TensorFlow has traced, not a name of Keras'."""
+class GraphFingerprint(str):
+    """The fingerprint of a graph that TensorFlow has traced."""
 
 
 def fingerprint(value: object) -> tuple:
-    """Return a value as tuples of text, or raise `NoFingerprint`."""
+    """Return the fingerprint of a value as nested tuples, or raise `NoFingerprint`."""
     kind = type(value)
     if kind in PLAIN or isinstance(value, np.generic):
         return kind.__name__, repr(value)
@@ -66,15 +67,15 @@ def fingerprint(value: object) -> tuple:
     raise NoFingerprint(value)
 
 
-def is_of_keras(thing: object) -> bool:
-    """Return whether this is a function or class of Keras', under its own name."""
-    module = getattr(thing, "__module__", None) or ""
-    name = getattr(thing, "__qualname__", None)
+def is_of_keras(value: object) -> bool:
+    """Return whether a value is the function or class of its name in Keras."""
+    module = getattr(value, "__module__", None) or ""
+    name = getattr(value, "__qualname__", None)
     if not (module.startswith("keras.") and name and module in modules):
         return False
     try:
-        return attrgetter(name)(modules[module]) is thing
-    except AttributeError:  # it is local to a function
+        return attrgetter(name)(modules[module]) is value
+    except AttributeError:  # defined inside a function
         return False
 
 
@@ -85,12 +86,12 @@ def _is_serialized_by_keras(config):
 
 def fingerprint_graph(
     function: Callable, *shapes: tuple, dtype: str, is_optimizer: bool = False
-) -> OfGraph:
-    """Return the fingerprint of what a function computes on arrays of these shapes.
+) -> GraphFingerprint:
+    """Return the fingerprint of the graph of a function of arrays of these shapes.
 
-    An optimizer has variables; of other functions the gradient, which may be one of
-    their own, counts too. Raises `NoFingerprint` if a function cannot be traced, draws
-    random numbers, branches or reads what is not in its graph.
+    The graph includes the gradient, which may be user-defined, except for an optimizer.
+    Only an optimizer may have variables. Raises `NoFingerprint` if a function cannot be
+    traced, draws random numbers, branches or reads values from outside its graph.
     """
     generator = global_state.get_global_attribute(_GENERATOR)
     with tf.Graph().as_default() as graph:
@@ -99,10 +100,10 @@ def fingerprint_graph(
             output = tf.identity(function(*arrays))
             if not is_optimizer:
                 tf.gradients(output, arrays)
-        except Exception as error:  # whatever a function of the user's own raises
+        except Exception as error:  # a user-defined function may raise any exception
             raise NoFingerprint(str(error)) from error
         finally:
-            # Keras makes its generator where it is first used, here in a lost graph.
+            # Keras creates its generator on first use. It must not stay in this graph.
             global_state.set_global_attribute(_GENERATOR, generator)
     for operation in graph.get_operations():
         is_variable = "Var" in operation.type
@@ -111,15 +112,15 @@ def fingerprint_graph(
     definition = graph.as_graph_def()
     if definition.library.function:
         raise NoFingerprint("functions within the function")
-    return OfGraph(_hash_without_names(definition))
+    return GraphFingerprint(_hash_without_names(definition))
 
 
 def _hash_without_names(graph):
-    """Hash a graph without its names, which Keras counts up in each process."""
+    """Hash a graph without its names, because Keras numbers them in each process."""
     numbers = {node.name: str(i) for i, node in enumerate(graph.node)}
     for node in graph.node:
         node.name = numbers[node.name]
-        for attribute in _NAMES:
+        for attribute in _NAME_ATTRIBUTES:
             node.attr.pop(attribute, None)
         for i, source in enumerate(node.input):
             control, name, *output = source.partition(source.lstrip("^").split(":")[0])
@@ -128,7 +129,7 @@ def _hash_without_names(graph):
 
 
 def fingerprint_process() -> tuple:
-    """Return the settings of the process that change results."""
+    """Return the settings of the process that affect results."""
     return (
         *(
             (name, repr(getattr(keras.config, name)()))
@@ -139,12 +140,12 @@ def fingerprint_process() -> tuple:
         ("functions_run_eagerly", tf.config.functions_run_eagerly()),
         ("jit", tf.config.optimizer.get_jit()),
         *sorted(tf.config.optimizer.get_experimental_options().items()),
-        *((name, os.environ.get(name)) for name in _SWITCHES),
+        *((name, os.environ.get(name)) for name in _ENVIRONMENT_VARIABLES),
     )
 
 
 def n_threads() -> int:
-    """Return the number of threads that TensorFlow gives to one operation."""
+    """Return the number of threads that TensorFlow uses for one operation."""
     setting = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
     return (
         tf.config.threading.get_intra_op_parallelism_threads()
@@ -154,7 +155,7 @@ def n_threads() -> int:
 
 
 def _n_cores():
-    """Return the number of cores that TensorFlow sees, which knows no cgroups."""
+    """Return the number of cores that TensorFlow counts. It ignores cgroups."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count()

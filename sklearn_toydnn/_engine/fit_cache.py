@@ -1,4 +1,4 @@
-"""Fits that are kept on disk: the outcome of the same fit is read, not computed."""
+"""The cache of fits on disk: a fit that was made before is read instead of repeated."""
 
 import warnings
 from dataclasses import replace
@@ -19,7 +19,7 @@ from .records import Data, Outcome, Plan, State
 from .tensorflow import keras, tf
 from .training import train
 
-_SHARED_PRODUCTS = 2**18  # multiplications in a matrix product
+_MAX_PRODUCTS_PER_THREAD = 2**18  # a larger matrix product may use several threads
 
 
 def train_or_load(
@@ -30,25 +30,26 @@ def train_or_load(
     callbacks: list | tuple = (),
     watchers: list | tuple = (),
 ) -> Outcome:
-    """Return the outcome of `train`, from the plan's memory if it is kept there."""
+    """Return the outcome of `train`, from the cache of the plan if it is there."""
     compute = partial(train, plan, data, state, epochs, callbacks, watchers)
     memory, key = plan.settings.memory, None
     if memory is not None:
         try:
             key = _fingerprint_fit(plan, data, state, epochs, [*callbacks, *watchers])
         except NoFingerprint as reason:
-            _warn_not_kept(str(reason))
+            _warn_not_cached(str(reason))
     if key is None:
         return compute()
-    compute = partial(_only_what_lasts, compute)
-    begun_from = state.weights, state.optimizer_state or []
-    outcome = load_or_compute(memory, compute, key, data, *begun_from, code=ENGINE_CODE)
-    # The fingerprint is of this process, where a parameter is an object.
-    state = replace(outcome.state, optimizer=plan.optimizer.of_state)
+    compute = partial(_raise_if_fell_back, compute)
+    start = state.weights, state.optimizer_state or []
+    outcome = load_or_compute(memory, compute, key, data, *start, code=ENGINE_CODE)
+    # The cached key may come from another process, which names objects differently.
+    state = replace(outcome.state, optimizer=plan.optimizer.state_key)
     return replace(outcome, state=state)
 
 
-def _only_what_lasts(compute):
+def _raise_if_fell_back(compute):
+    """Return an outcome, unless the next fit may be compiled and differ from it."""
     outcome = compute()
     if outcome.fell_back:
         raise NotCacheable(outcome)
@@ -56,46 +57,48 @@ def _only_what_lasts(compute):
 
 
 @lru_cache
-def _warn_not_kept(reason):
-    """Warn, once a process: of a search's thousand fits, each would have a reason."""
-    warnings.warn(f"Fits are not kept in memory: {reason}.", stacklevel=2)
+def _warn_not_cached(reason):
+    """Warn once per process and reason, because a search may run a thousand fits."""
+    warnings.warn(f"Fits are not cached: {reason}.", stacklevel=2)
 
 
 def _fingerprint_fit(plan, data, state, epochs, callbacks):
-    """Return, as text, what an outcome depends on beside the data and the weights.
+    """Return the cache key of a fit, without its data and initial weights, as text.
 
-    Raises `NoFingerprint`, whose message is the reason why it is not to be kept.
+    Raises `NoFingerprint` if the fit cannot be cached. The message is the reason.
     """
     settings = plan.settings
     if not settings.is_seeded:
-        raise NoFingerprint("with random_state=None, no two are meant to be the same")
+        raise NoFingerprint("with random_state=None, every fit is different")
     if callbacks:
-        raise NoFingerprint("callbacks act on training as it happens")
+        raise NoFingerprint("callbacks must run during training")
     if tf.distribute.has_strategy():
-        raise NoFingerprint("a tf.distribute strategy adds up in an order of its own")
+        raise NoFingerprint("a tf.distribute strategy changes the order of summation")
     network, optimizer = plan.network, plan.optimizer
 
-    def of(reason, how, setting):
+    def describe(name, function, setting):
         try:
-            return how(setting)
+            return function(setting)
         except NoFingerprint as error:
-            raise NoFingerprint(f"{reason} Keras', and may change") from error
+            raise NoFingerprint(
+                f"{name} is not a function or class of Keras, so it may change"
+            ) from error
 
     parts = {
         "layer_sizes": network.layer_sizes,
         "dtype": network.dtype,
         "output_cut": plan.output_cut,
         "activations": [
-            of(f"{name} is not by a name of", fingerprint, keras.activations.get(value))
+            describe(name, fingerprint, keras.activations.get(value))
             for name, value in [
                 ("activation", network.activation),
                 ("output_activation", network.output_activation),
             ]
         ],
-        "optimizer": of("optimizer is not by a name of", fingerprint, optimizer.cls),
-        "loss": of("loss is not by a name of", _fingerprint_loss, plan),
-        "optimizer's parameters": of(
-            "optimizer has a parameter that is not",
+        "optimizer": describe("optimizer", fingerprint, optimizer.cls),
+        "loss": describe("loss", _fingerprint_loss, plan),
+        "optimizer's parameters": describe(
+            "an object among the parameters of the optimizer",
             fingerprint,
             [optimizer.config, optimizer.not_decayed],
         ),
@@ -105,13 +108,13 @@ def _fingerprint_fit(plan, data, state, epochs, callbacks):
         "epochs": (state.epochs_seen, len(epochs)),
         "settings": replace(settings, memory=None, verbose=0),
         "process": fingerprint_process(),
-        "threads": _threads_that_count(plan, data),
+        "threads": _relevant_threads(plan, data),
     }
     return repr(parts)
 
 
 def _fingerprint_loss(plan):
-    """Return the fingerprint of a loss; of an instance, of what it now computes."""
+    """Return the fingerprint of a loss. For an instance, it describes its graph."""
     if plan.loss_fingerprint:
         return plan.loss_fingerprint
     if type(plan.loss) not in vars(keras.losses).values():
@@ -122,12 +125,13 @@ def _fingerprint_loss(plan):
     return graph, plan.loss.dtype
 
 
-def _threads_that_count(plan, data):
-    """Return the number of threads if sums may depend on it, else None.
+def _relevant_threads(plan, data):
+    """Return the number of threads if results may depend on it, else None.
 
-    Eigen, which multiplies matrices for TensorFlow, shares a product between
-    threads where it would take some 100,000 cycles.
+    TensorFlow multiplies matrices with Eigen, which uses several threads for a product
+    that takes about 100,000 cycles or more.
     """
-    n_rows = max(plan.n_in_batch(len(data.training)), min(CHUNK, len(data.validation)))
+    batch_rows = plan.rows_per_batch(len(data.training))
+    n_rows = max(batch_rows, min(CHUNK, len(data.validation)))
     largest = n_rows * max(n * m for n, m in pairwise(plan.network.layer_sizes))
-    return n_threads() if largest > _SHARED_PRODUCTS else None
+    return n_threads() if largest > _MAX_PRODUCTS_PER_THREAD else None

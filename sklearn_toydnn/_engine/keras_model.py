@@ -1,4 +1,4 @@
-"""The Keras model of a plan and a state: what `model_` shows and Keras trains."""
+"""The Keras model of a plan and a state, for `model_` and for training with Keras."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from .tensorflow import keras, tf, without_retracing_warnings
 
 
 def build_model(plan: Plan, state: State) -> keras.Sequential:
-    """Return a compiled keras.Sequential in this state."""
+    """Return a compiled keras.Sequential with the weights and optimizer of a state."""
     model = plan.network.build(state.weights, plan.dropout_rate, state.seed)
     optimizer = plan.optimizer.make()
     model.compile(
@@ -22,16 +22,16 @@ def build_model(plan: Plan, state: State) -> keras.Sequential:
             else "accuracy"
         ],
         run_eagerly=plan.settings.run_eagerly,
-        # Keras' own choice, XLA, makes its Dropout layer slow on CPU.
+        # By default Keras uses XLA, which makes its Dropout layer slow on a CPU.
         jit_compile=False,
-        # Which Keras adds under the global policy "mixed_float16".
+        # Otherwise Keras scales the loss under the global policy "mixed_float16".
         auto_scale_loss=False,
     )
     for layer in model.layers:
         if hasattr(layer, "kernel_initializer"):
             layer.kernel_initializer = make_initializer(plan.initializer, state.seed)
     optimizer.build(model.trainable_variables)
-    # Callbacks ask metrics whether more is better; a first use makes them.
+    # Some callbacks ask metrics whether higher is better. The first call creates them.
     model.compute_metrics(None, *map(keras.ops.zeros, plan.shapes(1)))
     model.reset_metrics()
     if state.optimizer_state is not None:
@@ -40,7 +40,7 @@ def build_model(plan: Plan, state: State) -> keras.Sequential:
 
 
 def _restore(model, spec, state):
-    """Have optimizer and dropout layer go on, if it is that optimizer's state."""
+    """Restore optimizer and dropout layer if the state is of the same optimizer."""
     settings, learning_rate = state.optimizer
     if settings != spec.settings:
         return
@@ -51,10 +51,10 @@ def _restore(model, spec, state):
     if learning_rate != spec.learning_rate:
         optimizer.learning_rate = rate
     dropout = model.layers[-2]
-    if dropout.rate > 0:  # Keras makes it a generator only then
-        # The generator counts the masks it drew: one a step.
-        drawn = [state.seed, step_counter(optimizer).numpy()]
-        dropout.seed_generator.state.assign(drawn)
+    if dropout.rate > 0:  # otherwise the layer has no generator
+        # The state of the generator is its seed and the number of masks, one per step.
+        generator_state = [state.seed, step_counter(optimizer).numpy()]
+        dropout.seed_generator.state.assign(generator_state)
 
 
 def get_state(model: keras.Model) -> tuple[Weights, list[np.ndarray]]:
@@ -81,7 +81,7 @@ def train_with_keras(
     order = state.row_order(n_rows, plan.settings.shuffle)
     with without_retracing_warnings():
         history = model.fit(
-            _batches(data.training, order, len(epochs), plan.n_in_batch(n_rows)),
+            _batches(data.training, order, len(epochs), plan.rows_per_batch(n_rows)),
             shuffle=False,
             steps_per_epoch=plan.n_steps(n_rows),
             epochs=epochs.stop,
@@ -95,13 +95,13 @@ def train_with_keras(
 
 
 def _batches(points: Points, order, n_epochs, batch_size):
-    """Return a tf.data.Dataset of the batches of all epochs, one after the other."""
+    """Return a tf.data.Dataset with the batches of all epochs in sequence."""
     arrays = [tf.constant(array) for array in points.arrays()]
     slices = tf.data.Dataset.from_tensor_slices
 
-    # AutoGraph has nothing to rewrite here, and on Python 3.13 its parser warns.
+    # AutoGraph is not needed here, and its parser warns on Python 3.13.
     @tf.autograph.experimental.do_not_convert
-    def cut(order):
+    def split_into_batches(order):
         return slices(order).batch(batch_size)
 
     @tf.autograph.experimental.do_not_convert
@@ -114,7 +114,7 @@ def _batches(points: Points, order, n_epochs, batch_size):
             lambda: map(order, range(n_epochs)),
             output_signature=tf.TensorSpec(len(points), row_dtype(len(points))),
         )
-        .flat_map(cut)
+        .flat_map(split_into_batches)
         .map(gather)
         .prefetch(tf.data.AUTOTUNE)
     )

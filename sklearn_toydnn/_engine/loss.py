@@ -1,30 +1,30 @@
-"""Losses: what the parameter names in Keras, and what is known of it."""
+"""Losses: their classes, fingerprints and the targets and outputs that they expect."""
 
 from .fingerprint import NoFingerprint, fingerprint
 from .tensorflow import keras
 
 # isort: split
-# By this name Keras finds the loss of a function in the files that it saves.
+# Files saved by Keras refer to a loss function by the name of this class.
 from keras.src.losses.losses import LossFunctionWrapper
 
-# Losses that compare all outputs of a row: a single one has nothing to teach.
+# Losses that compare all outputs of a row, and are meaningless for a single output.
 _LOSSES_OVER_CLASSES = {"kldivergence", "cosinesimilarity"}
 
 
 def loss_class(loss: object, dtype: str) -> keras.Loss | type:
-    """Return the class of a loss, or an instance that is or wraps what is given."""
+    """Return the class of a loss, or else an instance that is or wraps the loss."""
     if isinstance(loss, type):
         if not issubclass(loss, keras.Loss):
-            raise ValueError(f"{loss} is no class of losses")
+            raise ValueError(f"{loss} is not a subclass of keras.Loss")
         return loss
-    named = getattr(keras.losses, loss, None) if isinstance(loss, str) else None
-    if isinstance(named, type) and issubclass(named, keras.Loss):
-        return named
+    cls = getattr(keras.losses, loss, None) if isinstance(loss, str) else None
+    if isinstance(cls, type) and issubclass(cls, keras.Loss):
+        return cls
     loss = keras.losses.get(loss)
     if isinstance(loss, keras.Loss):
         return loss
     if getattr(loss, "__module__", "").startswith("keras."):
-        # Keras' short names give functions; those of its own have a class each.
+        # Short names refer to functions in Keras, each of which has a class.
         name = loss.__name__.replace("_", "")
         for cls in vars(keras.losses).values():
             if isinstance(cls, type) and cls.__name__.lower() == name:
@@ -33,27 +33,27 @@ def loss_class(loss: object, dtype: str) -> keras.Loss | type:
 
 
 def fingerprint_loss(loss: keras.Loss, params: dict) -> tuple | None:
-    """Return the fingerprint of a loss by its name in Keras; None if it has none.
+    """Return the fingerprint of a loss by its name in Keras, or None without a name.
 
-    The loss has just been made of a name, class or function, with these parameters: an
-    instance of someone else's may have been changed since it was made.
+    Do not call it with an instance from a user, which may have been modified. The loss
+    must be new, created with `params` from a name, class or function.
     """
-    maker = loss.fn if type(loss) is LossFunctionWrapper else type(loss)
+    source = loss.fn if type(loss) is LossFunctionWrapper else type(loss)
     try:
-        return fingerprint([maker, loss.dtype, params])
+        return fingerprint([source, loss.dtype, params])
     except NoFingerprint:
         return None
 
 
 def compares_classes(loss: keras.Loss | type) -> bool:
-    """Return whether a loss, or a class of losses, asks for an output per class."""
+    """Return whether a loss, or a class of losses, requires one output per class."""
     return (
         "categorical" in _class_name(loss) or _class_name(loss) in _LOSSES_OVER_CLASSES
     )
 
 
-def takes_numbers(loss: keras.Loss | type) -> bool:
-    """Return whether a loss of many classes compares with their numbers."""
+def takes_class_indices(loss: keras.Loss | type) -> bool:
+    """Return whether a loss of three or more classes expects class indices."""
     return _class_name(loss).startswith("sparse")
 
 
@@ -62,9 +62,9 @@ def _class_name(loss):
 
 
 def takes_logits(loss: keras.Loss) -> bool:
-    """Return whether a loss applies a sigmoid or softmax of its own to the output."""
+    """Return whether a loss applies a sigmoid or softmax to the output."""
     if hasattr(loss, "from_logits"):
         return bool(loss.from_logits)
-    keywords = getattr(getattr(loss, "fn", None), "keywords", {})  # of a partial
-    keywords = keywords | getattr(loss, "_fn_kwargs", {})  # of a wrapped function
+    keywords = getattr(getattr(loss, "fn", None), "keywords", {})  # functools.partial
+    keywords = keywords | getattr(loss, "_fn_kwargs", {})  # LossFunctionWrapper
     return bool(keywords.get("from_logits"))

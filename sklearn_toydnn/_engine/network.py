@@ -1,4 +1,4 @@
-"""The paper's network (Methods, steps 2 to 4): layers, activations, initial weights."""
+"""The network of the paper (Methods, steps 2 to 4): layers and initial weights."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -15,18 +15,18 @@ from .tensorflow import keras
 
 @dataclass(frozen=True)
 class Weights:
-    """The numbers of a network: a kernel and a bias for each layer."""
+    """The weights of a network: a kernel and a bias for each layer."""
 
     kernels: list
     biases: list
 
     @classmethod
     def of_keras(cls, arrays: list) -> "Weights":
-        """Sort arrays, or tensors, that are in Keras' order."""
+        """Create the weights from arrays or tensors in the order of Keras."""
         return cls([*arrays[::2]], [*arrays[1::2]])
 
     def in_keras_order(self) -> list:
-        """Return kernel and bias of one layer after the other."""
+        """Return a list of the kernel and bias of each layer in turn."""
         return [array for layer in self.layers() for array in layer]
 
     def layers(self) -> list[tuple]:
@@ -36,9 +36,9 @@ class Weights:
 
 @dataclass(frozen=True)
 class Network:
-    """The structure of a network: everything about it but its numbers."""
+    """The structure of a network, without its weights."""
 
-    layer_sizes: tuple[int, ...]  # units of each, input and output included
+    layer_sizes: tuple[int, ...]  # units per layer, with input and output
     activation: str | Callable = "relu"
     output_activation: str | Callable = "sigmoid"
     dtype: str = "float32"
@@ -46,7 +46,7 @@ class Network:
     def initial_weights(
         self, initializer: str | keras.Initializer, seed: int
     ) -> Weights:
-        """Draw the kernels, as arrays; biases are zero."""
+        """Draw the initial kernels as arrays; the biases are zero."""
         seeds = np.random.SeedSequence(seed).generate_state(len(self.layer_sizes) - 1)
         kernels = [
             make_initializer(initializer, layer_seed)(shape, dtype=self.dtype)
@@ -61,11 +61,11 @@ class Network:
         return list(pairwise(self.layer_sizes))
 
     def weight_shapes(self) -> list[tuple[int, ...]]:
-        """Return the shapes of the weights, in Keras' order."""
+        """Return the shapes of the weights, in the order of Keras."""
         return [shape for n, m in self._kernel_shapes() for shape in ((n, m), (m,))]
 
     def layers(self) -> list[keras.Layer]:
-        """Return the dense layers, their weights not drawn but zero."""
+        """Return the dense layers, whose kernels are initialized to zero."""
         dense = partial(keras.layers.Dense, kernel_initializer="zeros")
         *hidden, output = self.layer_sizes[1:]
         return [
@@ -74,7 +74,7 @@ class Network:
         ]
 
     def built_layers(self) -> list[keras.Layer]:
-        """Return the dense layers with their variables."""
+        """Return the dense layers after creating their variables."""
         layers = self.layers()
         for layer, n_inputs in zip(layers, self.layer_sizes, strict=False):
             layer.build((None, n_inputs))
@@ -103,35 +103,37 @@ class Network:
 
 
 def get_activation(activation: str | Callable, dtype: str) -> Callable:
-    """Return an activation function by name, or one that proves to be one."""
+    """Return an activation function, and check it unless it is a name in Keras."""
     function = keras.activations.get(activation)
     if not (isinstance(activation, str) and is_of_keras(function)):
         if isinstance(function, keras.Layer):
-            function = deepcopy(function)  # a call may give it weights of this shape
+            function = deepcopy(function)  # a call may create weights of this shape
         values = keras.ops.ones((1, 2), dtype=dtype)
         if getattr(function(values), "shape", None) != values.shape:
-            raise ValueError(f"{activation} does not return what an activation does")
+            raise ValueError(
+                f"{activation} must return a tensor of the same shape as its input"
+            )
         if getattr(function, "variables", None):
-            raise ValueError(f"{activation} has weights, and no activation has any")
+            raise ValueError(f"{activation} must not have weights")
     return keras.activations.get(activation)
 
 
 def make_initializer(
     initializer: str | keras.Initializer, seed: int
 ) -> keras.Initializer:
-    """Return an initializer by name or like the instance, with a seed if it draws."""
+    """Return a new initializer for a name or instance, with `seed` if it has one."""
     config = {}
     if isinstance(initializer, keras.Initializer):
         cls, config = type(initializer), initializer.get_config()
     else:
-        # Not keras.initializers.get: it draws a seed from Python's global generator.
+        # keras.initializers.get would draw a seed from Python's global generator.
         cls = getattr(keras.initializers, initializer, None)
         if not (isinstance(cls, type) and issubclass(cls, keras.Initializer)):
-            raise ValueError(f"Keras has no initializer {initializer!r}")
+            raise ValueError(f"{initializer!r} is not a Keras initializer")
     if "seed" in signature(cls).parameters:
         config["seed"] = int(seed)
     return cls.from_config(config)
 
 
-# The path by which saved files, and who trusts them, name the class.
+# Saved files, and lists of trusted types, refer to the class by this path.
 Network.__module__ = "sklearn_toydnn._network"

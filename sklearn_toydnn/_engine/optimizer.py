@@ -1,4 +1,4 @@
-"""Optimizers: what the parameter names in Keras, described without making it."""
+"""Optimizers, described without creating Keras objects."""
 
 import json
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 from .fingerprint import NoFingerprint, fingerprint, fingerprint_graph, is_of_keras
 from .tensorflow import keras
 
-# Themselves, not their subclasses, which may do otherwise.
+# Subclasses are left out, because they may override the update.
 _ELEMENTWISE = {
     keras.optimizers.SGD,
     keras.optimizers.RMSprop,
@@ -31,14 +31,17 @@ _ELEMENTWISE = {
 
 @dataclass(frozen=True)
 class OptimizerSpec:
-    """An optimizer not made: making one takes 3 ms and 70 kB that never come back."""
+    """A description of an optimizer.
+
+    Creating an optimizer takes 3 ms and 70 kB, which are never freed.
+    """
 
     cls: type
     config: dict = field(compare=False)
     learning_rate: float | None = field(compare=False)  # None: default or schedule
-    settings: str  # all of these, as text
-    refusal: str = field(compare=False)  # how an error begins
-    not_decayed: str | None = field(default=None, compare=False)  # names of weights
+    settings: str  # class, config and not_decayed, as text
+    refusal: str = field(compare=False)  # the beginning of error messages
+    not_decayed: str | None = field(default=None, compare=False)  # pattern of names
 
     @classmethod
     def of(
@@ -49,9 +52,10 @@ class OptimizerSpec:
     ) -> "OptimizerSpec":
         """Describe an optimizer given by name, class or instance.
 
-        `refusal` returns, of its class, how an error begins.
+        `refusal` returns the beginning of error messages for the class.
         """
-        maker, config, not_decayed = _find_class(optimizer), dict(params), None
+        optimizer_class, config = _find_class(optimizer), dict(params)
+        not_decayed = None
         if isinstance(optimizer, keras.Optimizer):
             if params:
                 raise ValueError("an instance takes no parameters")
@@ -65,32 +69,33 @@ class OptimizerSpec:
             if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
                 config["learning_rate"] = keras.saving.serialize_keras_object(rate)
             rate = None
-        name = f"{maker.__module__}.{maker.__qualname__}"
+        name = f"{optimizer_class.__module__}.{optimizer_class.__qualname__}"
         settings = json.dumps(config, sort_keys=True, default=_name_object)
         settings = " ".join(filter(None, [name, settings, not_decayed]))
-        return cls(maker, config, rate, settings, refusal(maker), not_decayed)
+        message = refusal(optimizer_class)
+        return cls(optimizer_class, config, rate, settings, message, not_decayed)
 
     @property
     def is_elementwise(self) -> bool:
-        """bool: Whether each number is updated regardless of the variable it is in."""
-        tells_apart = self.config.get("clipnorm") is not None or self.not_decayed
-        return self.cls in _ELEMENTWISE and not tells_apart
+        """bool: Whether the update of a number does not depend on its variable."""
+        is_per_variable = self.config.get("clipnorm") is not None or self.not_decayed
+        return self.cls in _ELEMENTWISE and not is_per_variable
 
     @property
-    def of_state(self) -> tuple[str, float | None]:
-        """tuple: The fingerprint of a state: whose it is, and of which learning rate.
+    def state_key(self) -> tuple[str, float | None]:
+        """tuple: The settings and the learning rate that an optimizer state is for.
 
-        Of objects it is good in this process only.
+        If a setting is an object, the key is valid only in this process.
         """
         return self.settings, self.learning_rate
 
     def fingerprint(self, network) -> tuple | str:
-        """Return what is equal for optimizers that do the same with a network."""
+        """Return a fingerprint of the updates that the optimizer makes in a network."""
         with suppress(NoFingerprint):
             return fingerprint([self.cls, self.config, self.not_decayed])
 
         def step(*gradients):
-            # Of layers, by whose names an optimizer may tell kernels from biases.
+            # An optimizer may distinguish kernels and biases by the names in layers.
             layers = network.built_layers()
             variables = [v for layer in layers for v in layer.variables]
             optimizer = self.make_default()
@@ -110,7 +115,7 @@ class OptimizerSpec:
         return optimizer
 
     def make_default(self) -> keras.Optimizer:
-        """Return a new optimizer with its class' own learning rate, or a schedule."""
+        """Return a new optimizer with the default learning rate or a schedule."""
         try:
             optimizer = self.cls.from_config(dict(self.config))
         except (TypeError, ValueError) as error:
@@ -121,52 +126,59 @@ class OptimizerSpec:
 
 
 def plain_number(value: object) -> object:
-    """Return Python's number for NumPy's, with which Keras computes otherwise."""
+    """Convert a NumPy scalar to a Python number, which Keras treats differently."""
     return value.item() if isinstance(value, np.generic) else value
 
 
-_NAMED = WeakValueDictionary()  # objects by names that no other object ever has
+_NAMED_OBJECTS = WeakValueDictionary()  # by unique names that are never reused
 
 
-def _name_object(thing):
-    """Return the name of an object that is no text, the same as long as it lives."""
-    for named in _NAMED.valuerefs():
-        if named() is thing:
-            return named.key
+def _name_object(obj):
+    """Return a unique name for an object, which it has for its lifetime."""
+    for reference in _NAMED_OBJECTS.valuerefs():
+        if reference() is obj:
+            return reference.key
     name = uuid4().hex
-    with suppress(TypeError):  # of what cannot be referred to, each is another
-        _NAMED[name] = thing
+    with suppress(TypeError):  # no weak references: a new name for each call
+        _NAMED_OBJECTS[name] = obj
     return name
 
 
-_CLASSES = {}  # Keras' own, by name: to look one up takes 3 ms
+_CLASSES = {}  # Keras classes by name: Keras takes 3 ms to look one up
 
 
 def _find_class(optimizer):
+    """Return the class of an optimizer given by name, class or instance."""
     if isinstance(optimizer, keras.Optimizer):
         return type(optimizer)
     if isinstance(optimizer, type) and issubclass(optimizer, keras.Optimizer):
         return optimizer
     cls = _CLASSES.get(optimizer) or type(keras.optimizers.get(optimizer))
-    if is_of_keras(cls):  # others may be registered anew
+    if is_of_keras(cls):  # a user may register another class under the same name
         _CLASSES[optimizer] = cls
     return cls
 
 
 def names_without_decay(optimizer: keras.Optimizer) -> str | None:
-    """Return the pattern of names without weight decay, or raise an error."""
+    """Return the pattern of the names of variables without weight decay.
+
+    Raises an error if an optimizer excludes variables instead of names.
+    """
     variables, names = exclusions_from_decay(optimizer)
     if variables:
         raise InvalidParameterError(
-            "The 'optimizer' parameter excludes variables from weight decay that are "
-            "not of this network: exclude them by name, as in "
+            "The 'optimizer' parameter must not exclude variables of another network "
+            "from weight decay. Exclude variables by name instead, for example with "
             "exclude_from_weight_decay(var_names=['bias'])."
         )
     return names
 
 
 def exclusions_from_decay(optimizer: keras.Optimizer) -> tuple[set | None, str | None]:
-    """Return what has no weight decay, variables and names: no configuration has it."""
+    """Return the variables and the pattern of names that have no weight decay.
+
+    The configuration of an optimizer does not contain them.
+    """
     optimizer = _innermost(optimizer)
     pattern = getattr(optimizer, "_exclude_from_weight_decay_pattern", None)
     variables = getattr(optimizer, "_exclude_from_weight_decay", None)
@@ -176,7 +188,7 @@ def exclusions_from_decay(optimizer: keras.Optimizer) -> tuple[set | None, str |
 def exclude_from_decay(
     optimizer: keras.Optimizer, variables: set | None, names: str | None
 ) -> None:
-    """Do without weight decay of variables, and where a pattern finds a name."""
+    """Exclude variables, and names that match a pattern, from weight decay."""
     optimizer = _innermost(optimizer)
     optimizer.exclude_from_weight_decay(var_names=[names] if names else None)
     optimizer._exclude_from_weight_decay = variables or set()
@@ -187,13 +199,13 @@ def _innermost(optimizer):
 
 
 def _update_plainly(optimizer):
-    """Have an optimizer of TensorFlow's update variables without its strategies.
+    """Make an optimizer update variables without a ``tf.distribute`` strategy.
 
-    They would keep each graph that is made through them.
+    The strategy would hold a reference to each graph that it is used in.
     """
-    own = type(optimizer)._backend_update_step
-    if own is not keras.Optimizer._backend_update_step:
-        raise NoFingerprint(own)
+    update_step = type(optimizer)._backend_update_step
+    if update_step is not keras.Optimizer._backend_update_step:
+        raise NoFingerprint(update_step)
 
     def update(gradients, variables, learning_rate):
         for gradient, variable in zip(gradients, variables, strict=True):
@@ -203,8 +215,8 @@ def _update_plainly(optimizer):
 
 
 def step_counter(optimizer: keras.Optimizer) -> keras.Variable:
-    """Return the variable in which an optimizer counts the gradients it was given.
+    """Return the variable that counts the gradients an optimizer has received.
 
-    Not `iterations`: of accumulated gradients it counts the updates.
+    `iterations` counts updates, which are fewer if gradients are accumulated.
     """
     return _innermost(optimizer)._iterations

@@ -1,11 +1,10 @@
-"""What a network says of a row: the same bits whatever else is in the call.
+"""Prediction: the output for a row does not depend on the other rows of the call.
 
-A matrix product by BLAS or TensorFlow adds up each row in an order that depends on
-where the row stands, on how many there are, on the threads and on the processor. Here
-the factors are split into integers so small that a product's sums are exact, in
-whatever order they are added up (Ozaki, Ogita, Oishi and Rump, Numerical Algorithms
-59, 2012); what is then rounded is rounded element by element. Activations are Keras',
-but softmax is SciPy's.
+In a matrix product by BLAS or TensorFlow, the order of summation depends on the
+position of a row, the number of rows, the threads and the processor. This module splits
+the factors into integers so small that the sums of products are exact in any order
+(Ozaki, Ogita, Oishi and Rump, Numerical Algorithms 59, 2012). Only then is each element
+rounded. The activations are from Keras, except that softmax is from SciPy.
 """
 
 import numpy as np
@@ -14,12 +13,12 @@ from scipy import special
 from .network import Network, Weights
 from .tensorflow import keras
 
-_BLOCK = 2**18  # numbers per layer at a time: they fit into a processor's cache
-_LARGE = 1e30  # outputs beyond it are no likelier
-_ROWS = 64  # TensorFlow computes what fills no whole vector in another way
+_BLOCK = 2**18  # numbers per layer and block, which fit into the cache of a processor
+_LARGE = 1e30  # the limit at which outputs are clipped
+_ROWS = 64  # TensorFlow handles the SIMD remainder by another code path
 _PARTS = {"float32": 2, "float64": 3}  # of 21 bits or more, up to 1,000 units
-# In TensorFlow, what is added up over a row depends on where it stands.
-_OF_ROWS = (
+# In TensorFlow, the sum over a row depends on the position of the row.
+_ROWWISE = (
     (keras.activations.softmax, special.softmax),
     (keras.activations.log_softmax, special.log_softmax),
 )
@@ -30,9 +29,9 @@ def predict_proba(
 ) -> np.ndarray:
     """Return the probabilities of the classes: float64, (n_samples, n_classes).
 
-    `output_cut` is where two classes part in the output: 0 where the loss takes it for
-    logits. Where an output activation leaves [0, 1], the most probable class is still
-    the one that Keras takes for its accuracy.
+    `output_cut` is the output that separates two classes. It is 0 if the outputs are
+    logits. If outputs are outside [0, 1], the most probable class is still the one that
+    Keras uses for the accuracy.
     """
     output = predict(network, weights, X)
     with np.errstate(all="ignore"):
@@ -42,21 +41,21 @@ def predict_proba(
 def _normalise(output):
     """Return probabilities that sum to 1 in each row, in float64."""
     output = output.astype(np.float64)
-    unknown = np.isnan(output).any(axis=1)
+    has_nan = np.isnan(output).any(axis=1)
     if output.shape[1] == 1:
         output = np.clip(output, 0, 1)
-        output[unknown] = 0.5
+        output[has_nan] = 0.5
         return np.hstack([1 - output, output])
     output = np.clip(output, -_LARGE, _LARGE)
     output -= np.minimum(output.min(axis=1, keepdims=True), 0)
-    output[unknown] = 0
-    # Where the output is 0 for every class, none is likelier.
+    output[has_nan] = 0
+    # If the output is 0 for every class, all classes are equally likely.
     output[~output.any(axis=1)] = 1
     return output / output.sum(axis=1, keepdims=True)
 
 
 def _link(network, output_cut, output):
-    """Return what the loss, or a logarithmic activation, takes the output for."""
+    """Convert logits and log-probabilities to probabilities."""
     if output_cut == 0:
         if output.shape[1] == 1:
             return special.expit(output)
@@ -78,7 +77,7 @@ def predict(network: Network, weights: Weights, X: np.ndarray) -> np.ndarray:
     ]
     n_rows = max(_ROWS, _BLOCK // max(network.layer_sizes))
     output = np.empty((len(X), network.layer_sizes[-1]), network.dtype)
-    with np.errstate(all="ignore"):  # training has warned of what diverged
+    with np.errstate(all="ignore"):  # training has already warned of a divergence
         for start in range(0, len(X), n_rows):
             block = X[start : start + n_rows]
             for activation, kernel, bias in layers:
@@ -89,10 +88,10 @@ def predict(network: Network, weights: Weights, X: np.ndarray) -> np.ndarray:
 
 
 class _Kernel:
-    """A kernel split for exact products."""
+    """A kernel that is split into parts for exact products."""
 
     def __init__(self, kernel, n_parts):
-        # So that sums of as many products as there are inputs stay below 2**53.
+        # A sum of one product per input then stays below 2**53.
         self._n_bits = (53 - (len(kernel) - 1).bit_length()) // 2
         self._n_parts = n_parts
         self._kernel = kernel.astype(np.float64)
@@ -109,15 +108,15 @@ class _Kernel:
             )
         total = total * scale * self._scale
         if np.isnan(total).any():
-            # Of infinite factors, there are no parts; nor does their order matter.
+            # Infinite factors cannot be split, but need no exact summation either.
             total = np.where(np.isnan(total), X @ self._kernel, total)
         return total
 
     def _split(self, matrix, axis):
-        """Return parts, integers all, and the scale of each row or column.
+        """Return integer parts and the scale of each row or column.
 
-        The matrix is the scale times the sum over its parts, each of which counts
-        ``2**-n_bits`` of the one before.
+        The matrix is the scale times ``sum(parts[i] * 2**(-i * n_bits))``, up to a
+        remainder.
         """
         _, exponent = np.frexp(np.abs(matrix).max(axis, keepdims=True))
         exponent = np.clip(exponent - self._n_bits, -1023, 1023)
@@ -130,11 +129,11 @@ class _Kernel:
 
 
 def _activate(activation, sums):
-    """Return the activation of each row, the last ones in a full vector too."""
+    """Return the activation of each row, computed without a SIMD remainder."""
     n_rows = len(sums)
-    for function, of_rows in _OF_ROWS:
+    for function, rowwise_function in _ROWWISE:
         if activation is function:
-            return of_rows(sums, axis=1)
+            return rowwise_function(sums, axis=1)
     sums = np.pad(sums, [(0, -n_rows % _ROWS), (0, 0)])
     return keras.ops.convert_to_numpy(activation(keras.ops.convert_to_tensor(sums)))[
         :n_rows

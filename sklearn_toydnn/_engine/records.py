@@ -1,7 +1,7 @@
-"""What training takes and returns: a plan, data and a state; an outcome.
+"""The arguments and results of training: plan, data, state and outcome.
 
-They are records of one call of ``fit``: a classifier keeps what is in them as
-attributes of its own, so that saved ones hold arrays and plain Python.
+They describe one call of ``fit``. A classifier copies their contents into its own
+attributes, so that saved classifiers contain only arrays and plain Python objects.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .loss import takes_numbers
+from .loss import takes_class_indices
 from .network import Network, Weights
 from .optimizer import OptimizerSpec
 from .tensorflow import keras
@@ -22,7 +22,7 @@ HISTORY = ["loss", "accuracy", "val_loss", "val_accuracy"]
 
 @dataclass(frozen=True)
 class Stopping:
-    """When to stop early: `DNNClassifier` says what each means."""
+    """The settings of early stopping, see `DNNClassifier`."""
 
     n_iter_no_change: float = 10
     tol: float = 1e-4
@@ -30,44 +30,44 @@ class Stopping:
 
 @dataclass(frozen=True)
 class Settings:
-    """How to train, as far as it is numbers and switches; with a user's defaults."""
+    """The numbers and switches of training, with the defaults of `DNNClassifier`."""
 
-    batch_size: int = 32  # -1: all rows
+    batch_size: int = 32  # -1: all rows in one batch
     dropout_rate: float = 0.2
     shuffle: bool = True
     stopping: Stopping | None = None
     run_eagerly: bool = False
     jit_compile: bool | Literal["auto"] = "auto"
     verbose: int = 0
-    memory: Any = None  # as joblib's; None keeps nothing
-    is_seeded: bool = True  # else no other fit is meant to be the same
+    memory: Any = None  # folder or joblib.Memory; None: do not cache fits
+    is_seeded: bool = True  # False: random_state=None, every fit differs
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What is to be trained, and how."""
+    """The network to train, its optimizer and loss, and the settings of training."""
 
     network: Network
     optimizer: OptimizerSpec
     loss: keras.Loss
-    loss_fingerprint: tuple | None = None  # by its name in Keras, where it has one
-    output_cut: float = 0.5  # where two classes part in the output: at 0 in logits
+    loss_fingerprint: tuple | None = None  # None: the loss has no name in Keras
+    output_cut: float = 0.5  # output that separates two classes; 0 for logits
     initializer: str | keras.Initializer = "glorot_uniform"
     settings: Settings = field(default_factory=Settings)
 
     @property
     def n_classes(self) -> int:
-        """int: Two for a single output, else one per output."""
+        """int: 2 for a single output, otherwise the number of outputs."""
         return max(2, self.network.layer_sizes[-1])
 
     @cached_property
-    def targets_are_numbers(self) -> bool:
-        """bool: Whether targets are the numbers of the classes, not one-hot rows."""
-        return self.n_classes == 2 or takes_numbers(self.loss)
+    def has_index_targets(self) -> bool:
+        """bool: Whether targets are class indices instead of one-hot rows."""
+        return self.n_classes == 2 or takes_class_indices(self.loss)
 
     @property
     def dropout_rate(self) -> float:
-        """float: The share dropped of the last hidden layer; 0 where there is none."""
+        """float: The dropout rate of the last hidden layer; 0 without hidden layers."""
         has_hidden = len(self.network.layer_sizes) > 2
         return self.settings.dropout_rate if has_hidden else 0.0
 
@@ -76,39 +76,40 @@ class Plan:
         return State(self.network.initial_weights(self.initializer, seed), seed)
 
     def encode(self, classes: np.ndarray) -> np.ndarray:
-        """Return what the loss compares outputs with, for the numbers of classes.
+        """Return the targets of the loss for class indices.
 
-        A column of numbers or, for most losses of many classes, one-hot rows.
+        They are a column of indices or, for most losses of three or more classes,
+        one-hot rows.
         """
-        if self.targets_are_numbers:
+        if self.has_index_targets:
             return classes[:, None].astype(self.network.dtype)
         return np.eye(self.n_classes, dtype=self.network.dtype)[classes]
 
     def decode(self, targets: np.ndarray) -> np.ndarray:
-        """Return the numbers of the classes that targets stand for."""
-        if self.targets_are_numbers:
+        """Return the class indices of targets."""
+        if self.has_index_targets:
             return targets[:, 0].astype(int)
         return targets.argmax(axis=1)
 
     def shapes(self, n_rows: int) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Return the shapes of the targets and of the outputs of so many rows."""
+        """Return the shapes of the targets and the outputs of `n_rows` rows."""
         n_outputs = self.network.layer_sizes[-1]
-        n_targets = 1 if self.targets_are_numbers else n_outputs
+        n_targets = 1 if self.has_index_targets else n_outputs
         return (n_rows, n_targets), (n_rows, n_outputs)
 
-    def n_in_batch(self, n_rows: int) -> int:
-        """Return the number of rows of a batch, of so many rows in all."""
+    def rows_per_batch(self, n_rows: int) -> int:
+        """Return the number of rows per batch for a training set of `n_rows` rows."""
         batch_size = self.settings.batch_size
         return n_rows if batch_size == -1 else min(batch_size, n_rows)
 
     def n_steps(self, n_rows: int) -> int:
-        """Return the number of gradients taken in an epoch."""
-        return ceil(n_rows / self.n_in_batch(n_rows))
+        """Return the number of gradient steps per epoch."""
+        return ceil(n_rows / self.rows_per_batch(n_rows))
 
 
 @dataclass(frozen=True)
 class Points:
-    """Rows to train or to validate on."""
+    """The samples, targets and sample weights of a training or validation set."""
 
     X: np.ndarray
     targets: np.ndarray
@@ -122,36 +123,36 @@ class Points:
         return Points(self.X[rows], self.targets[rows], weights)
 
     def arrays(self) -> tuple[np.ndarray, ...]:
-        """Return them as Keras takes them: two arrays, or three."""
-        two = self.X, self.targets
-        return two if self.weights is None else (*two, self.weights)
+        """Return X, targets and, if there are any, weights, as Keras expects them."""
+        arrays = self.X, self.targets
+        return arrays if self.weights is None else (*arrays, self.weights)
 
 
 @dataclass(frozen=True)
 class Data:
-    """Points to train on, and to validate on: no rows where there are none."""
+    """The training set and the validation set, which may have no rows."""
 
     training: Points
     validation: Points
-    # By which validation points count in the score of early stopping.
+    # The weights of the validation points in the score of early stopping.
     score_weights: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
 class State:
-    """What training changes, and what the next call goes on from."""
+    """The weights and the optimizer state, from which training can continue."""
 
     weights: Weights
     seed: int
     epochs_seen: int = 0
     optimizer_state: list[np.ndarray] | None = None
-    optimizer: tuple[str | None, float | None] = (None, None)  # whose state it is
+    optimizer: tuple[str | None, float | None] = (None, None)  # its `state_key`
 
     def row_order(self, n_rows: int, shuffle: bool) -> Callable[[int], np.ndarray]:
-        """Return the function that gives the order of the rows in an epoch of a call.
+        """Return a function that maps the number of an epoch to the order of the rows.
 
-        It depends on the seed and the epoch alone, so that calls of `partial_fit`
-        continue what `fit` began.
+        The order depends only on the seed and the number of epochs before, so that
+        `partial_fit` continues the sequence of `fit`.
         """
         rows = np.arange(n_rows, dtype=row_dtype(n_rows))
 
@@ -164,14 +165,14 @@ class State:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a state has become, the history by name, and how training ended."""
+    """The state after training, the learning curves by name, and how training ended."""
 
     state: State
     history: dict[str, list[float]]
     converged: bool = True
-    fell_back: bool = False  # to Keras, where next time it may compile
+    fell_back: bool = False  # to Keras, as compiling failed; it may succeed next time
 
 
 def row_dtype(n_rows: int) -> np.dtype:
-    """Return the dtype of row numbers: half the bytes to draw and to copy, or all."""
+    """Return the smallest dtype of row numbers, to draw and copy fewer bytes."""
     return np.dtype(np.uint16 if n_rows <= 2**16 else np.int32)

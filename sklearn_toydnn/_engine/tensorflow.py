@@ -1,9 +1,9 @@
-"""TensorFlow, imported without the lines it prints on the way in.
+"""The import of TensorFlow and Keras, without the lines that TensorFlow prints.
 
-``TF_CPP_MIN_LOG_LEVEL`` silences what TensorFlow logs later, but not what its
-libraries write to file descriptor 2 while they are loaded, before their logging
-is set up. (The setting that the loudest of these lines recommends would change
-the numerics.) Everything else that reaches the descriptor meanwhile is passed on.
+``TF_CPP_MIN_LOG_LEVEL`` silences only later logs. While the libraries of TensorFlow are
+loaded, before their logging is set up, they write to file descriptor 2. This module
+filters out these lines and forwards everything else. (One of the lines recommends a
+setting. The package does not use it, because it would change the numerical results.)
 """
 
 import os
@@ -13,48 +13,50 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 
-_CHATTER = re.compile(rb"I0000 |WARNING: All log messages before absl::InitializeLog")
+_IMPORT_LOG = re.compile(
+    rb"I0000 |WARNING: All log messages before absl::InitializeLog"
+)
 
 
 @contextmanager
-def _without_chatter():
-    """Hold back what is written to stderr, then pass on all but the chatter."""
+def _without_import_log():
+    """Redirect stderr to a file, then forward all lines but those of the import."""
     with ExitStack() as stack:
-        held = None
-        with suppress(OSError):  # closed, or nowhere to hold it: then let it pass
+        buffer = None
+        with suppress(OSError):  # stderr is closed, or no file can be created
             stderr = os.dup(2)
             stack.callback(os.close, stderr)
-            held = stack.enter_context(tempfile.TemporaryFile())
-            os.dup2(held.fileno(), 2)
+            buffer = stack.enter_context(tempfile.TemporaryFile())
+            os.dup2(buffer.fileno(), 2)
         try:
             yield
         finally:
-            if held:
+            if buffer:
                 os.dup2(stderr, 2)
-                _pass_on(held)
+                _forward(buffer)
 
 
-def _pass_on(held):
-    held.seek(0)
-    with suppress(OSError):  # full or broken: no reason for an import to fail
-        for line in held:
-            if not _CHATTER.match(line):
+def _forward(buffer):
+    buffer.seek(0)
+    with suppress(OSError):  # the import must not fail if stderr is full or broken
+        for line in buffer:
+            if not _IMPORT_LOG.match(line):
                 os.write(2, line)
 
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# joblib tells its worker processes their share of the cores in OpenMP's variable, but
-# TensorFlow reads its own: without it, two workers on two cores hinder each other.
+# joblib limits the threads of its worker processes with OMP_NUM_THREADS, but TensorFlow
+# reads another variable. Without it, workers would compete for the cores.
 if "OMP_NUM_THREADS" in os.environ:
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", os.environ["OMP_NUM_THREADS"])
-with _without_chatter():
+with _without_import_log():
     import keras
     import tensorflow as tf
 
 if keras.backend.backend() != "tensorflow":
     raise ImportError(
-        "sklearn_toydnn trains with Keras on TensorFlow, but Keras is set to "
-        f"{keras.backend.backend()!r}: unset KERAS_BACKEND, or set it to 'tensorflow'."
+        "sklearn_toydnn requires Keras with the backend 'tensorflow', got "
+        f"{keras.backend.backend()!r}. Unset KERAS_BACKEND, or set it to 'tensorflow'."
     )
 
 
@@ -64,23 +66,23 @@ def _process_of_first_use():
 
 
 def check_usable():
-    """Raise an error where TensorFlow would hang, or not compute but make a graph."""
+    """Raise an error if TensorFlow would hang, or would build a graph."""
     if _process_of_first_use() != os.getpid():
         raise RuntimeError(
-            "This process was forked from one in which TensorFlow had computed: it "
-            "would wait for threads that were not forked. Start processes in another "
-            "way, as joblib's 'loky' and multiprocessing's 'spawn' and 'forkserver' do."
+            "This process was forked from a process that had used TensorFlow. "
+            "TensorFlow would wait forever for threads of that process. Use joblib's "
+            "'loky', or 'spawn' or 'forkserver' of multiprocessing, to start processes."
         )
     if not tf.executing_eagerly():
         raise RuntimeError(
-            "DNNClassifier computes at once, but a tf.Graph or tf.function is being "
-            "made here: call it outside."
+            "DNNClassifier cannot be used inside a tf.Graph or tf.function. Call it "
+            "outside."
         )
 
 
 @contextmanager
 def without_retracing_warnings() -> Iterator[None]:
-    """Silence TensorFlow's advice to compile less: every Keras model compiles once."""
+    """Silence the warnings of retracing, since each new Keras model is traced once."""
     logger = tf.get_logger()
 
     def not_retracing(record):

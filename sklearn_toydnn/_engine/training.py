@@ -1,4 +1,4 @@
-"""Training: of a plan, data and a state it makes an outcome, compiled or with Keras."""
+"""Train a network with a compiled program or with Keras, and return the outcome."""
 
 import warnings
 from dataclasses import replace
@@ -23,7 +23,7 @@ from .tensorflow import tf
 
 
 class CannotTrain(ValueError):
-    """Keras cannot train with this optimizer, loss and dtype; the message says why."""
+    """Keras raised an error with this optimizer, loss and dtype."""
 
 
 def train(
@@ -34,33 +34,35 @@ def train(
     callbacks: list | tuple = (),
     watchers: list | tuple = (),
 ) -> Outcome:
-    """Train compiled where that is possible and asked for, or with Keras.
+    """Train with a compiled program if possible and requested, otherwise with Keras.
 
-    `epochs` is the range of their numbers. `callbacks` are Keras'; `watchers` are told
-    of each epoch, as :mod:`.callbacks` says. Arrays have the dtype of the network.
+    `epochs` is the range of epoch numbers. `callbacks` are Keras callbacks. `watchers`
+    are called in each epoch, see :mod:`.callbacks`. Arrays have the dtype of the
+    network.
     """
     settings = plan.settings
-    others, stopping = [*callbacks, *watchers], None
+    user_callbacks, stopping = [*callbacks, *watchers], None
     watchers = [StopRequest(), *watchers]
     if settings.stopping:
         stopping = _make_stopping(plan, data, state)
         watchers.append(stopping)
-    reason, failed, trained = _why_not_compiled(plan, callbacks), None, None
+    reason = _reason_not_to_compile(plan, callbacks)
+    compile_error = trained = None
     if settings.jit_compile and not reason:
         try:
             trained = _train_compiled(plan, data, state, epochs, callbacks, watchers)
         except NotCompilable as error:
-            reason, failed = str(error), error
+            reason, compile_error = str(error), error
     if trained is None:
         if settings.jit_compile:
             _warn_or_raise(settings, reason)
-        # Step by step: Keras' programs are never freed either.
-        eagerly = settings.run_eagerly or isinstance(failed, TooManyPrograms)
+        # Not with a tf.function: TensorFlow never frees those of Keras either.
+        eagerly = settings.run_eagerly or isinstance(compile_error, TooManyPrograms)
         callbacks = [*callbacks, WatcherCallback(watchers)]
         try:
             trained = train_with_keras(plan, data, state, epochs, callbacks, eagerly)
         except (TypeError, ValueError, tf.errors.OpError) as error:
-            if others:  # it may be theirs
+            if user_callbacks:  # which may have raised it
                 raise
             raise CannotTrain(str(error)) from error
     (weights, optimizer_state, history), converged = trained, True
@@ -71,24 +73,24 @@ def train(
         weights=weights,
         epochs_seen=state.epochs_seen + len(history["loss"]),
         optimizer_state=optimizer_state,
-        optimizer=plan.optimizer.of_state,
+        optimizer=plan.optimizer.state_key,
     )
-    return Outcome(state, history, converged, failed is not None)
+    return Outcome(state, history, converged, compile_error is not None)
 
 
 # ---- compiled
 
 
-def _why_not_compiled(plan, callbacks):
+def _reason_not_to_compile(plan, callbacks):
     """Return why training cannot be compiled, or None."""
     if plan.settings.run_eagerly:
-        return "run_eagerly=True asks for steps in Python"
+        return "run_eagerly=True requires steps in Python"
     if plan.loss.reduction in (None, "none"):
-        return "a loss without reduction is no number to minimise"
+        return "a loss without reduction does not return a single number"
     if plan.optimizer.config.get("use_ema"):
-        return "use_ema=True exchanges the weights when training ends"
+        return "use_ema=True replaces the weights at the end of training"
     if tf.distribute.has_strategy():
-        return "a tf.distribute strategy is in scope"
+        return "a tf.distribute strategy is active"
     for callback in callbacks:
         if acts_within_epochs(callback):
             return f"{type(callback).__name__} acts within an epoch"
@@ -96,27 +98,24 @@ def _why_not_compiled(plan, callbacks):
 
 
 def _warn_or_raise(settings, reason):
-    """Say why training is not compiled, unless that was asked for."""
+    """Report why training is not compiled. `run_eagerly` needs no warning."""
     if settings.jit_compile != "auto":
         raise ValueError(f"jit_compile=True, but {reason}.")
     if not settings.run_eagerly:
-        # Without TensorFlow's words, which are others each time: Python shows the same
-        # warning once.
+        # Leave out the error of TensorFlow: its text varies, and Python suppresses only
+        # repeated warnings with the same text.
         warnings.warn(
             "Training with keras.Model.fit, which takes many times as long as a "
-            f"compiled program: {reason.partition(':')[0]} (jit_compile=True says "
-            "more).",
+            f"compiled program: {reason.partition(':')[0]}. For details, set "
+            "jit_compile=True. To silence this warning, set jit_compile=False.",
             EfficiencyWarning,
             stacklevel=2,
         )
 
 
 def _train_compiled(plan, data, state, epochs, callbacks, watchers):
-    """Train in a compiled program.
-
-    Returns weights, optimizer state and history.
-    """
-    stop_request, *others = watchers
+    """Train with a compiled program; return weights, optimizer state and history."""
+    stop_request, *other_watchers = watchers
     n_rows, verbose = len(data.training), int(plan.settings.verbose)
     order = state.row_order(n_rows, plan.settings.shuffle)
     with programs.borrow(Structure.of(plan, data)) as program:
@@ -131,7 +130,9 @@ def _train_compiled(plan, data, state, epochs, callbacks, watchers):
             return *get_state(model), history
         start = program.optimizer_state(plan.optimizer, state)
         epochs = range(len(epochs))
-        weights, optimizer_state, scores = run(state.weights, start, epochs, others)
+        weights, optimizer_state, scores = run(
+            state.weights, start, epochs, other_watchers
+        )
     history = dict(zip(HISTORY, scores.T.tolist(), strict=False))
     return weights, optimizer_state, history
 
@@ -140,20 +141,20 @@ def _train_compiled(plan, data, state, epochs, callbacks, watchers):
 
 
 def _make_stopping(plan, data, state):
-    """Return early stopping by accuracy, weighted where there are weights."""
+    """Return early stopping by the accuracy, weighted by any sample weights."""
     points, settings = data.validation, plan.settings.stopping
-    codes, weights = plan.decode(points.targets), points.weights
+    y_true, weights = plan.decode(points.targets), points.weights
     if weights is None:
         weights = data.score_weights
 
     def score(network_weights):
         proba = predict_proba(plan.network, plan.output_cut, network_weights, points.X)
-        return accuracy_score(codes, proba.argmax(axis=1), sample_weight=weights)
+        return accuracy_score(y_true, proba.argmax(axis=1), sample_weight=weights)
 
-    going_on = state.epochs_seen > 0
+    is_continued = state.epochs_seen > 0
     return EarlyStopping(
         settings.n_iter_no_change,
         settings.tol,
-        score if weights is not None or going_on else None,
-        state.weights if going_on else None,
+        score if weights is not None or is_continued else None,
+        state.weights if is_continued else None,
     )

@@ -1,1 +1,1 @@
-"""Training as one compiled program: traced, compiled, lent to fits and kept on disk."""
+"""Training as one compiled program: tracing, compiling and caching."""

@@ -1,15 +1,16 @@
-"""For how many rows a compiled program has room.
+"""The number of rows that a compiled program can process.
 
-Imports no TensorFlow: the playground's server asks too, which does without it.
+This module does not import TensorFlow, because the server of the playground uses it and
+does not import TensorFlow either.
 """
 
 from typing import NamedTuple
 
-_MIN_ROWS = 4096  # padding costs a copy of the data, another capacity a compilation
+_MIN_ROWS = 4096  # padding costs a copy of the data, each new capacity a compilation
 
 
 class Capacity(NamedTuple):
-    """Rows in a batch, rows to train on, and rows to validate on."""
+    """The numbers of rows: per batch, of the training set and of the validation set."""
 
     batch_size: int
     rows: int
@@ -17,12 +18,12 @@ class Capacity(NamedTuple):
 
     @classmethod
     def of(cls, n_rows: int, n_validation: int, batch_size: int) -> "Capacity":
-        """Return the room for so many rows and some more; a batch of -1 is of all."""
-        # A batch of everything is filled up too, to serve other sizes.
-        everything = _power_of_two(n_rows)
+        """Return a capacity for at least these rows; `batch_size` -1 means all rows."""
+        # A batch of all rows is padded too, so that other sizes can use the program.
+        n_padded = _power_of_two(n_rows)
         return cls(
-            everything if batch_size == -1 else min(batch_size, everything),
-            max(_MIN_ROWS, everything),
+            n_padded if batch_size == -1 else min(batch_size, n_padded),
+            max(_MIN_ROWS, n_padded),
             n_validation and max(_MIN_ROWS, _power_of_two(n_validation)),
         )
 

@@ -1,11 +1,12 @@
-"""Programs kept on disk, so that no other process need trace and compile them.
+"""The disk cache of programs, so that other processes need not trace and compile them.
 
-What XLA has compiled, TensorFlow writes to a folder that a flag names, and reads from
-there; it reads the flag once. The folder that it is given is this process' own and a
-temporary one. What is written to it for a program becomes, with the blueprint, one file
-under the key of its structure; to have it read, it is put back for a moment. So of what
-other processes have compiled TensorFlow meets no more than the program that is wanted,
-which has been found whole, and made for such a processor.
+TensorFlow writes the code that XLA compiles to a folder, and reads it from there. A
+flag, which TensorFlow reads only once, sets the folder. Here it is a temporary folder
+of this process. The cache collects the code of a program from there and writes it,
+together with the blueprint, to one file per structure. To load a program, the cache
+checks this file, and copies the code to the temporary folder for a moment. TensorFlow
+therefore never reads code that is damaged, that was compiled for another processor, or
+that is not needed.
 """
 
 import os
@@ -25,10 +26,10 @@ from ..._checked_pickle import CorruptError, dumps, loads
 from ..fingerprint import ENGINE_CODE, n_threads
 from ..tensorflow import tf
 
-SETTING = "SKLEARN_TOYDNN_CACHE"  # a folder, or "off"
+SETTING = "SKLEARN_TOYDNN_CACHE"  # environment variable: a folder or "off"
 MAX_BYTES = 2**29
-_TEMPORARY = "sklearn-toydnn-{}-{}"  # number of the process, anything
-_PART = "part-"  # how the names of files begin that are being written
+_TEMPORARY = "sklearn-toydnn-{}-{}"  # process ID, random token
+_PART = "part-"  # prefix of incomplete files
 _DAY = 86400
 _CPU = {"cpu family", "model", "model name", "stepping", "flags"}  # x86
 _CPU |= {"CPU implementer", "CPU part", "CPU variant", "Features"}  # ARM
@@ -38,33 +39,33 @@ _FLAGS = (
 
 
 class DiskCacheError(Exception):
-    """Nothing can be kept; the message says why."""
+    """The disk cache cannot be used. The message is the reason."""
 
 
 class DiskCache:
-    """The programs that are kept for processes like this one."""
+    """The cached programs for this environment: processor, versions and flags."""
 
     def __init__(self):
-        self.folder = self.reason = self._own = None
+        self.folder = self.reason = self._temporary = None
         self._process = os.getpid()
         try:
             self._root = _find_root()
-            self._made_for = _describe_surroundings()
-            version = f"tensorflow-{tf.__version__}-{_hash_text(repr(self._made_for))}"
-            self.folder = self._root / version
+            self._environment = _describe_environment()
+            digest = _hash_text(repr(self._environment))
+            self.folder = self._root / f"tensorflow-{tf.__version__}-{digest}"
             for folder in (self._root, self.folder):
                 _check_private(folder)
-            self._own = _name_temporary()
-            _have_read(_FLAGS.format(self._own))
+            self._temporary = _name_temporary()
+            _set_flags(_FLAGS.format(self._temporary))
         except (OSError, DiskCacheError) as error:
-            self._give_up(str(error))
+            self._turn_off(str(error))
 
-    def _give_up(self, reason):
+    def _turn_off(self, reason):
         self.folder, self.reason = None, reason
 
     @property
     def description(self):
-        """str: Where programs are kept, or why they are not."""
+        """str: The cache folder, or "off" and the reason."""
         return str(self.folder) if self.folder else f"off: {self.reason}"
 
     def read(self, key):
@@ -79,33 +80,33 @@ class DiskCache:
         except FileNotFoundError:
             return None
         except (OSError, DiskCacheError) as error:
-            self._give_up(str(error))
+            self._turn_off(str(error))
             return None
         try:
-            made_for, *kept = loads(sealed)
+            header, *content = loads(sealed)
         except CorruptError:
-            made_for = None
-        if made_for != (self._made_for, _text(key)):
-            self.forget(key)
+            header = None
+        if header != (self._environment, _describe_program(key)):
+            self.delete(key)
             return None
         with suppress(OSError):
-            os.utime(path)  # the oldest go first
-        return kept
+            os.utime(path)  # programs not used for the longest time are deleted first
+        return content
 
     def prepare(self):
-        """Make sure that TensorFlow reads from and writes to what is ours alone."""
-        # It is made by the first program; what is temporary may be tidied away later.
-        if self._own and not self._own.exists():
-            _delete_left_behind()
-            _make_private(self._own)
-        elif self._own:
-            _check_private(self._own)
+        """Create the temporary folder, or check that it is private."""
+        # The system may have deleted it, as it is temporary.
+        if self._temporary and not self._temporary.exists():
+            _delete_abandoned_folders()
+            _make_private(self._temporary)
+        elif self._temporary:
+            _check_private(self._temporary)
 
     @contextmanager
-    def put_back(self, compiled):
-        """Have TensorFlow find compiled code: its files, by name."""
+    def restored(self, compiled):
+        """Write compiled code, given as files by name, where TensorFlow reads it."""
         self.prepare()
-        paths = {self._own / name: code for name, code in compiled.items()}
+        paths = {self._temporary / name: code for name, code in compiled.items()}
         try:
             for path, code in paths.items():
                 path.write_bytes(code)
@@ -115,39 +116,40 @@ class DiskCache:
                 path.unlink(missing_ok=True)
 
     def write(self, key, blueprint):
-        """Keep a program that has just been compiled."""
+        """Cache a program that has just been compiled."""
         path = self._path(key)
         try:
-            compiled = self.take(blueprint.name)
+            compiled = self.collect(blueprint.name)
             if path is None:
                 return
             if not compiled:
-                raise DiskCacheError("TensorFlow has not written what it compiled")
+                raise DiskCacheError("TensorFlow did not write the compiled code")
             for folder in (self._root, path.parent):
                 _make_private(folder)
         except (OSError, DiskCacheError) as error:
-            self._give_up(str(error))
+            self._turn_off(str(error))
             return
+        header = self._environment, _describe_program(key)
         try:
-            _write(path, dumps(((self._made_for, _text(key)), blueprint, compiled)))
+            _write(path, dumps((header, blueprint, compiled)))
             _trim(self._root)
         except FileNotFoundError:
-            return  # somebody has deleted the folder meanwhile
+            return  # the folder has been deleted in the meantime
         except OSError as error:
-            self._give_up(str(error))
+            self._turn_off(str(error))
 
-    def take(self, name):
-        """Take what TensorFlow has compiled for a function of this name."""
-        taken = {}
-        for path in self._own.glob("*.pb") if self._own else []:
-            with suppress(FileNotFoundError):  # another thread's
+    def collect(self, name):
+        """Move the compiled code of a function out of the temporary folder."""
+        compiled = {}
+        for path in self._temporary.glob("*.pb") if self._temporary else []:
+            with suppress(FileNotFoundError):  # another thread has collected it
                 code = path.read_bytes()
                 if name.encode() in code:
                     path.unlink()
-                    taken[path.name] = code
-        return taken
+                    compiled[path.name] = code
+        return compiled
 
-    def forget(self, key):
+    def delete(self, key):
         """Delete a program that cannot be used."""
         path = self._path(key)
         with suppress(OSError):
@@ -155,20 +157,18 @@ class DiskCache:
                 path.unlink()
 
     def clear(self):
-        """Delete all programs, of other processors and versions too."""
+        """Delete all programs, including those of other processors and versions."""
         if self.folder is None:
-            raise ValueError(
-                f"disk=True, but no programs are kept there: {self.reason}"
-            )
+            raise ValueError(f"disk=True, but the disk cache is off: {self.reason}")
         _check_private(self._root)
         for path in _files(self._root):
             path.unlink(missing_ok=True)
 
     def _path(self, key):
-        folder = self.folder  # another thread may give it up
+        folder = self.folder  # another thread may turn the cache off
         if folder and os.getpid() != self._process:
-            return self._give_up("this process was forked")
-        return folder and folder / _hash_text(_text(key))
+            return self._turn_off("this process was forked")
+        return folder and folder / _hash_text(_describe_program(key))
 
 
 def _find_root():
@@ -176,19 +176,19 @@ def _find_root():
     if setting == "off":
         raise DiskCacheError(f"{SETTING}=off")
     if not os.environ.get("XLA_FLAGS", "-").startswith("-"):
-        raise DiskCacheError("XLA_FLAGS names a file, whose content may change")
+        raise DiskCacheError("XLA_FLAGS refers to a file, whose content may change")
     if "TF_XLA_FLAGS" in os.environ:
-        raise DiskCacheError("TF_XLA_FLAGS is set, and is left as it is")
+        raise DiskCacheError("TF_XLA_FLAGS is set and must not be overwritten")
     if not Path("/proc/cpuinfo").exists():
-        raise DiskCacheError("the processor's features cannot be told here")
+        raise DiskCacheError("/proc/cpuinfo, which describes the processor, is missing")
     root = Path(setting or platformdirs.user_cache_path("sklearn-toydnn"))
     if not root.is_absolute():
         raise DiskCacheError(f"{root} is not an absolute path")
     return root
 
 
-def _describe_surroundings():
-    """Return what blueprints and compiled code are good for."""
+def _describe_environment():
+    """Return everything that determines whether blueprints and code can be used."""
     first = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
     processor = sorted(line for line in first if line.split(":")[0].strip() in _CPU)
     build = tf.version.GIT_VERSION, tf.version.COMPILER_VERSION
@@ -196,19 +196,19 @@ def _describe_surroundings():
 
 
 def _name_temporary():
-    """Name a folder that goes with this process, and is made when it is needed."""
+    """Return the path of a temporary folder, to be deleted when the process ends."""
     token = secrets.token_hex(8)
     folder = Path(tempfile.gettempdir(), _TEMPORARY.format(os.getpid(), token))
     Finalize(None, shutil.rmtree, (folder, True), exitpriority=0)
     if set(str(folder)) & set(" \t\n\"'"):
         raise DiskCacheError(
-            f"TensorFlow takes no path with spaces or quotes: {folder}"
+            f"TensorFlow does not support spaces or quotes in a path, got {folder}"
         )
     return folder
 
 
-def _delete_left_behind():
-    """Delete the folders of processes that were killed."""
+def _delete_abandoned_folders():
+    """Delete temporary folders of killed processes, if they are older than a day."""
     for old in Path(tempfile.gettempdir()).glob(_TEMPORARY.format("*", "*")):
         with suppress(OSError):
             alive = Path("/proc", old.name.split("-")[2]).exists()
@@ -227,33 +227,35 @@ def _make_private(folder):
 
 
 def _check_private(folder):
-    """Raise `DiskCacheError` if what is in a folder may be another user's."""
+    """Raise `DiskCacheError` if a folder may contain files of another user."""
     try:
         status = folder.lstat()
-    except FileNotFoundError:  # it is made with the first program
+    except FileNotFoundError:  # it is created with the first program
         return
     if not stat.S_ISDIR(status.st_mode):
-        raise DiskCacheError(f"{folder} is no folder, or a symbolic link")
+        raise DiskCacheError(f"{folder} is a symbolic link or not a folder")
     if status.st_uid != os.geteuid() or status.st_mode & 0o022:
-        raise DiskCacheError(f"others may write to {folder}")
+        raise DiskCacheError(f"other users may write to {folder}")
 
 
-def _have_read(flags):
-    """Have TensorFlow read flags, which processes started from here are not to see."""
+def _set_flags(flags):
+    """Make TensorFlow read flags, without passing them to child processes."""
     threads = tf.config.threading
     os.environ["TF_XLA_FLAGS"] = flags
     try:
-        n_threads = threads.get_intra_op_parallelism_threads()  # this reads them
+        n_threads = threads.get_intra_op_parallelism_threads()  # reads the flags
         threads.set_intra_op_parallelism_threads(n_threads + 1)
         threads.set_intra_op_parallelism_threads(n_threads)
-    except RuntimeError:  # nothing can be set once it has computed
-        raise DiskCacheError("TensorFlow had computed before the import") from None
+    except RuntimeError:  # TensorFlow is in use and does not read flags again
+        raise DiskCacheError(
+            "TensorFlow was used before the import of DNNClassifier"
+        ) from None
     finally:
         del os.environ["TF_XLA_FLAGS"]
 
 
 def _files(root):
-    """Return all files but those that are being written."""
+    """Return all files except incomplete files of the last day."""
     return [
         path
         for path in root.glob("tensorflow-*/*")
@@ -262,13 +264,13 @@ def _files(root):
 
 
 def _trim(root):
-    """Delete what has not been used for longest, if there is too much."""
-    found = []
+    """Delete the least recently used programs, until the rest is within the limit."""
+    entries = []
     for path in _files(root):
         status = path.stat()
-        found.append((status.st_mtime_ns, status.st_size, path))
-    excess = sum(size for _, size, _ in found) - MAX_BYTES
-    for _, size, path in sorted(found):
+        entries.append((status.st_mtime_ns, status.st_size, path))
+    excess = sum(size for _, size, _ in entries) - MAX_BYTES
+    for _, size, path in sorted(entries):
         if excess <= 0:
             break
         path.unlink(missing_ok=True)
@@ -278,8 +280,8 @@ def _trim(root):
 # ---- files
 
 
-def _text(key):
-    """Return what a program is known by: its key, and what XLA compiled it for."""
+def _describe_program(key):
+    """Return the cache key of a program with its threads and devices, as text."""
     devices = [
         (device.device_type, tf.config.experimental.get_device_details(device))
         for device in tf.config.get_visible_devices()
@@ -292,7 +294,7 @@ def _hash_text(text):
 
 
 def _write(path, content):
-    """Write a file at once, whoever else writes it."""
+    """Write a file atomically, since other processes may write it too."""
     with tempfile.NamedTemporaryFile(
         dir=path.parent, prefix=_PART, delete=False
     ) as file:

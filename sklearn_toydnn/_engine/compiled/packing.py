@@ -1,8 +1,8 @@
-"""All weights end to end in one variable, where the optimizer does not tell them apart.
+"""Joins all weights in one variable, if the optimizer works element by element.
 
-An optimizer that works element by element does the same to one long variable as to many
-short ones, and there is less to trace, to compile and to run. Outside of the program,
-weights and optimizer state are as Keras has them.
+Such an optimizer makes the same updates to one long variable as to many short ones. One
+variable takes less time to trace, compile and run. Outside of the program, weights and
+optimizer state have the layout of Keras.
 """
 
 import numpy as np
@@ -10,22 +10,22 @@ import numpy as np
 from ..optimizer import OptimizerSpec
 from ..tensorflow import keras
 
-_MAX_NUMBERS = 2**12  # of more, laid end to end, the update takes longer
+_MAX_NUMBERS = 2**12  # with more weights, the update of one variable takes longer
 
 
 class Packing:
-    """Which arrays of a list lie end to end in which of a shorter list."""
+    """A mapping of a list of arrays to a shorter list of concatenated arrays."""
 
     def __init__(self, shapes: list, parts: list[list[int]]):
         self.shapes, self.parts = shapes, parts  # parts: indices
 
     @classmethod
-    def of_each(cls, variables):
-        """Leave each where it is."""
+    def identity(cls, variables):
+        """Return a packing that leaves each variable separate."""
         return cls([v.shape for v in variables], [[i] for i in range(len(variables))])
 
     def pack(self, arrays: list) -> list:
-        """Return the shorter list."""
+        """Return the shorter list, of concatenated arrays."""
         return [
             np.concatenate([arrays[i].ravel() for i in part])
             if len(part) > 1
@@ -34,7 +34,7 @@ class Packing:
         ]
 
     def unpack(self, packed: list) -> list:
-        """Return the longer list: views of the packed arrays."""
+        """Return the longer list, of views of the packed arrays."""
         arrays = [None] * len(self.shapes)
         for array, part in zip(packed, self.parts, strict=True):
             sizes = [int(np.prod(self.shapes[i])) for i in part]
@@ -47,11 +47,11 @@ class Packing:
 def lay_out(
     optimizer: keras.Optimizer, spec: OptimizerSpec, weights: list[keras.Variable]
 ) -> tuple[list[keras.Variable], Packing, Packing]:
-    """Build an optimizer for these weights, the variables of layers.
+    """Build an optimizer for the variables of layers.
 
-    The weights become random: what equals one of them in the optimizer's state is a
-    copy of it. Returns the variables that the optimizer updates, and how the weights
-    and the state are packed in them.
+    This sets the weights to random numbers, so that copies of them in the optimizer
+    state can be recognized. Returns the variables that the optimizer updates, and the
+    packings of the weights and of the optimizer state.
     """
     generator = np.random.default_rng(0)
     for variable in weights:
@@ -59,31 +59,35 @@ def lay_out(
     n_numbers = sum(v.value.shape.num_elements() for v in weights)
     if not spec.is_elementwise or n_numbers > _MAX_NUMBERS:
         optimizer.build(weights)
-        return weights, *map(Packing.of_each, (weights, optimizer.variables))
+        return weights, *map(Packing.identity, (weights, optimizer.variables))
     packing = Packing([v.shape for v in weights], [[*range(len(weights))]])
     [values] = packing.pack([v.numpy() for v in weights])
     flat = keras.Variable(values, dtype=weights[0].dtype, name="weights")
     optimizer.build([flat])
-    as_in_keras = spec.make_default()
-    as_in_keras.build(weights)
-    return [flat], packing, _pack_state(optimizer, [flat], as_in_keras, weights)
+    unpacked_optimizer = spec.make_default()
+    unpacked_optimizer.build(weights)
+    state_packing = _pack_state(optimizer, [flat], unpacked_optimizer, weights)
+    return [flat], packing, state_packing
 
 
-def _pack_state(optimizer, variables, as_in_keras, weights):
-    slots, slots_in_keras = _slots(optimizer, variables), _slots(as_in_keras, weights)
-    parts = {slot: slots_in_keras[name] for name, (slot,) in slots.items()}
+def _pack_state(optimizer, variables, unpacked_optimizer, weights):
+    """Return the packing of the state of an optimizer."""
+    slots = _slots(optimizer, variables)
+    unpacked_slots = _slots(unpacked_optimizer, weights)
+    parts = {slot: unpacked_slots[name] for name, (slot,) in slots.items()}
     in_slots = {i for part in parts.values() for i in part}
-    others = (i for i in range(len(as_in_keras.variables)) if i not in in_slots)
+    n_unpacked = len(unpacked_optimizer.variables)
+    others = (i for i in range(n_unpacked) if i not in in_slots)
     return Packing(
-        [v.shape for v in as_in_keras.variables],
+        [v.shape for v in unpacked_optimizer.variables],
         [parts.get(i) or [next(others)] for i in range(len(optimizer.variables))],
     )
 
 
 def _slots(optimizer, weights):
-    """Return the lists of variables, one for each weight, that an optimizer keeps.
+    """Return the slots of an optimizer: its lists of one variable per weight.
 
-    By the names of its attributes, as indices in its state.
+    The result maps the names of attributes to indices in the optimizer state.
     """
     indices = {id(v): i for i, v in enumerate(optimizer.variables)}
     slots = {
@@ -91,7 +95,7 @@ def _slots(optimizer, weights):
         for name, value in vars(optimizer).items()
         if isinstance(value, list) and len(value) == len(weights)
     }
-    # One by itself is a slot if it is as long as the weights: not the rate.
+    # A list of one variable is a slot only if the variable is as long as the weights.
     return {
         name: slot
         for name, slot in slots.items()

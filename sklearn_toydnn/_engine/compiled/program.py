@@ -1,9 +1,9 @@
-"""A traced loop, compiled by XLA, at work on the data of fits.
+"""Programs, which are training loops compiled by XLA, and their runs on data.
 
-Keras' TensorFlow optimizers cannot be applied statelessly. Each program therefore
-has variables of its own, into which a call copies what it is given and out of which
-it returns what has become of it; one thread at a time may do so. Epochs are trained in
-blocks.
+With TensorFlow, Keras optimizers cannot be applied statelessly. Each program therefore
+has its own variables. A call copies weights and optimizer state to the variables,
+trains, and returns their new values. Only one thread at a time may use a program.
+Epochs are trained in blocks.
 """
 
 import time
@@ -20,14 +20,14 @@ from .structure import Structure
 from .training_loop import Blueprint
 
 # isort: split
-# To call a function by a name of ours: `tf.function` gives each one of its own.
+# To call a function by its name in the blueprint. `tf.function` would rename it.
 from tensorflow.python.eager import context, execute
 
-_SECONDS = 1.0  # after which Python hears of signals
+_SECONDS = 1.0  # per call, after which Python handles signals
 
 
 def _pad_points(points: Points, n_rows: int) -> list[tf.Tensor]:
-    """Return points, targets and weights, filled up with zeros to so many rows."""
+    """Return points, targets and weights, padded with zeros to `n_rows` rows."""
     weights = points.weights
     if weights is None:
         weights = np.ones(len(points), points.X.dtype)
@@ -40,31 +40,31 @@ def _pad_points(points: Points, n_rows: int) -> list[tf.Tensor]:
 
 
 class Program:
-    """The compiled training of one structure, by a blueprint.
+    """The compiled training loop of one structure, created from a blueprint.
 
-    `others` are the tensors in it that are not its own variables.
+    `tensors` are the captured tensors that are not variables of the program.
     """
 
     def __init__(
-        self, structure: Structure, blueprint: Blueprint, others: list | tuple = ()
+        self, structure: Structure, blueprint: Blueprint, tensors: list | tuple = ()
     ):
-        self.structure, self.blueprint, self.others = structure, blueprint, others
+        self.structure, self.blueprint, self.tensors = structure, blueprint, tensors
         _register(blueprint.functions)
         self._variables = [
             spec and tf.Variable(tf.zeros(*spec)) for spec in blueprint.variables
         ]
-        others = iter(others)
+        tensors = iter(tensors)
         self._captured = [
-            next(others) if variable is None else variable.handle
+            next(tensors) if variable is None else variable.handle
             for variable in self._variables
         ]
 
-    def again(self) -> "Program":
-        """Return another program of the same blueprint: XLA need not compile it."""
-        return Program(self.structure, self.blueprint, self.others)
+    def copy(self) -> "Program":
+        """Return another program of the same blueprint, without a new compilation."""
+        return Program(self.structure, self.blueprint, self.tensors)
 
     def warm_up(self):
-        """Compile: XLA does so in the first call, here one of no epochs."""
+        """Compile with a call for zero epochs, since XLA compiles in the first call."""
         network, targets = self.structure.network, self.structure.target_shape
         shapes = (0, network.layer_sizes[0]), (0, *targets)
         points = Points(*(np.zeros(shape, network.dtype) for shape in shapes))
@@ -73,7 +73,7 @@ class Program:
         run.train_at_once(weights, self._initial_state(weights), range(0))
 
     def optimizer_state(self, spec: OptimizerSpec, state: State) -> list[np.ndarray]:
-        """Return the optimizer's state to begin with: that of before, or a new one."""
+        """Return the initial optimizer state: the one in `state`, or a new one."""
         settings, learning_rate = state.optimizer
         if state.optimizer_state is None or settings != spec.settings:
             start = self._initial_state(state.weights.in_keras_order())
@@ -83,14 +83,14 @@ class Program:
         return state.optimizer_state
 
     def _initial_state(self, weights):
-        """Return a new optimizer's state; some begin with copies of the weights."""
+        """Return a new optimizer state, in which some arrays may copy the weights."""
         state = list(self.blueprint.state)
         for i, j in self.blueprint.copies:
             state[i] = weights[j]
         return state
 
     def _with_rate(self, state, learning_rate):
-        """Return an optimizer's state with this learning rate (None: the default)."""
+        """Return the optimizer state with a learning rate (None: the default)."""
         i = self.blueprint.rate_index
         if i is None:
             return state
@@ -100,7 +100,7 @@ class Program:
         return state
 
     def __call__(self, weights, state, *arguments):
-        """Train; take and return weights and optimizer state in Keras' form."""
+        """Train. Weights and optimizer state have the layout of Keras."""
         packing, state_packing = self.blueprint.packing, self.blueprint.state_packing
         arrays = [*packing.pack(weights), *state_packing.pack(state)]
         tensors = [tf.convert_to_tensor(array) for array in arrays]
@@ -115,24 +115,24 @@ class Program:
 
 
 def _register(graph):
-    """Make the functions in a serialized graph's library known to TensorFlow."""
+    """Register the functions in the library of a serialized graph in TensorFlow."""
     library = tf.compat.v1.GraphDef.FromString(graph).library
     for function in library.function:
         context.context().add_function_def(function)
 
 
 def _call(name, arguments, n_outputs):
-    """Call a function that TensorFlow knows, by its name."""
+    """Call a registered function by its name."""
     attributes = "executor_type", "", "config_proto", b""
     return execute.execute(name, n_outputs, arguments, attributes, context.context())
 
 
 class Run:
-    """A program at work on the data of one fit.
+    """A run of a program on the data of one fit.
 
-    It trains for a second or so at a time: in between, Python hears of Ctrl-C and of
-    what else `check`, a function, may raise, and the orders of the rows of the next
-    epochs are drawn.
+    Each call of the program takes about a second. In between, Python handles Ctrl-C,
+    calls `check`, which may raise an error, and draws the orders of the rows for the
+    next epochs.
     """
 
     def __init__(
@@ -156,11 +156,11 @@ class Run:
         self._dropout_rate = tf.constant(dropout_rate, structure.network.dtype)
         self._seed = tf.constant(seed, tf.int64)
         self._block, self._orders = range(0), None
-        # Guessed from above, then measured.
+        # An upper estimate, which the first measurement replaces.
         n_numbers = sum(map(np.prod, structure.network.weight_shapes()))
         n_batches = self._n_rows / structure.capacity.batch_size
         n_products = n_numbers * (self._n_rows + self._n_val)
-        self._seconds_an_epoch = 5e-5 * n_batches + 5e-9 * n_products
+        self._seconds_per_epoch = 5e-5 * n_batches + 5e-9 * n_products
 
     def __call__(
         self,
@@ -169,10 +169,11 @@ class Run:
         epochs: range,
         watchers: list | tuple = (),
     ) -> tuple[Weights, list[np.ndarray], np.ndarray]:
-        """Train for a range of the epochs, from these weights and optimizer state.
+        """Train for a range of epochs, starting from weights and an optimizer state.
 
-        One at a time, if there are watchers. Returns weights, state and the history:
-        one row per epoch of loss, accuracy and, with validation data, the same on it.
+        With watchers, epochs are trained one at a time. Returns weights, state and the
+        history. The history has one row per epoch, with loss and accuracy and, if there
+        is validation data, validation loss and validation accuracy.
         """
         history, stop = [], False
         while epochs and not stop:
@@ -180,23 +181,23 @@ class Run:
             for watcher in watchers:
                 watcher.begin()
             n_at_once = (
-                1 if watchers else max(1, int(_SECONDS / self._seconds_an_epoch))
+                1 if watchers else max(1, int(_SECONDS / self._seconds_per_epoch))
             )
             n_at_once = min(n_at_once, len(self._block_from(epochs.start)))
-            now, epochs = epochs[:n_at_once], epochs[n_at_once:]
+            chunk, epochs = epochs[:n_at_once], epochs[n_at_once:]
             start = time.perf_counter()
             arrays = weights.in_keras_order()
-            arrays, state, scores = self.train_at_once(arrays, state, now)
+            arrays, state, scores = self.train_at_once(arrays, state, chunk)
             weights = Weights.of_keras(arrays)
-            self._seconds_an_epoch = (time.perf_counter() - start) / len(now)
+            self._seconds_per_epoch = (time.perf_counter() - start) / len(chunk)
             history.append(scores)
             stop = end_epoch(watchers, weights, name_scores(scores[-1]))
         return weights, state, np.concatenate(history)
 
     def train_at_once(self, weights, state, epochs):
-        """Train for epochs of one block, without a look at anything else.
+        """Train for epochs of one block in one call of the program.
 
-        Weights are arrays in Keras' order.
+        Weights are arrays in the order of Keras.
         """
         first, last = epochs.start - self._block.start, epochs.stop - self._block.start
         weights, state, history = self._program(
@@ -211,15 +212,16 @@ class Run:
         return weights, state, history[first:last]
 
     def _block_from(self, epoch):
-        """Return the epochs from this one on whose orders have been handed over."""
+        """Return the rest of the block from this epoch, or begin a new block."""
         if epoch not in self._block:
-            self._orders = None  # before there are others
+            self._orders = None  # free the memory before drawing new orders
             n_epochs = self._program.structure.epochs
             self._block = range(epoch, min(epoch + n_epochs, self._n_epochs))
             self._orders = self._pad_orders(self._block)
         return self._block[self._block.index(epoch) :]
 
     def _pad_orders(self, epochs):
+        """Return the orders of the rows in these epochs, padded with zeros."""
         structure = self._program.structure
         orders = np.zeros(
             (structure.epochs, structure.order_width),

@@ -1,4 +1,4 @@
-"""The compiled programs of this process: lent to fits, kept for others like them."""
+"""The cache of compiled programs of this process."""
 
 import mmap
 import threading
@@ -11,17 +11,18 @@ from pathlib import Path
 
 from sklearn.exceptions import EfficiencyWarning
 
-from ..fingerprint import NoFingerprint, OfGraph
+from ..fingerprint import GraphFingerprint, NoFingerprint
 from ..tensorflow import keras
 from .disk_cache import DiskCacheError, store
 from .program import Program
 from .structure import Structure
 from .training_loop import Loop
 
-MAX_PROGRAMS = 1024  # the paper's grid has 400 structures
-# Programs are for good, whether kept or not: little of their memory ever comes back.
-# So those of functions that are not Keras', of which there is no end, have a limit.
-MAX_OWN_PROGRAMS = 64  # some 800 MB
+MAX_PROGRAMS = 1024  # the grid of the paper has 400 structures
+# Most of the memory of a program is never released, even after eviction. The number of
+# programs for user-defined functions is therefore limited: every fit may need a new
+# one.
+MAX_OWN_PROGRAMS = 64  # about 800 MB
 
 CacheInfo = namedtuple(
     "CacheInfo",
@@ -30,33 +31,33 @@ CacheInfo = namedtuple(
 
 
 class NotCompilable(Exception):
-    """What is asked for cannot be compiled; the message says why."""
+    """A structure cannot be compiled. The message is the reason."""
 
 
 class TooManyPrograms(NotCompilable):
-    """No more is compiled for functions that are not Keras'."""
+    """The process has reached the limit of programs for user-defined functions."""
 
 
 class ProgramCache:
-    """The programs of a process: for each key, those that no thread is using."""
+    """The programs of a process. Each program is lent to one fit at a time."""
 
     def __init__(self, maxsize: int, max_own: int = MAX_OWN_PROGRAMS):
         self._lock = threading.Lock()
-        self._maxsize, self._max_own, self._n_own = maxsize, max_own, 0
+        self._maxsize, self._max_own, self._n_user_defined = maxsize, max_own, 0
         self.clear()
 
     def clear(self):
-        """Forget all programs and start counting anew."""
+        """Remove all programs and reset the counts."""
         with self._lock:
-            self._idle = OrderedDict()  # lists of programs, last used last
-            self._made = {}  # a program for each key, to make more like it
-            self._making = {}  # locks: no program is compiled twice at once
-            self._cleared = object()  # programs lent before do not come back
+            self._idle = OrderedDict()  # lists of unused programs, last used last
+            self._prototypes = {}  # a program for each key, from which to make copies
+            self._compile_locks = {}  # so that threads do not compile the same program
+            self._generation = object()  # older programs are not accepted back
             self._hits = self._misses = self._disk_hits = self._memory = 0
             self._seconds = 0.0
 
     def info(self):
-        """Return the counts, as ``functools.lru_cache`` does, and what they cost."""
+        """Return the counts, like ``functools.lru_cache``, and the time and memory."""
         with self._lock:
             return CacheInfo(
                 self._hits,
@@ -71,7 +72,7 @@ class ProgramCache:
 
     @contextmanager
     def borrow(self, structure: Structure) -> Iterator[Program]:
-        """Lend a program of this structure."""
+        """Lend a program of this structure for the duration of a ``with`` block."""
         try:
             key = structure.fingerprint()
         except NoFingerprint:
@@ -80,17 +81,17 @@ class ProgramCache:
             idle = self._idle.get(key)
             program = idle.pop() if idle else None
             self._hits += program is not None
-            making = self._making.setdefault(key, threading.Lock())
-            cleared = self._cleared
+            compile_lock = self._compile_locks.setdefault(key, threading.Lock())
+            generation = self._generation
         if program is None and key is not None:
-            with making:
-                program = self._make_known(key, structure, cleared)
+            with compile_lock:
+                program = self._copy_or_make(key, structure, generation)
         elif program is None:
             program = self._make(key, structure)
             warnings.warn(
-                "A program is compiled for each fit anew, which takes seconds and "
-                "some 12 MB for good: what a function or class that is not Keras' "
-                "computes depends on more than its arguments.",
+                "Every fit compiles a new program, because a user-defined function or "
+                "class depends on more than its arguments. This takes seconds and "
+                "about 12 MB, which are never released.",
                 EfficiencyWarning,
                 stacklevel=2,
             )
@@ -98,94 +99,101 @@ class ProgramCache:
             yield program
         finally:
             if key is not None:
-                self._take_back(key, program, cleared)
+                self._take_back(key, program, generation)
 
-    def _make_known(self, key, structure, cleared):
-        """Return a program: another like those in use, if there are any."""
+    def _copy_or_make(self, key, structure, generation):
+        """Return a copy of the program of this key or, if there is none, a new one."""
         with self._lock:
-            like = self._made.get(key)
-            self._hits += like is not None
-        if like is not None:
-            return like.again()
+            prototype = self._prototypes.get(key)
+            self._hits += prototype is not None
+        if prototype is not None:
+            return prototype.copy()
         program = self._make(key, structure)
         with self._lock:
-            if cleared is self._cleared:
-                self._made[key] = program
+            if generation is self._generation:
+                self._prototypes[key] = program
         return program
 
     def _make(self, key, structure):
-        """Return a program from disk or, as those of own functions are, compiled."""
+        """Read a program from disk or compile it.
+
+        Programs for user-defined functions are not cached on disk.
+        """
         parts = keras.tree.flatten(key)
-        if key is None or any(isinstance(part, OfGraph) for part in parts):
-            program = self._compile(structure, own=True)
-            store.take(program.blueprint.name)  # and leave it
+        if key is None or any(isinstance(part, GraphFingerprint) for part in parts):
+            program = self._compile(structure, user_defined=True)
+            store.collect(program.blueprint.name)  # to delete its files
             return program
         program = self._read(key, structure)
         if program is None:
-            program = self._compile(structure, own=False)
+            program = self._compile(structure, user_defined=False)
             store.write(key, program.blueprint)
         return program
 
     def _read(self, key, structure):
-        """Return a program that is kept on disk, or None."""
-        kept = store.read(key)
-        if kept is None:
+        """Return a program from the disk cache, or None."""
+        entry = store.read(key)
+        if entry is None:
             return None
-        blueprint, compiled = kept
+        blueprint, compiled = entry
         try:
-            with self._costs(), store.put_back(compiled):
+            with self._measure_costs(), store.restored(compiled):
                 program = Program(structure, blueprint)
                 program.warm_up()
-        except (OSError, DiskCacheError):  # of this process' own folder
+        except (OSError, DiskCacheError):  # the temporary folder cannot be used
             return None
-        except Exception:  # whatever TensorFlow makes of code that it cannot take
-            store.forget(key)
+        except Exception:  # TensorFlow may raise any exception if it cannot load code
+            store.delete(key)
             return None
-        found = not store.take(blueprint.name)
-        if not found:  # it has been compiled again, and is not what is kept
-            store.forget(key)
+        # If there is new code, TensorFlow has not accepted the cached code.
+        is_hit = not store.collect(blueprint.name)
+        if not is_hit:
+            store.delete(key)
         with self._lock:
-            self._disk_hits += found
-            self._misses += not found
+            self._disk_hits += is_hit
+            self._misses += not is_hit
         return program
 
-    def _compile(self, structure, own):
+    def _compile(self, structure, user_defined):
         with self._lock:
-            if own and self._n_own >= self._max_own:
+            if user_defined and self._n_user_defined >= self._max_own:
                 raise TooManyPrograms(
-                    f"{self._n_own} programs of this process are compiled for "
-                    "functions that are not Keras', and compiled code is never freed; "
-                    "fits in other processes, as with n_jobs, start anew"
+                    f"this process has reached the limit of {self._n_user_defined} "
+                    "programs for user-defined functions, whose memory is never freed; "
+                    "other processes, for example with n_jobs, have their own limit"
                 )
-            self._n_own += own
-        # The rate is no part of the structure: each fit brings its own.
+            self._n_user_defined += user_defined
+        # The learning rate is not part of the structure but an argument of a run.
         optimizer = structure.optimizer.make_default()
         try:
-            with self._costs():
+            with self._measure_costs():
                 store.prepare()
                 program = Program(structure, *Loop(structure, optimizer).trace())
                 program.warm_up()
         except Exception as error:
             with self._lock:
-                self._n_own -= own
-            raise NotCompilable(f"TensorFlow cannot compile it: {error}") from error
+                self._n_user_defined -= user_defined
+            raise NotCompilable(
+                f"TensorFlow cannot compile the training loop: {error}"
+            ) from error
         with self._lock:
             self._misses += 1
         return program
 
     @contextmanager
-    def _costs(self):
-        """Note the time and the memory that a program takes which is made meanwhile."""
+    def _measure_costs(self):
+        """Add the time and the memory of a ``with`` block to the counts."""
         memory, start = resident_memory(), time.perf_counter()
         yield
-        grown = max(0, resident_memory() - memory)
+        growth = max(0, resident_memory() - memory)
         with self._lock:
             self._seconds += time.perf_counter() - start
-            self._memory += grown
+            self._memory += growth
 
-    def _take_back(self, key, program, cleared):
+    def _take_back(self, key, program, generation):
+        """Make a program available again, and evict programs beyond the limit."""
         with self._lock:
-            if cleared is not self._cleared:
+            if generation is not self._generation:
                 return
             self._idle.setdefault(key, []).append(program)
             self._idle.move_to_end(key)
@@ -194,17 +202,17 @@ class ProgramCache:
                 self._idle[oldest].pop()
                 if not self._idle[oldest]:
                     del self._idle[oldest]
-                    self._made.pop(oldest, None)
+                    self._prototypes.pop(oldest, None)
 
 
 programs = ProgramCache(MAX_PROGRAMS)
 
 
 def resident_memory():
-    """Return the bytes of memory this process holds; 0 where there is no /proc.
+    """Return the resident memory of this process in bytes, or 0 without ``/proc``.
 
-    (With psutil installed, joblib's workers end once they have grown by 300 MB, and
-    twenty programs with them: the package had better not require it.)
+    The package does not require psutil. With psutil, joblib ends workers that have
+    grown by 300 MB, which discards about twenty programs.
     """
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
@@ -214,17 +222,22 @@ def resident_memory():
 
 
 def cache_info():
-    """Return how the compiled programs of this process have been used.
+    """Return statistics of the compiled programs of this process.
 
     Returns
     -------
     info : CacheInfo
-        A named tuple: `hits`, the fits that found their program compiled;
-        `misses`, the programs compiled; `maxsize` and `currsize`, the number of
-        programs that are kept at most and now; `seconds`, the time spent
-        compiling and reading; `memory`, by how many bytes the process grew meanwhile
-        (0 where there is no ``/proc``); `disk_hits`, the programs read from disk;
-        `disk`, the folder in which they are kept, or "off" and the reason.
+        A named tuple with the fields
+
+        * `hits`: the number of fits whose program was already compiled,
+        * `misses`: the number of programs compiled,
+        * `maxsize`: the maximum number of programs in the cache,
+        * `currsize`: the number of programs in the cache,
+        * `seconds`: the time spent compiling and reading programs, in seconds,
+        * `memory`: the growth of the process during that time, in bytes (0 without
+          ``/proc``),
+        * `disk_hits`: the number of programs read from the disk cache,
+        * `disk`: the folder of the disk cache, or "off" and the reason.
 
     Examples
     --------
@@ -236,21 +249,21 @@ def cache_info():
 
 
 def cache_clear(disk=False):
-    """Forget the compiled programs of this process.
+    """Remove the compiled programs of this process from the cache.
 
-    TensorFlow returns only part of their memory to the system; what returns all
-    of it is the end of the process.
+    TensorFlow releases only part of their memory. To release all of it, end the
+    process.
 
     Parameters
     ----------
     disk : bool, default=False
-        Whether to delete the programs that are kept on disk, too: those of all
+        Whether to also delete all programs in the disk cache, including those of other
         processes, versions and processors.
 
     Raises
     ------
     ValueError
-        If `disk` is true but nothing is kept there; it says why.
+        If `disk` is true but the disk cache is off. The message includes the reason.
 
     Examples
     --------

@@ -1,6 +1,6 @@
-"""What a compiled program is of: everything about a fit but its numbers.
+"""The structure of a fit: everything about it that a compiled program depends on.
 
-Fits of one structure share a program, and its fingerprint is their cache key.
+Fits with the same structure share a program. Its fingerprint is their cache key.
 """
 
 from dataclasses import dataclass
@@ -17,26 +17,26 @@ from ..records import Data, Plan, row_dtype
 from ..tensorflow import keras
 from .capacity import Capacity
 
-CHUNK = 256  # rows of validation data evaluated at a time
-_MAX_EPOCHS = 128  # whose orders of the rows are handed over at once,
-_MAX_ORDER_BYTES = 2**24  # if they take no more than this
+CHUNK = 256  # rows of validation data per evaluation step
+_MAX_EPOCHS = 128  # per block, for which the orders of the rows are passed together
+_MAX_ORDER_BYTES = 2**24  # limit on the size of these orders
 
 
 @dataclass(frozen=True)
 class Structure:
-    """What is compiled: everything about a fit but its numbers."""
+    """Everything about a fit that is compiled; its numbers are arguments instead."""
 
     network: Network
     optimizer: OptimizerSpec
     loss: keras.Loss
-    loss_fingerprint: tuple | None  # by its name in Keras, where it has one
-    output_cut: float  # where two classes part in the output
+    loss_fingerprint: tuple | None  # None: the loss has no name in Keras
+    output_cut: float  # output that separates two classes
     target_shape: tuple[int, ...]
     capacity: Capacity
 
     @classmethod
     def of(cls, plan: Plan, data: Data) -> "Structure":
-        """Return the structure of a plan, with room for the data and some more."""
+        """Return the structure of a plan, with a capacity for at least the data."""
         sizes = len(data.training), len(data.validation), plan.settings.batch_size
         return cls(
             plan.network,
@@ -50,19 +50,19 @@ class Structure:
 
     @property
     def epochs(self) -> int:
-        """int: The number of epochs that a program trains at once."""
+        """int: The maximum number of epochs that a program trains in one call."""
         n_bytes = self.capacity.rows * row_dtype(self.capacity.rows).itemsize
         return max(1, min(_MAX_EPOCHS, _MAX_ORDER_BYTES // n_bytes))
 
     @property
     def order_width(self) -> int:
-        """int: Entries in an order of the rows, which the last batch may exceed."""
+        """int: Entries in an order of the rows, with padding for the last batch."""
         return self.capacity.rows + self.capacity.batch_size
 
     def fingerprint(self) -> tuple:
-        """Return what is equal for fits that one program serves.
+        """Return the fingerprint, which is equal for all fits that share a program.
 
-        Raises `NoFingerprint` where nothing tells.
+        Raises `NoFingerprint` if it would be incomplete.
         """
         network = self.network
         *hidden, n_outputs = network.layer_sizes[1:]
@@ -79,14 +79,14 @@ class Structure:
         )
 
     def _fingerprint_activation(self, activation, layer_sizes):
-        """Return an activation's name in Keras, or else what it computes."""
+        """Return the name of an activation in Keras, or else the hash of its graph."""
         function = keras.activations.get(activation)
         if is_of_keras(function):
             return fingerprint(function)
         return tuple(self._trace(function, (n_units,)) for n_units in {*layer_sizes})
 
     def _trace(self, function, *shapes):
-        """Trace a function of rows of these shapes, as many as there are at a time."""
+        """Trace a function of rows of these shapes, for a batch and for a chunk."""
         return tuple(
             fingerprint_graph(
                 function, *((n, *shape) for shape in shapes), dtype=self.network.dtype

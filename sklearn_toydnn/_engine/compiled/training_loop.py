@@ -1,10 +1,10 @@
-"""All of training, every epoch and batch, as TensorFlow traces it.
+"""The training loop, with all epochs and batches, as TensorFlow traces it.
 
-A loop over epochs and one over batches, of Keras' own layers, loss and optimizer. What
-varies between fits goes in as arguments: initial weights and optimizer state (the
-learning rate is part of it), data, the order of the rows, the numbers of rows and
-epochs, dropout rate and seed. What is left is structure. Rows are padded to a capacity,
-so that one program serves all sizes up to it.
+It consists of a loop over epochs and a loop over batches, with the layers, the loss and
+the optimizer of Keras. Its arguments are the values that vary between fits: initial
+weights, optimizer state (including the learning rate), data, the orders of the rows,
+the numbers of rows and epochs, dropout rate and seed. Rows are padded to a capacity, so
+that one program can process all sizes up to it.
 """
 
 from dataclasses import dataclass
@@ -23,20 +23,20 @@ from .structure import CHUNK, Structure
 
 @dataclass(frozen=True)
 class Blueprint:
-    """A traced loop as plain data, of which any process can make a program."""
+    """A traced loop as plain data, from which any process can create a program."""
 
-    functions: bytes  # a tf.GraphDef, in whose library they are
+    functions: bytes  # a tf.GraphDef with the functions in its library
     name: str  # of the function to call
-    variables: list  # shapes and dtypes; None where it is a tensor of someone else's
+    variables: list  # shapes and dtypes of captured variables; None for other tensors
     packing: Packing  # of the weights
-    state_packing: Packing  # of the optimizer's state
-    state: list  # to begin with, as arrays
-    copies: list  # pairs: which of them are copies of which of the weights
-    rate_index: int | None  # of the learning rate in the state, unless it is a schedule
+    state_packing: Packing  # of the optimizer state
+    state: list  # the initial optimizer state, as arrays
+    copies: list  # pairs (i, j): the initial state[i] is a copy of weights[j]
+    rate_index: int | None  # of the learning rate in the state; None: a schedule
 
 
 class Loop:
-    """The training of one structure, to be traced."""
+    """The training loop of one structure, before tracing."""
 
     def __init__(self, structure: Structure, optimizer: keras.Optimizer):
         self._structure = structure
@@ -50,29 +50,29 @@ class Loop:
         self._accuracy = _accuracy(
             structure.target_shape, network.layer_sizes[-1], structure.output_cut
         )
-        # Loss and optimizer see batches filled up with rows of weight 0; a loss that
-        # takes the mean over the batch would count them.
+        # Batches are padded with rows of weight 0. A loss that is a mean over the batch
+        # counts these rows too, which is corrected in _masked_loss.
         self._mean_over_batch = self._loss.reduction in ("sum_over_batch_size", "mean")
 
     def trace(self) -> tuple[Blueprint, list[tf.Tensor]]:
-        """Return a blueprint, and the tensors of others that it does not hold."""
+        """Return a blueprint and the captured tensors that it does not contain."""
         train = tf.function(self._train, jit_compile=True, autograph=False)
         traced = train.get_concrete_function(*self._signature())
         variables = [*self._variables, *self._optimizer.variables]
-        own = {id(v.value.handle): (tuple(v.shape), v.dtype) for v in variables}
+        specs = {id(v.value.handle): (tuple(v.shape), v.dtype) for v in variables}
         captured = traced.captured_inputs
         state = [v.numpy() for v in self._optimizer.variables]
         state = self._state_packing.unpack(state)
         blueprint = Blueprint(
             *_name_functions(traced),
-            [own.get(id(tensor)) for tensor in captured],
+            [specs.get(id(tensor)) for tensor in captured],
             self._packing,
             self._state_packing,
             state,
             self._find_copies(state),
             self._find_rate(),
         )
-        return blueprint, [tensor for tensor in captured if id(tensor) not in own]
+        return blueprint, [tensor for tensor in captured if id(tensor) not in specs]
 
     def _signature(self):
         structure, dtype = self._structure, self._structure.network.dtype
@@ -113,7 +113,7 @@ class Loop:
         parts = zip(variables, self._state_packing.parts, strict=True)
         return next((part[0] for v, part in parts if v is rate), None)
 
-    # ---- what is compiled
+    # ---- the compiled code
 
     def _train(
         self, weights, state, points, validation, orders, dropout_rate, seed, counts
@@ -149,14 +149,14 @@ class Loop:
             (first, tf.zeros((self._structure.epochs, n_scores), dtype)),
         )
         return (
-            # Not packed: XLA then trains in the variable's own memory, 10 % faster.
+            # If unpacked, XLA trains in the memory of the variable, 10 % faster.
             [tf.identity(v) for v in self._weights()],
             [tf.identity(v.value) for v in self._optimizer.variables],
             history,
         )
 
     def _step(self, X, y, sample_weight, n_valid, dropout_rate, seed):
-        """Do one gradient step on a batch; return its summed loss and accuracy."""
+        """Do one gradient step on a batch; return the sums of loss and accuracy."""
         with tf.GradientTape() as tape:
             output = self._forward(X, dropout_rate, seed)
             loss = self._masked_loss(y, output, sample_weight, n_valid)
@@ -166,7 +166,7 @@ class Loop:
         return self._totals(loss, y, output, n_valid)
 
     def _weights(self):
-        """Return the weights in Keras' order, read from the variables."""
+        """Return the weights in the order of Keras, read from the variables."""
         values, shapes = [v.value for v in self._variables], self._packing.shapes
         if len(values) == len(shapes):
             return values
@@ -176,23 +176,23 @@ class Loop:
     def _forward(self, X, dropout_rate, seed):
         weights = Weights.of_keras(self._weights()).layers()
         *hidden, output = zip(self._layers, weights, strict=True)
-        for layer, own in hidden:
-            X, _ = layer.stateless_call([*own], [], X)
+        for layer, layer_weights in hidden:
+            X, _ = layer.stateless_call([*layer_weights], [], X)
         if dropout_rate is not None:
-            # Keras' Dropout layer names no generator; XLA's default one is slow here.
+            # The Dropout layer of Keras uses XLA's default generator, slow here.
             drawn = tf.random.stateless_uniform(
                 X.shape,
                 seed=tf.stack([seed, step_counter(self._optimizer).value]),
                 dtype=X.dtype,
                 alg="threefry",
             )
-            # As a factor the mask is drawn once; as a condition, also to go back.
+            # With tf.where, the mask would be drawn again in backpropagation.
             X *= tf.cast(drawn >= dropout_rate, X.dtype) / (1 - dropout_rate)
-        layer, own = output
-        return layer.stateless_call([*own], [], X)[0]
+        layer, layer_weights = output
+        return layer.stateless_call([*layer_weights], [], X)[0]
 
     def _masked_loss(self, y, output, sample_weight, n_valid):
-        """Return the loss of the first `n_valid` rows as if there were no others."""
+        """Return the loss of the first `n_valid` rows, without the padding."""
         valid = tf.cast(tf.range(output.shape[0]) < n_valid, output.dtype)
         loss = self._loss(y, output, sample_weight * valid)
         loss = tf.cast(loss, output.dtype)
@@ -202,9 +202,9 @@ class Loop:
 
     def _totals(self, loss, y, output, n_valid):
         valid = tf.range(output.shape[0]) < n_valid
-        right = tf.reshape(self._accuracy(y, output), [-1])
-        right = tf.where(valid, tf.cast(right, output.dtype), 0)
-        return tf.stack([loss * tf.cast(n_valid, loss.dtype), tf.reduce_sum(right)])
+        correct = tf.reshape(self._accuracy(y, output), [-1])
+        correct = tf.where(valid, tf.cast(correct, output.dtype), 0)
+        return tf.stack([loss * tf.cast(n_valid, loss.dtype), tf.reduce_sum(correct)])
 
     def _evaluate(self, validation, n_val):
         """Return the loss and the accuracy on the validation data."""
@@ -225,10 +225,11 @@ class Loop:
 
 
 def _name_functions(traced):
-    """Return a function and those it calls as a graph, and its name there.
+    """Return a graph with a function and all functions it calls, and the new name.
 
-    TensorFlow numbers functions as it makes them, and tells compiled ones apart by
-    their names. These are no other function's, in any process that takes the graph.
+    TensorFlow numbers its functions in each process and identifies compiled functions
+    by their names. The new names contain a hash, so that they are unique in any
+    process.
     """
     graph = tf.compat.v1.GraphDef(library=traced.graph.as_graph_def().library)
     graph.library.function.append(traced.function_def)
@@ -244,13 +245,13 @@ def _name_functions(traced):
             node.op = names.get(node.op, node.op)
             for attribute in node.attr.values():
                 for called in (attribute.func, *attribute.list.func):
-                    if called.name in names:  # to set one makes it a function
+                    if called.name in names:  # setting a name always creates the field
                         called.name = names[called.name]
     return graph.SerializeToString(), functions[-1].signature.name
 
 
 def _accuracy(target_shape, n_outputs, cut):
-    """Return the function that Keras means by "accuracy" for these shapes."""
+    """Return the function that Keras uses as "accuracy" for these shapes."""
     if n_outputs == 1:
         return partial(keras.metrics.binary_accuracy, threshold=cut)
     if target_shape == (1,):
