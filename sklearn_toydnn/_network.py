@@ -1,3 +1,3 @@
-"""The home of Network until version 0.3.0, by whose name saved files find it."""
+"""Alias of ``Network``: saved files refer to the class by this module's name."""
 
 from ._engine.network import Network  # noqa: F401

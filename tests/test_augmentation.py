@@ -185,7 +185,7 @@ def _disturb(cls, X, std):
     ],
 )
 def test_more_copies_than_memory_holds_are_refused(fraction, copies, raw):
-    message = f"fraction asks for {copies} copies of 5000 points, more than memory"
+    message = f"fraction is too large: {copies} copies of 5000 points do not fit"
     with pytest.raises(ValueError, match=message):
         GaussianAugmenter(fraction).fit_resample(*raw)
 

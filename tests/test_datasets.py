@@ -149,8 +149,14 @@ def test_flip_y_is_the_share_of_labels_flipped(make):
         ({"n_samples": 10.5}, "'n_samples' parameter of make_"),
         ({"n_samples": True}, "n_samples must be an int"),
         ({"n_samples": np.True_}, "'n_samples' parameter of make_"),
-        ({"n_samples": 10**15}, "n_samples is more points than memory holds"),
-        ({"n_samples": 10**400}, "n_samples is more points than memory holds"),
+        (
+            {"n_samples": 10**15},
+            "n_samples is too large: the points do not fit",
+        ),
+        (
+            {"n_samples": 10**400},
+            "n_samples is too large: the points do not fit",
+        ),
         ({"noise": -1.0}, "'noise' parameter of make_"),
         ({"noise": np.inf}, "'noise' parameter of make_"),
         ({"noise": 1e308}, "noise is too large"),

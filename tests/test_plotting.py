@@ -151,7 +151,7 @@ def test_axes_have_the_names_of_a_polars_frame(raw):
 
 def test_points_are_no_classifier(raw):
     X, y = raw
-    with pytest.raises(TypeError, match=r"got ndarray: plot_decision_regions\(class"):
+    with pytest.raises(TypeError, match=r"got ndarray. Use plot_decision_regions\("):
         plot_decision_regions(X, y, DecisionTreeClassifier())
 
 
@@ -166,7 +166,7 @@ def test_history_is_that_of_what_is_given(raw):
         assert len(ax.lines[0].get_xdata()) == 3
     with pytest.raises(NotFittedError):
         plot_history(DNNClassifier())
-    with pytest.raises(TypeError, match="a fitted network, a pipeline.*got list"):
+    with pytest.raises(TypeError, match="a fitted DNNClassifier, a pipeline.*got list"):
         plot_history([0.1, 0.2])
     with pytest.raises(TypeError, match="got DecisionTreeClassifier"):
         plot_history(DecisionTreeClassifier().fit(X, y))

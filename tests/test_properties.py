@@ -453,7 +453,7 @@ def test_copies_of_any_points(survived, data, fraction, std, seed):
     if error is None and len(np.unique(y)) == 1:
         error = ValueError("more than 1 class")  # imbalanced-learn's
     if error is None and fraction > 3:
-        error = ValueError("fraction asks for")
+        error = ValueError("fraction is too large")
     if error is not None:
         with refused(error):
             augmenter.fit_resample(X, y)
