@@ -1,8 +1,7 @@
 """Gaussian noise on the training set, as in the paper's "Data augmentation".
 
 Both estimators change the points while a pipeline is fitted, but not when it predicts.
-Their ``std`` is in the units of their input, so that it depends on whether they precede
-or follow a scaler.
+Their ``std`` is in the units of their input: before a scaler, those of the data.
 """
 
 from numbers import Real
@@ -85,7 +84,7 @@ class GaussianNoise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
-        """Check the points and store their number and names of features.
+        """Check the points, and store the number and names of their features.
 
         Parameters
         ----------
@@ -123,8 +122,8 @@ class GaussianNoise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Raises
         ------
         InvalidParameterError
-            If a parameter has the wrong type or is out of range. This is a ValueError
-            and a TypeError.
+            If a parameter has the wrong type or is out of range. This class derives
+            from ValueError and TypeError.
         ValueError
             If the points are not valid, or if ``std`` is so large that a point becomes
             infinite.
@@ -194,7 +193,7 @@ class GaussianAugmenter(BaseSampler):
     Notes
     -----
     Do not hold out validation data after this step, as ``validation_split`` does:
-    these rows are noisy copies of training points, so that scores on them are
+    these rows include noisy copies of training points, so that scores on them are
     optimistic. Pass clean points as ``X_val`` instead.
 
     Put the scaler after this step. Otherwise, a pipeline cannot transform ``X_val``:
@@ -271,8 +270,8 @@ class GaussianAugmenter(BaseSampler):
         Raises
         ------
         InvalidParameterError
-            If a parameter has the wrong type or is out of range. This is a ValueError
-            and a TypeError.
+            If a parameter has the wrong type or is out of range. This class derives
+            from ValueError and TypeError.
         ValueError
             If the data are not valid training data, if the copies do not fit into
             memory, or if ``std`` is so large that a copy becomes infinite.

@@ -128,8 +128,8 @@ class DNNClassifier(KerasClassifier):
     early_stopping : bool, default=False
         Whether to stop training when the validation accuracy no longer improves, and
         to restore the weights of the best epoch. The accuracy is weighted by sample
-        and class weights. Without `X_val` and `validation_split`, a stratified random
-        fraction of the points is held out. Early stopping takes 1 to 2 ms per epoch.
+        and class weights. Without `X_val` and `validation_split`, a stratified sample
+        of the points is held out. Early stopping takes 1 to 2 ms per epoch.
 
     validation_fraction : float, default=0.1
         Fraction of the points that is held out for early stopping, in (0, 1).
@@ -167,9 +167,9 @@ class DNNClassifier(KerasClassifier):
         dtype.
 
     jit_compile : bool or "auto", default="auto"
-        Whether to compile the whole training into one program. This is a hundred times
-        faster than ``keras.Model.fit`` and leaks no memory. True raises an error if
-        training cannot be compiled. "auto" warns instead, and trains with
+        Whether to compile the whole training into one program. This is about a hundred
+        times faster than ``keras.Model.fit`` and leaks no memory. True raises an error
+        if training cannot be compiled. "auto" warns instead, and trains with
         ``keras.Model.fit``, as False does.
 
         Compiled training supports Keras callbacks that act between epochs, and
@@ -243,11 +243,11 @@ class DNNClassifier(KerasClassifier):
 
     model_ : keras.Sequential
         A compiled Keras model of the trained network. If you set or train its weights,
-        `predict`, `coefs_`, `partial_fit` and saved classifiers use them, until the
-        next fit replaces the model. They do not use the state of its optimizer, and
-        `clone` and `memory` ignore the model. Once you have accessed `model_`,
-        `coefs_` and `intercepts_` are read-only copies of its weights. To change them,
-        assign new lists, and access `model_` again.
+        the classifier uses them in `predict`, `coefs_`, `partial_fit` and saved files,
+        until the next fit replaces the model. The classifier does not use the state of
+        the model's optimizer. `clone` and `memory` ignore the model. Once you have
+        accessed `model_`, `coefs_` and `intercepts_` are read-only copies of its
+        weights. To change them, assign new lists, and access `model_` again.
 
     n_features_in_ : int
         Number of features seen during fit.
@@ -282,8 +282,8 @@ class DNNClassifier(KerasClassifier):
     ``batch_size=-1`` with 4,000 points, the learned weights may also depend on the
     number of threads, and joblib gives its worker processes fewer threads.
 
-    You cannot use TensorFlow in a process that was forked from a process in which it
-    has computed, or while a ``tf.Graph`` is being built. Both raise an error.
+    You cannot use the classifier in a process that was forked from one in which
+    TensorFlow has computed, or while a ``tf.Graph`` is being built. Both raise an error.
 
     scikit-learn's callbacks, set with ``set_callbacks``, are called for each epoch of
     `fit`, but not in `partial_fit`. They receive all points, including held-out ones.
@@ -431,7 +431,7 @@ class DNNClassifier(KerasClassifier):
         ------
         InvalidParameterError
             If a parameter has the wrong type, is out of range or is a name that does
-            not exist in Keras. This is a ValueError and a TypeError.
+            not exist in Keras. This class derives from ValueError and TypeError.
         TypeError
             If another argument is given.
         ValueError

@@ -165,7 +165,7 @@ def _make(label, n_samples, box, noise, flip_y, random_state):
     ------
     InvalidParameterError
         If a parameter has the wrong type or is out of range. As in scikit-learn, this
-        is a ValueError and a TypeError.
+        class derives from ValueError and TypeError.
     ValueError
         If `box` is not two finite numbers in ascending order, if the points do not fit
         into memory, or if the noise is so large that a point becomes infinite.

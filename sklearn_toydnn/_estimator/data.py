@@ -22,8 +22,8 @@ from .._engine.records import Data, Points
 from .._numbers import check_is_no_date
 
 _ALL_ZERO = (
-    "All weights are zero after sample_weight and class_weight have been multiplied. "
-    "At least one sample must have a positive weight."
+    "All products of sample_weight and class_weight are zero. At least one must be "
+    "positive."
 )
 
 
@@ -144,8 +144,8 @@ def split(clf, plan, training, X_val, y_val, seed):
 
 
 def _score_weights(clf, plan, validation):
-    """Return class weights of `X_val` for early stopping, or None if not needed."""
-    # Validation points with weights were held out: these include class weights.
+    """Return the class weights of `X_val` for early stopping, or None if not needed."""
+    # Points that were held out already have weights, which include class weights.
     is_weighted = validation.weights is not None
     if not clf.early_stopping or clf.class_weight is None or is_weighted:
         return None
@@ -215,7 +215,7 @@ def _check_validation_points(clf, X_val, y_val):
 
 
 def _split_off(training, validation_split):
-    """Hold out a fraction of the rows, from the end."""
+    """Hold out the last rows."""
     n_rows = len(training)
     n_train = floor(n_rows * (1 - validation_split))
     if validation_split and not 0 < n_train < n_rows:
@@ -227,7 +227,7 @@ def _split_off(training, validation_split):
 
 
 def _hold_out(training, validation_fraction, seed, labels):
-    """Hold out a stratified fraction of the rows; a seed determines them."""
+    """Hold out a stratified sample of the rows, which the seed determines."""
     try:
         rows = train_test_split(
             np.arange(len(labels)),

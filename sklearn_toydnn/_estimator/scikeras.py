@@ -7,9 +7,7 @@ and its role as the base class that Keras users expect. No other module imports
 scikeras.
 """
 
-from .._engine.tensorflow import (
-    keras,  # before scikeras, which would import it with messages
-)
+from .._engine.tensorflow import keras  # before scikeras, to suppress messages
 
 # isort: split
 from abc import ABCMeta
@@ -68,8 +66,8 @@ def _exclude(from_config, arguments, excluded):
     return optimizer
 
 
-# scikeras replaces this method for all optimizers of the process. Its copy of a Lamb is
-# a string, and its copies lose the exclusions from weight decay. So do clones.
+# scikeras replaces this method on all optimizers. With its method, a copied or cloned
+# Lamb is a string, and other copies lose their exclusions from weight decay.
 keras.Optimizer.__reduce__ = _copy_optimizer
 
 
@@ -211,7 +209,7 @@ class KerasClassifier(
             raise ValueError(f"{refusal}{error}") from error
 
     def _refusal(self, destination, cls):
-        """Return the beginning of an error about routed parameters."""
+        """Return the beginning of an error message about routed parameters."""
         names = [name for name in vars(self) if name.startswith(f"{destination}__")]
         return (
             f"{getattr(cls, '__name__', cls)}, the {destination!r} of "
