@@ -283,7 +283,7 @@ class DNNClassifier(KerasClassifier):
     number of threads, and joblib gives its worker processes fewer threads.
 
     You cannot use the classifier in a process that was forked from one in which
-    TensorFlow has computed, or while a ``tf.Graph`` is being built. Both raise an error.
+    TensorFlow has computed, or while a ``tf.Graph`` is being built: it raises an error.
 
     scikit-learn's callbacks, set with ``set_callbacks``, are called for each epoch of
     `fit`, but not in `partial_fit`. They receive all points, including held-out ones.
