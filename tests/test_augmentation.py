@@ -194,9 +194,7 @@ def test_copies_that_do_not_fit_into_memory_are_refused(fraction, copies, raw):
 
 def test_fraction_may_be_float16():
     X = np.zeros((70_000, 1))
-    augmenter = GaussianAugmenter(
-        np.float16(1)
-    )  # the product with 70,000 would be infinite
+    augmenter = GaussianAugmenter(np.float16(1))  # np.float16(70_000) is infinite
     assert len(augmenter.fit_resample(X, np.arange(70_000) % 2)[0]) == 140_000
 
 
