@@ -473,9 +473,9 @@ class DNNClassifier(KerasClassifier):
         Raises
         ------
         InvalidParameterError, ValueError
-            As in `fit`. Also if `classes` is missing in the first call or empty, or if
-            `class_weight` is "balanced", because one chunk does not determine the
-            class frequencies.
+            As in `fit`. Also if `classes` is missing in the first call or empty, if
+            `early_stopping` is true, or if `class_weight` is "balanced", because one
+            chunk does not determine the class frequencies.
         """
         self._validate_params()
         if self.early_stopping:
@@ -535,8 +535,8 @@ class DNNClassifier(KerasClassifier):
     def _validate_params(self):
         if callable(self.hidden_layer_sizes):
             raise InvalidParameterError(
-                f"The 'hidden_layer_sizes' parameter of {type(self).__name__} is a "
-                f"function: {OWN_MODEL}"
+                f"The 'hidden_layer_sizes' parameter of {type(self).__name__} must "
+                f"not be a function: {OWN_MODEL}"
             )
         super()._validate_params()
 
