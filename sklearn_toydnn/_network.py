@@ -1,3 +1,3 @@
-"""The import path of `Network` in saved files."""
+"""Alias of ``Network``: saved files refer to the class by this module's name."""
 
 from ._engine.network import Network  # noqa: F401

@@ -1,3 +1,3 @@
-"""Where version 0.2.0 had ``Comparison``, for pickles that it has saved."""
+"""Alias of ``Comparison``: pickles of version 0.2.0 refer to this module."""
 
 from .comparison.result import Comparison as Comparison

@@ -1,8 +1,7 @@
-"""Gaussian noise on the training set, as the paper's "Data augmentation" has it.
+"""Gaussian noise on the training set, as in the paper's "Data augmentation".
 
-Both estimators act while a pipeline is fitted and leave the points alone when it
-predicts. Their ``std`` is in the units of the points they are given: before a
-scaler, those of the data.
+Both estimators change the points while a pipeline is fitted, but not when it predicts.
+Their ``std`` is in the units of their input: before a scaler, those of the data.
 """
 
 from numbers import Real
@@ -28,12 +27,12 @@ _STD = [Interval(Real, 0, None, closed="left")]
 
 
 class GaussianNoise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """Jitter the training points; leave every other point alone.
+    """Add jitter to the training points, but not to other points.
 
-    ``fit_transform``, which a pipeline calls while it is fitted, returns the
-    points with noise; ``transform``, which it calls to predict, returns them
-    unchanged: the two phases of the Keras layer of this name. The number of
-    points stays the same, so this works in any scikit-learn pipeline.
+    A pipeline calls ``fit_transform`` when it is fitted, which adds the noise. It calls
+    ``transform`` when it predicts, which returns the points unchanged. The Keras layer
+    of the same name also has these two phases. The number of points does not change,
+    so you can use this transformer in any scikit-learn pipeline.
 
     Parameters
     ----------
@@ -49,16 +48,16 @@ class GaussianNoise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Number of features seen during fit.
 
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features seen during fit, where the points had names.
+        Names of features seen during fit. Defined only if X has feature names.
 
     See Also
     --------
-    GaussianAugmenter : Adds noisy copies instead, as the paper does.
+    GaussianAugmenter : Add noisy copies instead, as in the paper.
 
     Notes
     -----
-    The noise is drawn once per ``fit_transform``: every epoch of the network
-    behind it sees the same jittered points.
+    The noise is drawn once per ``fit_transform``. A network that follows is trained on
+    the same jittered points in every epoch.
 
     Examples
     --------
@@ -78,14 +77,14 @@ class GaussianNoise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        # fit_transform differs from fit().transform() by design.
+        # fit_transform intentionally differs from fit().transform().
         tags.non_deterministic = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
-        """Check the points and remember their features.
+        """Check the points, and store the number and names of their features.
 
         Parameters
         ----------
@@ -93,7 +92,7 @@ class GaussianNoise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             The training points.
 
         y : None
-            Ignored; here for scikit-learn's convention.
+            Not used, present for API consistency by convention.
 
         Returns
         -------
@@ -105,7 +104,7 @@ class GaussianNoise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit_transform(self, X, y=None):
-        """Return the training points with noise added.
+        """Add noise to the training points.
 
         Parameters
         ----------
@@ -113,21 +112,21 @@ class GaussianNoise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             The training points.
 
         y : None
-            Ignored; here for scikit-learn's convention.
+            Not used, present for API consistency by convention.
 
         Returns
         -------
         X_noisy : ndarray of shape (n_samples, n_features)
-            The points, each moved by its own draw of the noise.
+            The points with noise, drawn independently for each of them.
 
         Raises
         ------
         InvalidParameterError
-            If a parameter has the wrong type or is out of range (a ValueError and
-            a TypeError).
+            If a parameter has the wrong type or is out of range. This class derives
+            from ValueError and TypeError.
         ValueError
-            If the points are not valid, or ``std`` is so large that one of them
-            becomes infinite.
+            If the points are not valid, or if ``std`` is so large that a point becomes
+            infinite.
         """
         X = self._check_points(X, reset=True)
         return add_noise(X, self.std, check_random_state(self.random_state), "std")
@@ -138,12 +137,12 @@ class GaussianNoise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The points to predict on.
+            The points.
 
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            The same points.
+            The unchanged points.
         """
         check_is_fitted(self)
         return self._check_points(X, reset=False)
@@ -154,57 +153,56 @@ class GaussianNoise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
 
 class GaussianAugmenter(BaseSampler):
-    """Add noisy copies of some training points, with the labels of their sources.
+    """Add noisy copies of some training points, with the labels of the originals.
 
-    An imbalanced-learn sampler: put it before the scaler in an
-    :class:`imblearn.pipeline.Pipeline`, which is a scikit-learn pipeline and
-    goes into ``GridSearchCV`` or ``learning_curve`` like any other. Samplers
-    act only while the pipeline is fitted.
+    This is a sampler of imbalanced-learn. Put it before the scaler in an
+    :class:`imblearn.pipeline.Pipeline`, which you can use in ``GridSearchCV`` or
+    ``learning_curve`` like any scikit-learn pipeline. Samplers change the points only
+    while the pipeline is fitted.
 
     Parameters
     ----------
     fraction : float, default=0.1
-        The number of copies, as a share of the number of points. Sources are
-        drawn without replacement; above 1, every point is copied before any is
-        copied again.
+        Number of copies, as a fraction of the number of points. The points to copy are
+        drawn without replacement. If `fraction` is above 1, every point is copied once
+        before any is copied again.
 
     std : float, default=1.0
         Standard deviation of the noise on a copy, in the units of the points.
 
     random_state : int, RandomState instance or None, default=None
-        Determines the sources and the noise. Pass an int for reproducible
+        Determines which points are copied, and the noise. Pass an int for reproducible
         output.
 
     Attributes
     ----------
     sample_indices_ : ndarray of shape (n_samples_new,), dtype=int
-        For each returned point, the index of the point it is or was copied
-        from: ``0 ... n_samples - 1``, then the copies' sources.
+        For each returned point, the index of the original point:
+        ``0 ... n_samples - 1``, followed by the indices of the copied points.
 
     n_features_in_ : int
         Number of features seen during fit.
 
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features seen during fit, where the points had names.
+        Names of features seen during fit. Defined only if X has feature names.
 
     See Also
     --------
-    GaussianNoise : Jitters every point in place; works in any pipeline.
+    GaussianNoise : Jitter every point in place, in any scikit-learn pipeline.
 
     Notes
     -----
-    Not for use in front of a hold-out: rows split off after this step, as by
-    ``validation_split``, are near copies of training points, and a score on
-    them flatters. Pass clean points as ``X_val`` instead.
+    Do not hold out validation data after this step, as ``validation_split`` does:
+    these rows include noisy copies of training points, so that scores on them are
+    optimistic. Pass clean points as ``X_val`` instead.
 
-    A scaler belongs after this step, also for the sake of ``X_val``: a pipeline's
-    `transform_input` cannot take points past a sampler that has another
-    transformer before it; imbalanced-learn's error is "This 'Pipeline' has no
-    attribute 'transform'". Sample weights cannot be taken past a step that adds
-    rows at all.
+    Put the scaler after this step. Otherwise, a pipeline cannot transform ``X_val``:
+    its `transform_input` does not support a transformer before a sampler, and
+    imbalanced-learn raises "This 'Pipeline' has no attribute 'transform'". Pipelines
+    cannot route sample weights past a step that adds rows.
 
-    A copy close to the boundary may land on its other side with the wrong
-    label; with a large ``std`` many do.
+    A copy of a point close to the boundary may lie on the other side of it, where its
+    label is wrong. A large ``std`` moves many copies across the boundary.
 
     References
     ----------
@@ -223,7 +221,7 @@ class GaussianAugmenter(BaseSampler):
     """
 
     _sampling_type = "bypass"
-    sampling_strategy = "auto"  # read by the base class; nothing to choose here
+    sampling_strategy = "auto"  # required by the base class, but not used
 
     _parameter_constraints: dict = {
         "fraction": [Interval(Real, 0, None, closed="left")],
@@ -243,14 +241,14 @@ class GaussianAugmenter(BaseSampler):
         return tags
 
     def _check_X_y(self, X, y, accept_sparse=False):
-        """Check the data as every sampler does, but refuse sparse points."""
-        # Of a frame only the columns' storage is sparse, and it comes back that way.
+        """Check the data like other samplers, but reject sparse points."""
+        # A sparse frame is allowed: the base class restores its sparse columns.
         if hasattr(X, "sparse"):
             X = X.sparse.to_dense()
         return super()._check_X_y(X, y, accept_sparse=accept_sparse)
 
     def fit_resample(self, X, y):
-        """Return the points and their noisy copies.
+        """Return the points, followed by the noisy copies.
 
         Parameters
         ----------
@@ -258,44 +256,43 @@ class GaussianAugmenter(BaseSampler):
             The training points.
 
         y : array-like of shape (n_samples,)
-            Their labels.
+            The labels of the training points.
 
         Returns
         -------
         X_resampled : {ndarray, dataframe} of shape (n_samples_new, n_features)
-            The points, then the copies, as the kind of container that X is and
-            with its names; of floats, whatever X is of.
+            The points, followed by the copies. The container type and the feature names
+            are those of X; the dtype is floating.
 
         y_resampled : array-like of shape (n_samples_new,)
-            Their labels.
+            The labels of `X_resampled`.
 
         Raises
         ------
         InvalidParameterError
-            If a parameter has the wrong type or is out of range (a ValueError and
-            a TypeError).
+            If a parameter has the wrong type or is out of range. This class derives
+            from ValueError and TypeError.
         ValueError
-            If the data are not valid training data, if memory cannot hold the
-            copies that ``fraction`` asks for, or if ``std`` is so large that one
-            of them becomes infinite.
+            If the data are not valid training data, if the copies do not fit into
+            memory, or if ``std`` is so large that a copy becomes infinite.
         """
         check_is_no_date(X, "X")
-        # imbalanced-learn takes every frame for one of pandas.
+        # imbalanced-learn expects every frame to be a pandas frame.
         polars_X = is_polars_dataframe(X)
         polars_y = is_polars_dataframe(y) or is_polars_series(y)
         points = pd.DataFrame(X.to_numpy(), columns=X.columns) if polars_X else X
         if isinstance(points, pd.DataFrame):
-            # It comes back as it came: with whole numbers, the noise would be cut off.
+            # The base class restores dtypes: integer columns would truncate the noise.
             columns = points.dtypes.items()
-            other = [
+            not_floating = [
                 name
                 for name, dtype in columns
                 if not (is_float_dtype(dtype) or is_complex_dtype(dtype))
             ]
-            points = points.astype(dict.fromkeys(other, float))
+            points = points.astype(dict.fromkeys(not_floating, float))
         with np.errstate(over="ignore"):
             X_new, y_new = super().fit_resample(points, y.to_numpy() if polars_y else y)
-        # A column may be narrower than the array that the noise was added to.
+        # The dtype of a column may have a smaller range than that of the array.
         if isinstance(X_new, pd.DataFrame):
             check_moved(X_new.to_numpy(float), "std")
         if polars_X:
@@ -309,13 +306,13 @@ class GaussianAugmenter(BaseSampler):
         generator = check_random_state(self.random_state)
         n_copies = as_float(self.fraction) * n_samples
         try:
-            # Copies, noise, sum and result, before any of it is made: what memory
-            # cannot hold is refused at once.
+            # The size of copies, noise, sum and result. This raises an error before any
+            # of them is computed.
             np.empty((round(n_copies), 4 * n_features))
         except (MemoryError, OverflowError, ValueError) as error:
             raise ValueError(
-                f"fraction asks for {n_copies:.3g} copies of {n_samples} points, more "
-                "than memory holds."
+                f"fraction is too large: {n_copies:.3g} copies of {n_samples} points "
+                "do not fit into memory."
             ) from error
 
         sources = generator.permutation(n_samples)[

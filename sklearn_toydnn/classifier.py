@@ -17,7 +17,7 @@ from sklearn.utils._param_validation import (
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import check_is_fitted
 
-from . import _network  # noqa: F401  where cloudpickle looks for Network, or copies it
+from . import _network  # noqa: F401  or cloudpickle would copy the class Network
 from ._engine.callbacks import EpochTasks
 from ._engine.fit_cache import train_or_load
 from ._engine.keras_model import build_model
@@ -33,10 +33,11 @@ from ._estimator.scikeras import OWN_MODEL, KerasClassifier
 _ONE_OR_MORE = Interval(Integral, 1, None, closed="left")
 
 
-class _OfLayers:
-    """Arrays of each layer: those of the Keras model, once `model_` has made one.
+class _LayerArrays:
+    """One array per layer, read from the Keras model once `model_` has built it.
 
-    The model's are copies; read-only, so that a change of one is not lost silently.
+    Arrays of the model are read-only copies: writing to them raises an error, instead
+    of changing nothing.
     """
 
     def __init__(self, field):
@@ -64,224 +65,229 @@ class _OfLayers:
 
 
 class DNNClassifier(KerasClassifier):
-    """Deep neural network for small problems: dense layers, dropout, an output.
+    """Deep neural network classifier for small problems.
 
-    The network is the paper's: dense hidden layers that share one activation,
-    dropout after the last of them, and a dense output layer. It is trained by
-    Keras, and used like scikit-learn's
+    This is the network of the paper: dense hidden layers that share one activation,
+    dropout after the last hidden layer, and a dense output layer. Keras trains it. The
+    interface is that of scikit-learn's
     :class:`~sklearn.neural_network.MLPClassifier`.
 
     Parameters
     ----------
     hidden_layer_sizes : int or array-like of shape (n_hidden_layers,), \
             default=(20, 20)
-        The number of units of each hidden layer; an int is one layer. ``()`` has no
-        hidden layer, and nothing to drop: logistic regression.
+        Number of units of each hidden layer. An int means one hidden layer. ``()``
+        means no hidden layer and no dropout, that is, logistic regression.
 
     activation : str or callable, default="relu"
-        Activation of the hidden layers, as Keras names it, or a function of your
-        own: one that computes the same as another's, as a lambda written twice
-        does, shares its compiled program. A layer with weights is none.
+        Activation of the hidden layers: a name in Keras or a function. User-defined
+        functions that compute the same, such as two copies of one lambda, share a
+        compiled program. Layers with weights are not allowed.
 
     output_activation : str or callable, default="auto"
         Activation of the output layer. "auto" is "sigmoid" for two classes and
-        "softmax" for more, and "linear" where the loss takes logits
-        (``from_logits=True``): probabilities are then its sigmoid or softmax, and
-        two classes part at 0. One that leaves [0, 1] is allowed, as in the paper's
-        grid search: probabilities are then its clipped values or, for more than
-        two classes, its values from the lowest on, normalised.
+        "softmax" for more. If the loss expects logits (``from_logits=True``), "auto"
+        is "linear"; probabilities are then the sigmoid or softmax of the output, and
+        the threshold between two classes is 0. Activations with values outside [0, 1]
+        are allowed, as in the paper's grid search. For two classes, probabilities are
+        the clipped values. For more, the lowest value of each point is subtracted if
+        it is negative, and the values are divided by their sum.
 
     dropout_rate : float, default=0.2
-        Share of the last hidden layer's units dropped in training, in [0, 1).
+        Fraction of the units of the last hidden layer that is dropped during
+        training, in [0, 1).
 
     kernel_initializer : str or keras.initializers.Initializer, \
             default="glorot_uniform"
-        Initializer of the kernels of all layers, as Keras names it. Its seed is
-        drawn from `random_state`, also where an instance brings its own. Biases
-        start at zero.
+        Initializer of the kernels of all layers: a name in Keras or an instance. Its
+        seed is drawn from `random_state`, even if an instance has its own seed.
+        Biases start at zero.
 
     optimizer : str, keras.optimizers.Optimizer or class, default="adam"
-        The optimizer, as Keras names it. A name or class takes parameters as
-        ``optimizer__learning_rate`` and so on; an instance is copied.
+        The optimizer: a name in Keras, a class or an instance. A name or class accepts
+        parameters such as ``optimizer__learning_rate``. An instance is copied.
 
     loss : str, keras.losses.Loss, class or callable, default="auto"
-        The loss, as Keras names it. "auto" is binary cross entropy for two
-        classes and sparse categorical cross entropy for more. A name or class
-        takes parameters as ``loss__label_smoothing`` and so on; an instance of a
-        class of your own is cloned if the class is registered with Keras. Except
-        for the sparse loss, more than two classes are one-hot encoded.
+        The loss: a name in Keras, a class, an instance or a function. "auto" is binary
+        cross-entropy for two classes and sparse categorical cross-entropy for more. A
+        name or class accepts parameters such as ``loss__label_smoothing``. To clone an
+        instance of a user-defined class, register the class with Keras. More than two
+        classes are one-hot encoded, except for the sparse loss.
 
     batch_size : int, default=32
-        Number of points per gradient step; -1 takes all points at once.
+        Number of points per gradient step; -1 means all points.
 
     epochs : int, default=100
-        Number of passes over the points.
+        Number of passes over the training points.
 
     validation_split : float, default=0.0
-        Share of the points, in [0, 1), that is held out for validation: the last
-        ones in the order given, as in Keras. Behind an augmentation step they
-        include noisy copies of training points: pass `X_val` instead.
+        Fraction of the points, in [0, 1), that is held out for validation. As in
+        Keras, these are the last rows. After an augmentation step, they include noisy
+        copies of training points; pass `X_val` to `fit` instead.
 
     early_stopping : bool, default=False
-        Whether to stop when the accuracy on the validation points no longer
-        rises, and to keep the weights of the best epoch. Points and classes
-        count by their weights. Where there are no validation points, from `X_val`
-        or `validation_split`, a share of the points is drawn from each class and
-        held out. It costs a millisecond or two per epoch.
+        Whether to stop training when the validation accuracy no longer improves, and
+        to restore the weights of the best epoch. The accuracy is weighted by sample
+        and class weights. Without `X_val` and `validation_split`, a stratified sample
+        of the points is held out. Early stopping takes 1 to 2 ms per epoch.
 
     validation_fraction : float, default=0.1
-        The share held out for early stopping, in (0, 1).
+        Fraction of the points that is held out for early stopping, in (0, 1).
 
     n_iter_no_change : int or np.inf, default=10
-        Early stopping ends training after this many epochs in a row of which
-        none was better than the best before it by `tol`; never after `np.inf`.
+        Early stopping ends training after this many consecutive epochs without an
+        improvement by at least `tol` over the best validation accuracy so far.
+        ``np.inf`` never ends training.
 
     tol : float, default=1e-4
-        The smallest rise of the validation accuracy that counts as one.
+        Minimum increase of the validation accuracy that counts as an improvement.
 
     shuffle : bool, default=True
-        Whether to put the points in a new order before each epoch.
+        Whether to shuffle the training points before each epoch.
 
     class_weight : dict, "balanced" or None, default=None
-        Weights of the classes, ``{label: weight}``, not negative, which multiply
+        Non-negative weights of the classes, ``{label: weight}``. They multiply
         `sample_weight`; see :func:`sklearn.utils.class_weight.compute_class_weight`.
 
     warm_start : bool, default=False
-        Whether `fit` goes on from the weights and the optimizer state of the
-        last call. The history starts again either way.
+        Whether `fit` continues from the weights and the optimizer state of the
+        previous call. The history starts again in either case.
 
     callbacks : list, dict, keras.callbacks.Callback, class or None, default=None
-        Keras callbacks. Instances are used as they are, and keep what a fit leaves in
-        them, as in Keras, also one that fails; fits in threads that share one share
-        its state. Classes take parameters as ``callbacks__patience`` and so on, and
-        each fit makes its own.
+        Keras callbacks. As in Keras, an instance is not copied and keeps its state
+        after a fit, even after a failed one; concurrent fits that share an instance
+        share its state. A class is instantiated for each fit and accepts parameters
+        such as ``callbacks__patience``.
 
     run_eagerly : bool, default=False
-        Whether Keras runs step by step in Python, to debug what it calls.
+        Whether Keras trains step by step in Python, to debug functions that it calls.
 
     dtype : {"float32", "float64"}, default="float32"
-        Precision of the weights and of the arithmetic; a loss given as an
-        instance has its own.
+        Precision of the weights and the arithmetic. A loss instance uses its own
+        dtype.
 
     jit_compile : bool or "auto", default="auto"
-        Whether all of training is compiled into one program, which is a hundred
-        times faster and leaves nothing in memory. True raises an error where that
-        cannot be; False trains with ``keras.Model.fit``; "auto" compiles what can
-        be compiled, and warns where it cannot. Compiled code is never freed: of
-        programs for functions and classes that are not Keras', a process makes
-        64, some 800 MB, and trains further ones step by step. Keras callbacks
-        that act between epochs can, but they cost a Keras model, and time per
-        epoch; so does `verbose`. Callbacks that act within an epoch and
-        `run_eagerly` cannot.
+        Whether to compile the whole training into one program. This is about a hundred
+        times faster than ``keras.Model.fit`` and leaks no memory. True raises an error
+        if training cannot be compiled. "auto" warns instead, and trains with
+        ``keras.Model.fit``, as False does.
+
+        Compiled training supports Keras callbacks that act between epochs, and
+        `verbose`, but both need a Keras model and take time in each epoch. It does not
+        support callbacks that act within an epoch, or `run_eagerly`.
+
+        The memory of compiled programs is never released. Each process therefore
+        compiles at most 64 programs (about 800 MB) for user-defined functions and
+        classes. Beyond this limit, "auto" trains step by step.
 
     memory : str, joblib.Memory or None, default=None
-        Where to keep what comes of each fit, a folder or what ``Pipeline`` takes
-        under this name: a search started again takes from there the fits that it
-        had finished. A fit is known by its data, its parameters, the settings of
-        ``keras.config``, the source of this package, the versions of TensorFlow,
-        Keras and NumPy and, of large layers or batches, the number of threads. Not
-        kept, with a warning, are fits with ``random_state=None``, with callbacks,
-        with functions or classes of your own, which may change, and in the scope
-        of a ``tf.distribute`` strategy. The folder must
-        be your own: what is read from there can run code.
+        Where to cache the results of fits: a folder, or any object that ``Pipeline``
+        accepts as its `memory`. If you restart a search, it loads the fits that it has
+        finished. The cache key consists of the data, the parameters, the settings of
+        ``keras.config``, the training code of this package, the versions of
+        TensorFlow, Keras and NumPy and, for large layers or batches, the number of
+        threads. Some fits are not cached, with a warning: those with
+        ``random_state=None``, with callbacks, with user-defined functions or classes
+        (which may change), or in the scope of a ``tf.distribute`` strategy. Use a
+        folder that only you can write to, because loading a result can run code.
 
     random_state : int, RandomState instance or None, default=None
         Determines the initial weights, the dropout and the order of the points.
-        Pass an int for reproducible results. None draws fresh entropy from the
-        operating system: unlike elsewhere in scikit-learn, ``np.random.seed``
-        has no effect, so that fits in threads cannot disturb one another.
+        Pass an int for reproducible results. None uses fresh entropy from the
+        operating system. Unlike elsewhere in scikit-learn, ``np.random.seed`` has no
+        effect, so that fits in different threads are independent.
 
     verbose : int, default=0
-        What Keras prints as it trains: 0 nothing, 1 a bar, 2 a line per epoch.
+        Output of Keras during training: 0 prints nothing, 1 shows a progress bar, 2
+        prints one line per epoch.
 
     **kwargs : dict
-        Routed parameters only, as in scikeras: names that start with
-        ``optimizer__``, ``loss__`` or ``callbacks__``.
+        Routed parameters, as in scikeras. Names must start with ``optimizer__``,
+        ``loss__`` or ``callbacks__``.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The labels, sorted.
+        The class labels, sorted.
 
     n_classes_ : int
         The number of classes.
 
     coefs_ : list of ndarray of shape (n_inputs, n_units)
-        The trained kernel of each layer.
+        The learned kernel of each layer.
 
     intercepts_ : list of ndarray of shape (n_units,)
-        The trained bias of each layer.
+        The learned bias of each layer.
 
     history_ : dict of list of float
-        One value per epoch under "loss" and "accuracy" and, if all epochs had
-        validation data, "val_loss" and "val_accuracy".
+        One value per epoch for "loss" and "accuracy". "val_loss" and "val_accuracy"
+        are present if all epochs had validation data.
 
     n_iter_ : int
         The number of epochs in `history_`.
 
     loss_curve_, best_loss_, validation_scores_, best_validation_score_ : \
             list of float or float
-        The same history under ``MLPClassifier``'s names: the training loss and its
-        minimum and, with `early_stopping`, the validation accuracy and its maximum
-        (not weighted). Of the second and the last two, those that do not apply are
-        None.
+        The history under ``MLPClassifier``'s names: the training loss, its minimum,
+        the validation accuracy (not weighted) and its maximum. `best_loss_` is None
+        with `early_stopping`; the last two are None without it.
 
     n_layers_, n_outputs_, out_activation_ : int, int, str or callable
-        The number of layers, input and output included, the number of outputs,
-        and the activation of the output layer.
+        The number of layers, including input and output, the number of outputs, and
+        the activation of the output layer.
 
     diverged_ : bool
-        Whether a loss in `history_` or a weight is infinite or not a number; the
-        last fit has then warned of it. What the network says nothing of has the
-        same probability for every class.
+        Whether a loss in `history_` or a weight is infinite or NaN. The last fit has
+        then issued a ``ConvergenceWarning``. Points whose output is NaN have the same
+        probability for every class.
 
     model_ : keras.Sequential
-        A compiled Keras model of the trained network. Weights set or trained in it
-        count in `predict`, `coefs_`, `partial_fit` and what is saved, until the next
-        fit, which makes a new model. The state of its optimizer, `clone` and
-        `memory` take no part. From when it is asked for, `coefs_` and `intercepts_`
-        are read-only copies of its weights: assign new lists to change them, and ask
-        for `model_` again.
+        A compiled Keras model of the trained network. If you set or train its weights,
+        the classifier uses them in `predict`, `coefs_`, `partial_fit` and saved files,
+        until the next fit replaces the model. The classifier does not use the state of
+        the model's optimizer. `clone` and `memory` ignore the model. Once you have
+        accessed `model_`, `coefs_` and `intercepts_` are read-only copies of its
+        weights. To change them, assign new lists, and access `model_` again.
 
     n_features_in_ : int
         Number of features seen during fit.
 
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features seen during fit, where the points had names.
+        Names of features seen during fit. Defined only if X has feature names.
 
     See Also
     --------
-    sklearn.neural_network.MLPClassifier : scikit-learn's own, without dropout,
-        choice of initializer or of output activation.
+    sklearn.neural_network.MLPClassifier : scikit-learn's multilayer perceptron. It has
+        no dropout and no choice of the initializer or the output activation.
 
     Notes
     -----
-    The state of a fitted classifier is NumPy arrays and plain Python: pickle,
-    joblib, cloudpickle and skops save it, and what they load can be trained
-    further. skops asks which types to trust; they are
+    A fitted classifier consists of NumPy arrays and plain Python objects. You can save
+    it with pickle, joblib, cloudpickle or skops, and continue training after you load
+    it. skops requires a list of trusted types:
     ``["sklearn_toydnn._network.Network",
-    "sklearn_toydnn.classifier.DNNClassifier"]``. ``clf.model_.save("net.keras")``
-    saves the network alone, for Keras.
+    "sklearn_toydnn.classifier.DNNClassifier"]``. To save only the network, for Keras,
+    use ``clf.model_.save("net.keras")``.
 
-    `predict` and `predict_proba` may be called from many threads, also while
-    another one fits the same classifier: they answer as before it or as after. A
-    `fit` that fails or is interrupted leaves the classifier as it was. Ctrl-C and
-    :func:`sklearn_toydnn.stop_fits` are heard within two seconds, or an epoch where
-    that takes longer, and once the program is compiled.
+    `predict` and `predict_proba` are thread-safe. While another thread fits the same
+    classifier, they use its state before or after that fit. If a `fit` fails or is
+    interrupted, the classifier does not change. Ctrl-C and
+    :func:`sklearn_toydnn.stop_fits` stop a fit within two seconds, or within one epoch
+    if that takes longer. They do not interrupt compilation.
 
-    What is predicted for a point does not depend on what other points are asked of
-    in the same call, nor on threads: the same bits in float32, to 1e-12 in float64.
-    The same data, parameters and `random_state` give the same bits wherever they are
-    trained on a machine; of large layers or batches, as ``batch_size=-1`` of 4,000
-    points, the sums may depend on how many threads share them, and joblib gives its
-    workers fewer.
+    The prediction for a point does not depend on the other points in the same call or
+    on the number of threads: results agree bit for bit in float32, and to 1e-12 in
+    float64. On one machine, the same data, parameters and `random_state` give the same
+    bits in every process and thread. For large layers or batches, such as
+    ``batch_size=-1`` with 4,000 points, the learned weights may also depend on the
+    number of threads, and joblib gives its worker processes fewer threads.
 
-    TensorFlow cannot be used in a process that was forked from one in which it has
-    computed: that is an error, as is a call where a ``tf.Graph`` is being made.
+    You cannot use the classifier in a process that was forked from one in which
+    TensorFlow has computed, or while a ``tf.Graph`` is being built: it raises an error.
 
-    scikit-learn's callbacks, given by ``set_callbacks``, are told of each epoch
-    of `fit` (not of `partial_fit`) with all the points, held-out ones included;
-    Keras' own, given by the parameter `callbacks`, act in both.
+    scikit-learn's callbacks, set with ``set_callbacks``, are called for each epoch of
+    `fit`, but not in `partial_fit`. They receive all points, including held-out ones.
+    Keras callbacks, set with the parameter `callbacks`, are called in both methods.
 
     References
     ----------
@@ -383,7 +389,7 @@ class DNNClassifier(KerasClassifier):
         self.verbose = verbose
         self._set_routed(kwargs, TypeError)
 
-    coefs_, intercepts_ = _OfLayers("kernels"), _OfLayers("biases")
+    coefs_, intercepts_ = _LayerArrays("kernels"), _LayerArrays("biases")
 
     # ---- fitting
 
@@ -396,25 +402,25 @@ class DNNClassifier(KerasClassifier):
             The training points.
 
         y : array-like of shape (n_samples,)
-            Their labels.
+            The labels of the training points.
 
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the points, not negative. None weighs all alike. Times those of
-            `class_weight`, they are divided by their mean over the points that are
-            trained on, so that their scale does not change the learning rate; losses
-            in `history_` are in these weights.
+            Non-negative weights of the points. None means equal weights. They are
+            multiplied by those of `class_weight` and divided by their mean over the
+            training set, so that their scale does not change the learning rate.
+            Losses in `history_` use these weights.
 
         X_val : array-like of shape (n_samples_val, n_features), default=None
-            Validation points. In a pipeline, name them in its `transform_input`
-            to have them scaled with the training points' scaler. Give them
-            another number of rows than X, else scikit-learn's cross-validation
-            slices them as if they belonged to the training points.
+            Validation points. In a pipeline, add "X_val" to its `transform_input` to
+            scale them with the scaler of the training points. The number of rows must
+            differ from that of X; otherwise scikit-learn's cross-validation splits
+            `X_val` into folds along with X.
 
         y_val : array-like of shape (n_samples_val,), default=None
-            Labels of the validation points.
+            The labels of the validation points.
 
         **others : dict
-            Nothing else is taken; the error says where arguments of Keras go.
+            Not supported. The error says where to pass an argument of Keras.
 
         Returns
         -------
@@ -424,24 +430,24 @@ class DNNClassifier(KerasClassifier):
         Raises
         ------
         InvalidParameterError
-            If a parameter has the wrong type, is out of range or names nothing
-            in Keras (a ValueError and a TypeError).
+            If a parameter has the wrong type, is out of range or is a name that does
+            not exist in Keras. This class derives from ValueError and TypeError.
         TypeError
             If another argument is given.
         ValueError
-            If the data are not valid training or validation data, if a routed
-            parameter is not taken by what it is routed to, or if `warm_start` is to
-            go on with other classes.
+            If the training or validation data are not valid, if the optimizer or loss
+            does not accept a routed parameter, or if `warm_start` is used and the
+            classes have changed.
         """
         self._validate_params()
         for name in others:
-            raise TypeError(f"fit takes no argument {name!r}. {self._instead_of(name)}")
+            raise TypeError(f"fit has no argument {name!r}. {self._hint_for(name)}")
         with self._all_or_nothing() as clf:
             clf._fit(X, y, sample_weight, X_val, y_val)
         return self
 
     def partial_fit(self, X, y, classes=None, sample_weight=None):
-        """Train for one epoch, from where the last call ended.
+        """Train for one epoch, starting from the current state.
 
         Parameters
         ----------
@@ -449,14 +455,15 @@ class DNNClassifier(KerasClassifier):
             The training points.
 
         y : array-like of shape (n_samples,)
-            Their labels.
+            The labels of the training points.
 
         classes : array-like of shape (n_classes,), default=None
-            All labels that any call will bring; needed in the first call.
+            All labels that occur in any call. Required in the first call.
 
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the points, not negative. None weighs all alike. Unlike in
-            `fit`, they are taken as they are: of chunks, no mean is the whole's.
+            Non-negative weights of the points. None means equal weights. Unlike in
+            `fit`, they are not divided by their mean, because it differs between
+            chunks.
 
         Returns
         -------
@@ -466,18 +473,19 @@ class DNNClassifier(KerasClassifier):
         Raises
         ------
         InvalidParameterError, ValueError
-            As `fit` does, and if `classes` is missing or empty where it is needed, or
-            if `class_weight` is "balanced", which one chunk cannot tell.
+            As in `fit`. Also if `classes` is missing in the first call or empty, if
+            `early_stopping` is true, or if `class_weight` is "balanced", because one
+            chunk does not determine the class frequencies.
         """
         self._validate_params()
         if self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True.")
         if isinstance(self.class_weight, str):
             raise ValueError(
-                "partial_fit does not support class_weight='balanced': one chunk does "
-                "not tell how frequent classes are. Give the weights as a dict, as "
-                "compute_class_weight('balanced', classes=classes, y=y) returns them "
-                "for all labels, or a large sample of them."
+                "partial_fit does not support class_weight='balanced', because one "
+                "chunk does not determine the class frequencies. Compute weights with "
+                "compute_class_weight('balanced', classes=classes, y=y), where y has "
+                "all labels or a large sample of them, and pass them as a dict."
             )
         with self._all_or_nothing() as clf:
             clf._partial_fit(X, y, classes, sample_weight)
@@ -486,8 +494,8 @@ class DNNClassifier(KerasClassifier):
     def initialize(self, X, y):
         """Draw the initial weights, without training.
 
-        `predict` then tells what the untrained network says, and `partial_fit`, or
-        `fit` with ``warm_start=True``, goes on from there.
+        Afterwards, `predict` uses the untrained network. `partial_fit`, or `fit` with
+        ``warm_start=True``, continues from these weights.
 
         Parameters
         ----------
@@ -495,48 +503,48 @@ class DNNClassifier(KerasClassifier):
             The training points.
 
         y : array-like of shape (n_samples,)
-            Their labels.
+            The labels of the training points.
 
         Returns
         -------
         self : DNNClassifier
-            The classifier, its history empty.
+            The classifier, with an empty history.
 
         Raises
         ------
         InvalidParameterError, ValueError
-            As `fit` does.
+            As in `fit`.
         """
         self._validate_params()
         with self._all_or_nothing() as clf:
             _, y = check_points(clf, X, y, reset=True)
-            clf._begin(np.unique(y), go_on=False)
+            clf._prepare(np.unique(y), resume=False)
         return self
 
-    def _instead_of(self, name):
-        """Say where an argument of keras.Model.fit goes."""
+    def _hint_for(self, name):
+        """Return a hint where to pass an argument of keras.Model.fit."""
         if name == "validation_data":
-            return "Give validation points as X_val and y_val."
+            return "Pass validation points as X_val and y_val."
         if name in self.get_params():
-            return f"It is a parameter: {type(self).__name__}({name}=...)."
+            return f"It is a constructor parameter: {type(self).__name__}({name}=...)."
         return (
-            "For other arguments of keras.Model.fit use scikeras' KerasClassifier; "
-            "compare takes it too."
+            "To pass other arguments of keras.Model.fit, use scikeras' "
+            "KerasClassifier, which you can also pass to compare."
         )
 
     def _validate_params(self):
         if callable(self.hidden_layer_sizes):
             raise InvalidParameterError(
-                f"The 'hidden_layer_sizes' parameter of {type(self).__name__} is a "
-                f"function: {OWN_MODEL}"
+                f"The 'hidden_layer_sizes' parameter of {type(self).__name__} must "
+                f"not be a function: {OWN_MODEL}"
             )
         super()._validate_params()
 
     @contextmanager
     def _all_or_nothing(self):
-        """Yield a copy to train; become it, in one step, when all has gone well.
+        """Yield a copy to train, and adopt its state in one step if no error occurs.
 
-        The copy is shallow: training replaces lists and arrays, and changes none.
+        The copy is shallow: training replaces lists and arrays but never modifies them.
         """
         trained = self._snapshot()
         check_usable()
@@ -544,15 +552,16 @@ class DNNClassifier(KerasClassifier):
         self.__dict__ = vars(trained)
 
     def _snapshot(self):
-        """Return a shallow copy, which no other thread can change."""
+        """Return a shallow copy that other threads cannot change."""
         copied = object.__new__(type(self))
         copied.__dict__ = self._without_model(vars(self))
         return copied
 
     def _without_model(self, state):
-        """Return a copy of a state with the weights of the Keras model instead of it.
+        """Return a copy of a state, with the Keras model replaced by its weights.
 
-        The model is trained in place, and made again from the rest.
+        The model cannot be shared, because Keras trains it in place. It can be rebuilt
+        from the other attributes.
         """
         state = state.copy()
         if state.pop("_model", None) is not None:
@@ -563,34 +572,36 @@ class DNNClassifier(KerasClassifier):
     def _fit(self, X, y, sample_weight, X_val, y_val):
         has_callbacks = hasattr(self, "_skl_callbacks")
         tasks = [EpochTasks(self, X, y, sample_weight)] if has_callbacks else []
-        go_on = self.warm_start and self.initialized_
-        points, labels = check_points(self, X, y, reset=not go_on)
+        resume = self.warm_start and self.initialized_
+        points, labels = check_points(self, X, y, reset=not resume)
         classes = np.unique(labels)
-        if go_on and not np.array_equal(classes, self.classes_):
+        if resume and not np.array_equal(classes, self.classes_):
             raise ValueError(
                 "warm_start can only be used where `y` has the same classes as in "
                 f"the previous call to fit. Previously got {self.classes_}, `y` "
                 f"has {classes}"
             )
-        plan = self._begin(self.classes_ if go_on else classes, go_on)
+        plan = self._prepare(self.classes_ if resume else classes, resume)
         training = points, labels, sample_weight
         epochs = range(self.epochs)
-        self._train(plan, training, (X_val, y_val), epochs, tasks, normalise=True)
+        self._train(plan, training, (X_val, y_val), epochs, tasks, normalize=True)
         for task in tasks:
             task.end_fit(self._weights())
 
     def _partial_fit(self, X, y, classes, sample_weight):
-        go_on = self.initialized_
+        resume = self.initialized_
         if classes is not None and np.size(classes) == 0:
-            raise ValueError("classes is empty: it must list the labels to come.")
+            raise ValueError(
+                "classes must list the labels that occur in any call, got no labels."
+            )
         _check_partial_fit_first_call(self, classes)
-        X, y = check_points(self, X, y, reset=not go_on)
-        plan = self._begin(self.classes_, go_on)
+        X, y = check_points(self, X, y, reset=not resume)
+        plan = self._prepare(self.classes_, resume)
         epochs = range(self.current_epoch, self.current_epoch + 1)
         self._train(plan, (X, y, sample_weight), (None, None), epochs)
 
-    def _begin(self, classes, go_on):
-        """Return what the parameters name; draw weights, unless there are some."""
+    def _prepare(self, classes, resume):
+        """Return the plan; draw initial weights unless training resumes."""
         if len(classes) < 2:
             raise ValueError(
                 f"{type(self).__name__} needs samples of at least 2 classes, but the "
@@ -598,16 +609,16 @@ class DNNClassifier(KerasClassifier):
             )
         self.classes_, self.n_classes_ = classes, len(classes)
         plan = make_plan(self)
-        if not go_on:
-            self._keep(plan, initial_state(self, plan), {"loss": [], "accuracy": []})
+        if not resume:
+            self._store(plan, initial_state(self, plan), {"loss": [], "accuracy": []})
         return plan
 
-    def _train(self, plan, training, validation, epochs, watchers=(), normalise=False):
-        """Encode and split, train or recall, keep."""
+    def _train(self, plan, training, validation, epochs, watchers=(), normalize=False):
+        """Encode and split the data, train or load a cached result, and store it."""
         state = self._state(plan.network)
         training = encode_training_data(self, plan, *training)
         data = split(self, plan, training, *validation, state.seed)
-        data = scale_weights(data, plan.network.dtype, normalise=normalise)
+        data = scale_weights(data, plan.network.dtype, normalize=normalize)
         callbacks = self._make_callbacks()
         try:
             outcome = train_or_load(plan, data, state, epochs, callbacks, watchers)
@@ -618,16 +629,16 @@ class DNNClassifier(KerasClassifier):
             ) from error
         history = outcome.history
         if epochs.start:
-            # Each list has a value for each epoch: only what all epochs measured.
+            # Keep only the metrics that all epochs have measured.
             past = self.history_
             history = {k: past[k] + history[k] for k in past.keys() & history.keys()}
-        self._keep(plan, outcome.state, history)
+        self._store(plan, outcome.state, history)
         self._warn(outcome, len(epochs))
 
-    # ---- what is kept
+    # ---- state
 
-    def _keep(self, plan, state, history):
-        """Make attributes of a state, and of a history."""
+    def _store(self, plan, state, history):
+        """Store a state and a history in attributes."""
         self._network, self._output_cut = plan.network, plan.output_cut
         self.coefs_ = state.weights.kernels
         self.intercepts_ = state.weights.biases
@@ -639,11 +650,11 @@ class DNNClassifier(KerasClassifier):
         self.diverged_ = self._find_divergence() is not None
 
     def _state(self, network):
-        """Make a state of the attributes, to go on from with such a network."""
+        """Return the state in the attributes, to resume training of this network."""
         if network != self._network:
             raise ValueError(
-                "warm_start and partial_fit go on with the network they find: "
-                f"{self._network}. The parameters now ask for {network}."
+                "warm_start and partial_fit cannot change the network. It is "
+                f"{self._network}, but the parameters describe {network}."
             )
         return State(
             self._weights(),
@@ -657,7 +668,7 @@ class DNNClassifier(KerasClassifier):
         return Weights(self.coefs_, self.intercepts_)
 
     def _find_divergence(self):
-        """Return which loss is not finite and since when, or whether weights are."""
+        """Return a description of the first value that is not finite, or None."""
         for name, values in self.history_.items():
             finite = np.isfinite(values)
             if not finite.all():
@@ -670,7 +681,7 @@ class DNNClassifier(KerasClassifier):
         return None
 
     def _warn(self, outcome, n_epochs):
-        """Warn if training ended where it should not."""
+        """Warn if training has diverged or has not converged."""
         if self.diverged_:
             message = (
                 f"Training diverged: {self._find_divergence()}. Scaling the points or "
@@ -689,23 +700,23 @@ class DNNClassifier(KerasClassifier):
     def model_(self):
         """keras.Sequential: A compiled Keras model of the trained network.
 
-        Weights that are set in it are the classifier's: they count in `predict`,
-        `coefs_` and `partial_fit`, and are saved.
+        If you set its weights, `predict`, `coefs_`, `partial_fit` and saved classifiers
+        use them.
         """
         check_is_fitted(self)
         if "_model" not in vars(self):
             check_usable()
             model = build_model(plan_of_fitted(self), self._state(self._network))
-            model(np.zeros((1, self.n_features_in_), self.dtype))  # export asks for it
+            model(np.zeros((1, self.n_features_in_), self.dtype))  # required by export
             self._model = model
         return self._model
 
     def __getstate__(self):
-        """Leave the Keras model out: it is built again from the arrays."""
+        """Return the state without the Keras model, which `model_` rebuilds."""
         return self._without_model(super().__getstate__())
 
     def __setstate__(self, state):
-        """Take what earlier versions have saved, too."""
+        """Restore a state, including one that an earlier version has saved."""
         if "_optimizer_text" in state:
             state = {"_output_cut": 0.5} | state
             state["_optimizer_key"] = (
@@ -714,16 +725,16 @@ class DNNClassifier(KerasClassifier):
             )
         super().__setstate__(state)
 
-    # ---- what MLPClassifier calls by other names
+    # ---- the history and the layers under MLPClassifier's names
 
     @property
     def n_layers_(self):
-        """int: The number of layers, input and output included."""
+        """int: The number of layers, including input and output."""
         return len(self.coefs_) + 1
 
     @property
     def n_outputs_(self):
-        """int: The number of outputs: 1 for two classes, else one per class."""
+        """int: The number of outputs: 1 for two classes, otherwise one per class."""
         return len(self.intercepts_[-1])
 
     @property
@@ -738,17 +749,17 @@ class DNNClassifier(KerasClassifier):
 
     @property
     def best_loss_(self):
-        """Float or None: The smallest training loss; None with early stopping."""
+        """Float or None: The minimum training loss; None with early stopping."""
         return None if self.early_stopping else min(self.loss_curve_, default=None)
 
     @property
     def validation_scores_(self):
-        """List of float or None: With early stopping, the validation accuracies."""
+        """List of float or None: Validation accuracies; None without early stopping."""
         return self.history_.get("val_accuracy") if self.early_stopping else None
 
     @property
     def best_validation_score_(self):
-        """Float or None: With early stopping, the highest validation accuracy."""
+        """Float or None: Maximum validation accuracy; None without early stopping."""
         return max(self.validation_scores_ or [], default=None)
 
     # ---- prediction
@@ -764,10 +775,10 @@ class DNNClassifier(KerasClassifier):
         Returns
         -------
         proba : ndarray of shape (n_samples, n_classes), dtype=float64
-            Probabilities in the order of `classes_`; each row sums to 1.
+            The probabilities, in the order of `classes_`. Each row sums to 1.
         """
         check_is_fitted(self)
-        fitted = self._snapshot()  # another thread may fit this one meanwhile
+        fitted = self._snapshot()  # another thread may be fitting this classifier
         X = check_points(fitted, X)
         check_usable()
         return predict_proba(fitted._network, fitted._output_cut, fitted._weights(), X)
@@ -783,7 +794,7 @@ class DNNClassifier(KerasClassifier):
         Returns
         -------
         log_proba : ndarray of shape (n_samples, n_classes), dtype=float64
-            ``log(predict_proba(X))``: minus infinity where the probability is 0.
+            The logarithm of `predict_proba`; minus infinity where that is 0.
         """
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
@@ -799,8 +810,8 @@ class DNNClassifier(KerasClassifier):
         Returns
         -------
         y : ndarray of shape (n_samples,)
-            Labels out of `classes_`.
+            The predicted labels, from `classes_`.
         """
-        fitted = self._snapshot()  # another thread may fit this one meanwhile
+        fitted = self._snapshot()  # another thread may be fitting this classifier
         proba = fitted.predict_proba(X)
         return fitted.classes_[np.argmax(proba, axis=1)]

@@ -1,8 +1,7 @@
-"""The paper's three label functions (Methods, Fig. 1) and data sets made from them.
+"""The paper's three label functions (Methods, Fig. 1), and data sets from them.
 
-A label function maps points of the plane to 0 or 1; a maker draws points
-uniformly in a box and labels them, as :func:`sklearn.datasets.make_moons` does
-for its half circles.
+A label function maps points of the plane to 0 or 1. A maker draws points uniformly in a
+box and labels them, similar to :func:`sklearn.datasets.make_moons`.
 """
 
 import inspect
@@ -34,11 +33,11 @@ def _check_points(X):
     X = check_array(X, dtype=np.float64, input_name="X")
     if X.shape[1] != 2:
         raise ValueError(f"X must have 2 features, got {X.shape[1]}.")
-    return X.clip(-1e100, 1e100)  # the squares of larger numbers would overflow
+    return X.clip(-1e100, 1e100)  # squares of larger numbers overflow
 
 
 def label_triangle(X):
-    """Label points by whether they lie inside the paper's triangle (f1).
+    """Label points inside the paper's triangle as 1, others as 0 (f1).
 
     Parameters
     ----------
@@ -61,7 +60,7 @@ def label_triangle(X):
 
 
 def label_sinusoidal(X):
-    """Label points by the sign of a wave in their distance from the origin (f2).
+    """Label points by the sign of a wave around the origin (f2).
 
     Parameters
     ----------
@@ -71,8 +70,8 @@ def label_sinusoidal(X):
     Returns
     -------
     y : ndarray of shape (n_samples,), dtype=int
-        1 where ``sgn(x0 + x1) sgn(x0) cos(|x| / (2 pi)) > 0``, else 0; the sign of
-        0 is 0, so points on either dividing line are labelled 0.
+        1 where ``sgn(x0 + x1) sgn(x0) cos(|x| / (2 pi)) > 0``, else 0. The sign of 0
+        is 0, so that points on the lines ``x0 = 0`` and ``x0 + x1 = 0`` have label 0.
 
     Examples
     --------
@@ -86,7 +85,7 @@ def label_sinusoidal(X):
 
 
 def label_gaussian(X):
-    """Label points by whether they lie below a Gaussian bell (f3).
+    """Label points below a Gaussian bell curve as 1, others as 0 (f3).
 
     Parameters
     ----------
@@ -109,27 +108,29 @@ def label_gaussian(X):
 
 
 def _draw(n_samples, box, generator):
-    """Draw points uniformly in the box, high excluded."""
+    """Draw points uniformly in the box, excluding its upper bounds."""
     if isinstance(n_samples, bool):
-        raise InvalidParameterError(f"n_samples must be an int. Got {n_samples}.")
+        raise InvalidParameterError(f"n_samples must be an int, got {n_samples}.")
     if len(box) != 2 or not all(isinstance(end, Real) for end in box):
-        raise ValueError(f"box must be two numbers (low, high). Got {box!r} instead.")
+        raise ValueError(f"box must be two numbers (low, high), got {box!r}.")
     low, high = map(as_float, box)
     if not (low < high and math.isfinite(high - low)):
         raise ValueError(
-            "box must be finite and have low < high and a finite width, as floats. "
-            f"Got {(low, high)}."
+            "box must be finite and have low < high and a finite width, as floats, got "
+            f"{(low, high)}."
         )
     try:
         X = generator.uniform(low, high, size=(n_samples, 2))
     except (MemoryError, ValueError) as error:
-        raise ValueError("n_samples is more points than memory holds.") from error
-    # NumPy rounds: a draw close below high may come out as high.
+        raise ValueError(
+            "n_samples is too large: the points do not fit into memory."
+        ) from error
+    # A draw just below `high` may be rounded to `high`.
     return np.minimum(X, math.nextafter(high, low))
 
 
 def _make(label, n_samples, box, noise, flip_y, random_state):
-    """Draw points in the box, label them, then disturb labels and points.
+    """Draw points in the box and label them, then flip labels and add noise.
 
     Parameters
     ----------
@@ -140,17 +141,17 @@ def _make(label, n_samples, box, noise, flip_y, random_state):
         The points are uniform in ``[low, high)`` along both axes.
 
     noise : float, default=None
-        Standard deviation of the Gaussian noise added to the points once they
-        are labelled, in the units of the box.
+        Standard deviation of the Gaussian noise that is added to the points after
+        they are labeled, in the units of the box. None adds no noise.
 
     flip_y : float, default=0.0
-        The probability, 0 to 1, that a label is turned into the other one.
-        (:func:`sklearn.datasets.make_classification` redraws that share of
-        labels instead, so that half of them stay as they were.)
+        The probability, from 0 to 1, that a label is replaced by the other label.
+        (:func:`sklearn.datasets.make_classification` instead redraws this fraction of
+        the labels, which leaves half of them unchanged.)
 
     random_state : int, RandomState instance or None, default=None
-        Determines the points, the flips and the noise. Pass an int for the
-        same bytes on every call.
+        Determines the points, the flipped labels and the noise. Pass an int for
+        identical output in every call.
 
     Returns
     -------
@@ -163,12 +164,11 @@ def _make(label, n_samples, box, noise, flip_y, random_state):
     Raises
     ------
     InvalidParameterError
-        If a parameter has the wrong type or is out of range (a ValueError and
-        a TypeError, as everywhere in scikit-learn).
+        If a parameter has the wrong type or is out of range. As in scikit-learn, this
+        class derives from ValueError and TypeError.
     ValueError
-        If the box is not two finite numbers in ascending order, if memory cannot
-        hold ``n_samples`` points, or if the noise is so large that one of them
-        becomes infinite.
+        If `box` is not two finite numbers in ascending order, if the points do not fit
+        into memory, or if the noise is so large that a point becomes infinite.
     """
     generator = check_random_state(random_state)
     X = _draw(n_samples, box, generator)
@@ -182,8 +182,8 @@ def _make(label, n_samples, box, noise, flip_y, random_state):
 
 
 def _documented(make):
-    """Fill in what the makers' docstrings share, which is `_make`'s."""
-    if make.__doc__:  # python -OO has none
+    """Insert the docstring of `_make`, which all makers share."""
+    if make.__doc__:  # None under python -OO
         shared = inspect.cleandoc(_make.__doc__).partition("\n\n")[2]
         make.__doc__ = inspect.cleandoc(make.__doc__).format(shared=shared)
     return make
@@ -194,10 +194,11 @@ def _documented(make):
 def make_triangle(
     n_samples=4000, *, box=(-50.0, 50.0), noise=None, flip_y=0.0, random_state=None
 ):
-    """Make points labelled by whether they lie inside a triangle (f1).
+    """Make points that are labeled 1 inside a triangle, else 0 (f1).
 
-    The two classes are nearly balanced in the default box (45 % ones), and two
-    straight lines and a diagonal part them: the easiest of the three problems.
+    This is the easiest of the three problems. The decision boundary consists of two
+    axis-parallel lines and a diagonal one. The classes are nearly balanced in the
+    default box (45 % ones).
 
     {shared}
 
@@ -220,10 +221,10 @@ def make_triangle(
 def make_sinusoidal(
     n_samples=4000, *, box=(-50.0, 50.0), noise=None, flip_y=0.0, random_state=None
 ):
-    """Make points labelled by the sign of a wave around the origin (f2).
+    """Make points that are labeled by the sign of a wave around the origin (f2).
 
-    Rings cut by two lines give many separate regions of either label (51 % ones
-    in the default box): the hardest of the three problems.
+    This is the hardest of the three problems. Rings and two lines divide the plane into
+    many separate regions of each class (51 % ones in the default box).
 
     {shared}
 
@@ -246,9 +247,10 @@ def make_sinusoidal(
 def make_gaussian(
     n_samples=4000, *, box=(-50.0, 50.0), noise=None, flip_y=0.0, random_state=None
 ):
-    """Make points labelled by whether they lie below a Gaussian bell (f3).
+    """Make points that are labeled 1 below a Gaussian bell curve, else 0 (f3).
 
-    One narrow peak on a half plane (56 % ones in the default box).
+    The region of class 1 is a half plane with a narrow peak (56 % ones in the default
+    box).
 
     {shared}
 

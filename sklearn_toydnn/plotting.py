@@ -1,7 +1,7 @@
-"""Pictures: a data set, a training history, what a classifier has learned.
+"""Plots of data sets, training histories and decision regions.
 
-Every function draws into a matplotlib Axes, the current one unless given, and
-returns it; nothing is shown or saved.
+Every function draws into a matplotlib Axes, by default the current one, and returns it.
+It does not show or save the figure.
 """
 
 from collections.abc import Mapping
@@ -19,43 +19,41 @@ from sklearn.utils.validation import check_is_fitted
 
 from .datasets import _check_points
 
-_COLORS = plt.get_cmap("viridis")  # the paper's: purple is label 0, yellow label 1
-
-
-_MARGIN = 0.05  # of the points' range, on each side of them
-_ALIKE = 5  # axes have one scale where one range is at most so many times the other
+_COLORS = plt.get_cmap("viridis")  # as in the paper: label 0 is purple, 1 yellow
+_PADDING = 0.05  # around the points, as a fraction of their range
+_MAX_RANGE_RATIO = 5  # of two features whose axes have equal scales
 
 
 def _label_colors(n_labels):
-    """Return the colours of labels: red, green, blue and opacity, from 0 to 1."""
+    """Return the colors of labels as RGBA values from 0 to 1."""
     return _COLORS(np.linspace(0, 1, n_labels))
 
 
 def plot_dataset(X, y, *, ax=None):
-    """Draw labelled points of the plane: figure 1 of the paper.
+    """Draw labeled points of the plane, as in figure 1 of the paper.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, 2)
-        The points; the axes have the names of a frame's columns, and else one scale
-        where the features' ranges are alike.
+        The points. If X is a frame, its column names label the axes. Otherwise the axes
+        have equal scales if the range of one feature is at most 5 times the other.
 
     y : array-like of shape (n_samples,)
-        Their labels.
+        The labels of the points.
 
     ax : matplotlib.axes.Axes, default=None
-        Where to draw; None is the current axes.
+        The axes to draw into. None means the current axes.
 
     Returns
     -------
     ax : matplotlib.axes.Axes
-        The axes drawn into.
+        The axes with the plot.
 
     Raises
     ------
     ValueError
-        If the points are not finite numbers or do not have 2 features, or if there
-        is not one label to each.
+        If the points are not finite numbers or do not have 2 features, or if X and y
+        differ in length.
 
     Examples
     --------
@@ -69,8 +67,8 @@ def plot_dataset(X, y, *, ax=None):
 
 
 def _draw_points(X, y, labels, ax):
-    """Draw points in the colours that their labels have among all labels."""
-    names = _names_of(X)
+    """Draw points, with a color for each of `labels`."""
+    names = _column_names(X)
     X, y = _check_points(X), column_or_1d(y)
     check_consistent_length(X, y)
     ax = sns.scatterplot(
@@ -86,10 +84,10 @@ def _draw_points(X, y, labels, ax):
     )
     if names is None:
         spans = np.ptp(X, axis=0)
-        is_alike = spans.max() <= _ALIKE * spans.min()
+        is_alike = spans.max() <= _MAX_RANGE_RATIO * spans.min()
         aspect = "equal" if is_alike else "auto"
         ax.set(xlabel="$x_0$", ylabel="$x_1$", aspect=aspect)
-    else:  # of units that may differ; a dollar would begin a formula
+    else:  # units may differ; a dollar sign would start a formula
         xlabel, ylabel = (str(name).replace("$", r"\$") for name in names)
         ax.set(xlabel=xlabel, ylabel=ylabel, aspect="auto")
     sns.move_legend(ax, "upper left", bbox_to_anchor=(1, 1), frameon=False)
@@ -97,34 +95,34 @@ def _draw_points(X, y, labels, ax):
 
 
 def plot_history(history, *, metric="loss", ax=None):
-    """Draw a metric against the epochs, in training and, if known, validation.
+    """Draw a metric against the epochs, for training and, if present, validation.
 
     Parameters
     ----------
     history : dict of list of float, estimator or keras.callbacks.History
-        One value per epoch, as in ``DNNClassifier.history_``; or what has it: a fitted
-        classifier, a pipeline that ends in one, a search that found one, or what
-        ``keras.Model.fit`` returns.
+        One value per epoch and metric, as in ``DNNClassifier.history_``. You can also
+        pass an object with a history: a fitted classifier, a pipeline that ends in one,
+        a search whose best estimator is one, or the result of ``keras.Model.fit``.
 
     metric : {"loss", "accuracy"}, default="loss"
-        What to draw; ``"val_" + metric`` is drawn beside it where present.
+        The metric to draw. ``"val_" + metric`` is also drawn if it is present.
 
     ax : matplotlib.axes.Axes, default=None
-        Where to draw; None is the current axes.
+        The axes to draw into. None means the current axes.
 
     Returns
     -------
     ax : matplotlib.axes.Axes
-        The axes drawn into.
+        The axes with the plot.
 
     Raises
     ------
     NotFittedError
         If the classifier has not been fitted.
     TypeError
-        If there is no history in what is given.
+        If the object has no history.
     ValueError
-        If the history does not have the metric.
+        If the history does not contain the metric.
 
     Examples
     --------
@@ -135,7 +133,9 @@ def plot_history(history, *, metric="loss", ax=None):
     """
     history = _find_history(history)
     if metric not in history:
-        raise ValueError(f"metric={metric!r} is not in the history: {list(history)}.")
+        raise ValueError(
+            f"metric={metric!r} is not in the history, which contains {list(history)}."
+        )
     names = {metric: "training", f"val_{metric}": "validation"}
     curves = pd.DataFrame({names[k]: history[k] for k in names if k in history})
     curves.index += 1
@@ -145,7 +145,7 @@ def plot_history(history, *, metric="loss", ax=None):
 
 
 def _find_history(source):
-    """Return the history that is given, or that of what is given."""
+    """Return the history of an object, or the object if it is a history."""
     if isinstance(source, Mapping):
         return source
     if isinstance(source, BaseEstimator):
@@ -155,43 +155,43 @@ def _find_history(source):
     history = getattr(source, "history_", getattr(source, "history", None))
     if not isinstance(history, Mapping):
         raise TypeError(
-            "history must be a dict of lists, a fitted network, a pipeline that ends "
-            f"in one or Keras' History, got {type(source).__name__}."
+            "history must be a dict of lists, a fitted DNNClassifier, a pipeline that "
+            f"ends in one, or a Keras History, got {type(source).__name__}."
         )
     return history
 
 
 def plot_decision_regions(classifier, X, y, *, ax=None):
-    """Draw labelled points over the regions in which a classifier predicts each.
+    """Draw labeled points over the decision regions of a classifier.
 
     Parameters
     ----------
     classifier : estimator
-        A fitted scikit-learn classifier or pipeline on two features.
+        A fitted scikit-learn classifier or pipeline with two features.
 
     X : array-like of shape (n_samples, 2)
-        The points; the regions span their range and a margin of 5 % of it.
+        The points. The regions cover their range, plus 5 % on each side.
 
     y : array-like of shape (n_samples,)
-        Their labels.
+        The labels of the points.
 
     ax : matplotlib.axes.Axes, default=None
-        Where to draw; None is the current axes.
+        The axes to draw into. None means the current axes.
 
     Returns
     -------
     ax : matplotlib.axes.Axes
-        The axes drawn into.
+        The axes with the plot.
 
     Raises
     ------
     NotFittedError
         If the classifier has not been fitted.
     TypeError
-        If it is no estimator.
+        If `classifier` has no ``predict``.
     ValueError
-        If the points are not finite numbers or do not have 2 features, or if there
-        is not one label to each.
+        If the points are not finite numbers or do not have 2 features, or if X and y
+        differ in length.
 
     Examples
     --------
@@ -206,7 +206,7 @@ def plot_decision_regions(classifier, X, y, *, ax=None):
     if not hasattr(classifier, "predict"):
         raise TypeError(
             "classifier must be a fitted classifier or pipeline, got "
-            f"{type(classifier).__name__}: plot_decision_regions(classifier, X, y)."
+            f"{type(classifier).__name__}. Use plot_decision_regions(classifier, X, y)."
         )
     check_is_fitted(classifier)
     ax = plt.gca() if ax is None else ax
@@ -220,32 +220,32 @@ def plot_decision_regions(classifier, X, y, *, ax=None):
         response_method="predict",
         alpha=0.3,
         ax=ax,
-        **_colors_of_regions(list(map(tuple, colors))),
+        **_region_colors(list(map(tuple, colors))),
     )
-    # Labels of another type than the classes are among `labels` as text.
+    # If labels and classes differ in type, np.union1d converts them to text.
     return _draw_points(X, np.asarray(y).astype(labels.dtype), labels, ax)
 
 
-def _names_of(X):
-    """Return the names of a frame's columns, None for an array."""
+def _column_names(X):
+    """Return the column names of a frame, or None for an array."""
     return list(X.columns) if hasattr(X, "columns") else None
 
 
 def _corners(X):
-    """Return two corners of a box around the points, named as their features are."""
-    names, X = _names_of(X), _check_points(X)
+    """Return two corners of a box around the points, with their column names."""
+    names, X = _column_names(X), _check_points(X)
     low, high = X.min(axis=0), X.max(axis=0)
-    margin = np.where(high > low, _MARGIN * (high - low), 1.0)
-    corners = np.stack([low - margin, high + margin])
+    padding = np.where(high > low, _PADDING * (high - low), 1.0)
+    corners = np.stack([low - padding, high + padding])
     return corners if names is None else pd.DataFrame(corners, columns=names)
 
 
-def _colors_of_regions(colors):
-    """Return how scikit-learn is told the colours of regions, one for each class."""
+def _region_colors(colors):
+    """Return the arguments of scikit-learn's display for one color per class."""
     match colors:
-        case []:  # of no classifier
+        case []:  # not a classifier
             return {}
-        case [_, _]:  # with a level for each, or the only one that is drawn has another
+        case [_, _]:  # explicit levels, in case only one of the classes is predicted
             levels = {"levels": [-0.5, 0.5, 1.5], "vmin": 0, "vmax": 1}
             return {"cmap": ListedColormap(colors), **levels}
     return {"multiclass_colors": colors}

@@ -12,16 +12,16 @@ from hypothesis import HealthCheck, settings
 from matplotlib import pyplot as plt
 from sklearn.preprocessing import StandardScaler
 
-# Before TensorFlow is imported: tests count compilations.
+# Some tests count compilations. Must be set before the import of TensorFlow.
 os.environ["SKLEARN_TOYDNN_CACHE"] = "off"
 
 from sklearn_toydnn import make_triangle  # noqa: E402
 
 matplotlib.use("Agg")
 
-collect_ignore = ["conftest.py"]  # it has no tests, and docs has one of that name
+collect_ignore = ["conftest.py"]  # it has no tests, and docs/ has a file with this name
 
-# Compiling takes longer than hypothesis expects of an example.
+# Compilation exceeds hypothesis' default deadline.
 settings.register_profile(
     "quick",
     max_examples=10,
@@ -36,9 +36,9 @@ settings.register_profile(
 settings.load_profile("quick")
 
 
-@pytest.hookimpl(tryfirst=True)  # before slow tests are left out
+@pytest.hookimpl(tryfirst=True)  # before slow tests are deselected
 def pytest_collection_modifyitems(config, items):
-    """Mark as slow the cases that the mark `fast` does not name."""
+    """Mark the cases as slow that are not listed in the mark `fast`."""
     unknown = {}
     for item in items:
         for marker in item.iter_markers("fast"):
@@ -49,13 +49,17 @@ def pytest_collection_modifyitems(config, items):
             unknown[test] = unknown.get(test, set(marker.args)) - names
     unknown = {test: names for test, names in unknown.items() if names}
     if unknown and not any("[" in place for place in config.args):
-        raise pytest.UsageError(f"fast: there are no such cases: {unknown}")
+        raise pytest.UsageError(
+            f"Cases in the mark `fast` must exist, got unknown cases: {unknown}"
+        )
 
 
 @pytest.fixture(scope="session")
 def distributed():
-    """Dask's package, where it is installed; it waits for however slow a machine."""
-    package = pytest.importorskip("distributed", reason="the extra dask is not there")
+    """The package `distributed`, with timeouts for slow machines."""
+    package = pytest.importorskip(
+        "distributed", reason="the extra dask is not installed"
+    )
     timeouts = dict.fromkeys(["connect", "tcp"], "600s")
     with import_module("dask").config.set({"distributed.comm.timeouts": timeouts}):
         yield package
@@ -63,27 +67,27 @@ def distributed():
 
 @pytest.fixture(scope="session")
 def data():
-    """Points of the triangle, scaled, and their labels."""
+    """200 scaled points of the triangle and their labels."""
     X, y = make_triangle(n_samples=200, random_state=0)
     return StandardScaler().fit_transform(X), y
 
 
 @pytest.fixture(scope="session")
 def raw():
-    """More points of the triangle, in the units of their box, and their labels."""
+    """5,000 points of the triangle, not scaled, and their labels."""
     return make_triangle(n_samples=5000, random_state=0)
 
 
 @pytest.fixture(scope="session")
 def three_classes(data):
-    """The same points with labels of three kinds."""
+    """The points of `data` with three classes."""
     X, y = data
     return X, np.array(["a", "b", "c"])[y + (X[:, 0] > 0)]
 
 
 @pytest.fixture(autouse=True)
-def unrationed(monkeypatch):
-    # The suite has more functions of its own in one process than a study has.
+def unlimited_programs(monkeypatch):
+    # The tests define more functions in one process than the limit allows.
     if "sklearn_toydnn._engine.compiled.program_cache" in sys.modules:
         programs = sys.modules["sklearn_toydnn._engine.compiled.program_cache"].programs
         monkeypatch.setattr(programs, "_max_own", float("inf"))
@@ -96,8 +100,8 @@ def close_figures():
 
 
 @pytest.fixture(autouse=True, scope="module")
-def frozen():
-    # TensorFlow's million objects need not be gone through by each collection.
+def frozen_objects():
+    # Excludes a million objects of TensorFlow from each garbage collection.
     gc.collect()
     gc.freeze()
 
@@ -107,12 +111,12 @@ SURVIVED = Counter()
 
 @pytest.fixture(scope="session")
 def survived():
-    """What tests have tried, counted by kind, for the last lines of the run."""
+    """Counts of the inputs tried, by kind, for the summary at the end of the run."""
     return SURVIVED
 
 
 def pytest_sessionfinish(session):
-    # Of a process that shares the tests with others.
+    # Only worker processes of pytest-xdist have `workeroutput`.
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["survived"] = dict(SURVIVED)
 

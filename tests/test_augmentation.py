@@ -15,7 +15,7 @@ from sklearn_toydnn import GaussianAugmenter, GaussianNoise
 @pytest.mark.parametrize(
     "fraction, copies", [(0, 0), (0.1, 500), (0.2, 1000), (1.5, 7500)]
 )
-def test_augmenter_appends_that_share_of_copies(raw, fraction, copies):
+def test_augmenter_appends_a_fraction_of_copies(raw, fraction, copies):
     X, y = raw
     augmenter = GaussianAugmenter(fraction, std=2.0, random_state=0)
     X_new, y_new = augmenter.fit_resample(X, y)
@@ -29,7 +29,7 @@ def test_augmenter_appends_that_share_of_copies(raw, fraction, copies):
     assert times_copied.max() - times_copied.min() <= 1
 
 
-def test_augmenter_adds_gaussian_noise_of_that_scale(raw):
+def test_augmenter_adds_gaussian_noise_with_std(raw):
     X, y = raw
     augmenter = GaussianAugmenter(1.0, std=3.0, random_state=0)
     X_new, _ = augmenter.fit_resample(X, y)
@@ -37,7 +37,7 @@ def test_augmenter_adds_gaussian_noise_of_that_scale(raw):
     assert stats.kstest(noise, stats.norm(scale=3.0).cdf).pvalue > 0.01
 
 
-def test_augmenter_keeps_the_containers_it_is_given(raw):
+def test_augmenter_preserves_container_types(raw):
     X, y = (
         pd.DataFrame(raw[0], columns=["a", "b"]),
         pd.Series(raw[1], name="label"),
@@ -54,12 +54,12 @@ def test_augmenter_is_inactive_at_prediction(raw):
     pipeline = make_sampling_pipeline(
         GaussianAugmenter(fraction=1.0, std=50.0), KNeighborsClassifier(1)
     ).fit(X, y)
-    # Each point's nearest neighbour is itself: were points added or moved before
-    # predicting, the labels would not come back.
+    # The nearest neighbor of each point is the point itself, unless points are added
+    # or moved before prediction.
     np.testing.assert_array_equal(pipeline.predict(X), y)
 
 
-def test_augmenter_in_scikit_learns_tools(raw):
+def test_augmenter_in_grid_search_and_learning_curve(raw):
     X, y = raw
     pipeline = make_sampling_pipeline(
         GaussianAugmenter(3.0, random_state=0),
@@ -85,13 +85,15 @@ def test_noise_is_inactive_at_prediction(raw):
     X, y = raw
     pipeline = make_pipeline(GaussianNoise(std=1e-9), KNeighborsClassifier(1)).fit(X, y)
     np.testing.assert_array_equal(pipeline.predict(X), y)
-    seen = make_pipeline(GaussianNoise(std=5.0, random_state=0), _Remember()).fit(X, y)
-    assert (seen[-1].X_fit_ != X).all()
-    seen.predict(X)
-    np.testing.assert_array_equal(seen[-1].X_predict_, X)
+    fitted = make_pipeline(GaussianNoise(std=5.0, random_state=0), _Recorder()).fit(
+        X, y
+    )
+    assert (fitted[-1].X_fit_ != X).all()
+    fitted.predict(X)
+    np.testing.assert_array_equal(fitted[-1].X_predict_, X)
 
 
-class _Remember(DummyClassifier):
+class _Recorder(DummyClassifier):
     def fit(self, X, y):
         self.X_fit_ = X
         return super().fit(X, y)
@@ -102,7 +104,7 @@ class _Remember(DummyClassifier):
 
 
 @pytest.mark.parametrize("cls", [GaussianNoise, GaussianAugmenter])
-def test_same_random_state_same_noise(cls, raw):
+def test_the_seed_determines_the_noise(cls, raw):
     def draw(random_state):
         step = cls(random_state=random_state)
         if cls is GaussianNoise:
@@ -152,23 +154,23 @@ LARGE = np.full((20, 2), 1e308)
 )
 def test_noise_that_makes_a_point_infinite_is_refused(cls, X, std):
     with pytest.raises(ValueError, match="std is too large"):
-        _disturb(cls, X, std)
+        _add_noise(cls, X, std)
 
 
 @pytest.mark.parametrize("cls", [GaussianNoise, GaussianAugmenter])
 @pytest.mark.parametrize("dtype, std", [(np.float32, 1e37), (np.float64, 1e307)])
-def test_noise_is_allowed_as_long_as_the_points_are_finite(cls, dtype, std):
-    X = _disturb(cls, np.zeros((20, 2), dtype), std)
+def test_large_noise_is_allowed_if_all_points_are_finite(cls, dtype, std):
+    X = _add_noise(cls, np.zeros((20, 2), dtype), std)
     assert X.dtype == dtype and np.isfinite(X).all() and np.abs(X).max() > std
 
 
 def test_noise_too_large_for_one_column_of_a_frame_is_refused():
     X = pd.DataFrame({"narrow": np.zeros(20, np.float32), "wide": np.zeros(20)})
     with pytest.raises(ValueError, match="std is too large"):
-        _disturb(GaussianAugmenter, X, 1e39)
+        _add_noise(GaussianAugmenter, X, 1e39)
 
 
-def _disturb(cls, X, std):
+def _add_noise(cls, X, std):
     if cls is GaussianNoise:
         return cls(std, random_state=0).fit_transform(X)
     return cls(1.0, std, random_state=0).fit_resample(X, [0, 1] * 10)[0]
@@ -184,15 +186,15 @@ def _disturb(cls, X, std):
         pytest.param(10**400, "inf", id="10**400"),
     ],
 )
-def test_more_copies_than_memory_holds_are_refused(fraction, copies, raw):
-    message = f"fraction asks for {copies} copies of 5000 points, more than memory"
+def test_copies_that_do_not_fit_into_memory_are_refused(fraction, copies, raw):
+    message = f"fraction is too large: {copies} copies of 5000 points do not fit"
     with pytest.raises(ValueError, match=message):
         GaussianAugmenter(fraction).fit_resample(*raw)
 
 
-def test_a_fraction_of_few_bits_counts_like_any_other():
+def test_fraction_may_be_float16():
     X = np.zeros((70_000, 1))
-    augmenter = GaussianAugmenter(np.float16(1))  # of which 70 000 are infinite
+    augmenter = GaussianAugmenter(np.float16(1))  # np.float16(70_000) is infinite
     assert len(augmenter.fit_resample(X, np.arange(70_000) % 2)[0]) == 140_000
 
 

@@ -1,4 +1,4 @@
-"""scikit-learn's and imbalanced-learn's own checks of an estimator."""
+"""The estimator checks of scikit-learn and imbalanced-learn."""
 
 import pytest
 from imblearn.utils import estimator_checks as sampler_checks
@@ -16,8 +16,8 @@ def expected_failures(estimator):
     if not isinstance(estimator, DNNClassifier):
         return {}
     return {
-        "check_sample_weight_equivalence_on_dense_data": "a point repeated falls into "
-        "several mini-batches, a weighted one into one: as for SGDClassifier"
+        "check_sample_weight_equivalence_on_dense_data": "repeated points can be in "
+        "different mini-batches, a weighted point cannot; as in SGDClassifier"
     }
 
 
@@ -29,7 +29,7 @@ def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
 
-# Its `parametrize_with_checks` passes a generator, which pytest 9 warns of.
+# `parametrize_with_checks` passes a generator, which pytest 9 deprecates.
 @pytest.mark.parametrize(
     "estimator, check",
     list(
@@ -53,13 +53,13 @@ def test_a_weight_is_a_repetition_in_full_batches():
     check_sample_weight_equivalence_on_dense_data("DNNClassifier", full_batches)
 
 
-def test_the_mini_batches_check_fails_for_the_reason_given():
+def test_the_sample_weight_check_fails_with_mini_batches():
     one_step = DNNClassifier(batch_size=1)
     with pytest.raises(AssertionError, match="not equivalent to fitting with removed"):
         check_sample_weight_equivalence_on_dense_data("DNNClassifier", one_step)
 
 
-def test_tags_say_what_the_estimators_take():
+def test_estimator_tags():
     tags = get_tags(DNNClassifier())
     assert is_classifier(DNNClassifier())
     assert tags.target_tags.required and tags.classifier_tags.multi_class

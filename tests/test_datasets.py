@@ -12,8 +12,8 @@ MAKERS = [make_triangle, make_sinusoidal, make_gaussian]
 LABELS = [label_triangle, label_sinusoidal, label_gaussian]
 PI2 = np.pi**2
 
-# Points worked out by hand from the formulas of the paper's Methods, with those on
-# the boundary, where the strict inequalities give 0.
+# Labels calculated by hand from the formulas in the paper's Methods. Points on the
+# decision boundary have label 0, because the inequalities are strict.
 BY_HAND = {
     label_triangle: [
         ((0, 0), 1),
@@ -57,20 +57,20 @@ BY_HAND = {
     "label, point, expected",
     [(label, *case) for label, cases in BY_HAND.items() for case in cases],
 )
-def test_label_functions_are_the_papers(label, point, expected):
+def test_label_functions_agree_with_the_paper(label, point, expected):
     assert label([point]) == [expected]
 
 
 @pytest.mark.parametrize(
     "make, share", list(zip(MAKERS, [0.45, 0.51, 0.56], strict=True))
 )
-def test_class_shares_are_those_of_the_papers_tables(make, share):
+def test_class_shares_agree_with_the_paper(make, share):
     _, y = make(n_samples=200_000, random_state=0)
     assert y.mean() == pytest.approx(share, abs=0.006)
 
 
 @pytest.mark.parametrize("make, label", list(zip(MAKERS, LABELS, strict=True)))
-def test_points_are_uniform_in_the_box_and_labelled_by_the_formula(make, label):
+def test_points_are_uniform_in_the_box_and_labeled_by_the_formula(make, label):
     X, y = make(n_samples=50_000, box=(-30, 60), random_state=0)
     assert X.shape == (50_000, 2) and X.dtype == np.float64
     assert y.shape == (50_000,) and y.dtype.kind == "i"
@@ -82,7 +82,7 @@ def test_points_are_uniform_in_the_box_and_labelled_by_the_formula(make, label):
 
 @pytest.mark.parametrize("make", MAKERS)
 @pytest.mark.parametrize("low", [1.0, -1.0, 0.0, -5e-324, 1e16, 1e308])
-def test_the_box_is_half_open_also_where_it_is_a_few_floats_wide(make, low):
+def test_the_box_is_half_open_even_if_very_narrow(make, low):
     for high in [np.nextafter(low, np.inf), low + 4 * np.spacing(abs(low))]:
         X, _ = make(n_samples=200, box=(low, high), random_state=0)
         assert ((low <= X) & (high > X)).all()
@@ -97,7 +97,7 @@ def test_the_box_is_half_open_also_where_it_is_a_few_floats_wide(make, low):
         (np.int8(-3), np.longdouble(3)),
     ],
 )
-def test_the_box_may_be_of_any_real_numbers(make, box):
+def test_the_box_accepts_any_real_numbers(make, box):
     X, _ = make(n_samples=50, box=box, random_state=0)
     low, high = map(float, box)
     np.testing.assert_array_equal(
@@ -106,13 +106,13 @@ def test_the_box_may_be_of_any_real_numbers(make, box):
 
 
 @pytest.mark.parametrize("make", MAKERS)
-def test_noise_is_refused_only_where_a_point_becomes_infinite(make):
+def test_large_noise_is_allowed_if_all_points_are_finite(make):
     X, _ = make(n_samples=50, noise=1e306, random_state=0)
     assert np.isfinite(X).all() and np.abs(X).max() > 1e306
 
 
 @pytest.mark.parametrize("make", MAKERS)
-def test_same_random_state_same_bytes(make):
+def test_the_seed_determines_the_output(make):
     def draw(seed):
         X, y = make(n_samples=50, noise=1.0, flip_y=0.3, random_state=seed)
         return X.tobytes() + y.tobytes()
@@ -123,7 +123,7 @@ def test_same_random_state_same_bytes(make):
 
 
 @pytest.mark.parametrize("make, label", list(zip(MAKERS, LABELS, strict=True)))
-def test_noise_moves_points_after_labelling(make, label):
+def test_noise_is_added_after_labeling(make, label):
     clean, y = make(n_samples=20_000, random_state=0)
     noisy, y_noisy = make(n_samples=20_000, noise=2.5, random_state=0)
     np.testing.assert_array_equal(y, y_noisy)
@@ -149,8 +149,14 @@ def test_flip_y_is_the_share_of_labels_flipped(make):
         ({"n_samples": 10.5}, "'n_samples' parameter of make_"),
         ({"n_samples": True}, "n_samples must be an int"),
         ({"n_samples": np.True_}, "'n_samples' parameter of make_"),
-        ({"n_samples": 10**15}, "n_samples is more points than memory holds"),
-        ({"n_samples": 10**400}, "n_samples is more points than memory holds"),
+        (
+            {"n_samples": 10**15},
+            "n_samples is too large: the points do not fit",
+        ),
+        (
+            {"n_samples": 10**400},
+            "n_samples is too large: the points do not fit",
+        ),
         ({"noise": -1.0}, "'noise' parameter of make_"),
         ({"noise": np.inf}, "'noise' parameter of make_"),
         ({"noise": 1e308}, "noise is too large"),
@@ -176,14 +182,14 @@ def test_bad_parameters_are_named(make, params, message):
 
 
 @pytest.mark.parametrize("label", LABELS)
-def test_label_functions_want_points_of_the_plane(label):
+def test_label_functions_require_2_features(label):
     with pytest.raises(ValueError, match="X must have 2 features, got 3"):
         label([[1, 2, 3]])
 
 
 @pytest.mark.parametrize("maker", MAKERS)
 def test_every_parameter_is_documented(maker):
-    """Also where makers share their words, and whatever Python does to indentation."""
+    """Makers share a docstring. Its indentation depends on the Python version."""
     lines = maker.__doc__.splitlines()
     described = [line.partition(" : ")[0] for line in lines if " : " in line]
     assert described == [*inspect.signature(maker).parameters, "X", "y"]

@@ -1,7 +1,7 @@
-"""scikit-learn's tests of MLPClassifier, asked of DNNClassifier.
+"""scikit-learn's tests of MLPClassifier, applied to DNNClassifier.
 
 Adapted from sklearn/neural_network/tests/test_mlp.py of scikit-learn 1.9.1 (by the
-scikit-learn developers, BSD-3-Clause licence), in its order and under its names.
+scikit-learn developers, BSD-3-Clause license), with the same order and names.
 """
 
 import re
@@ -24,15 +24,15 @@ from sklearn_toydnn._engine.tensorflow import keras
 pytestmark = pytest.mark.slow
 
 DIFFERENCES = {
-    "test_alpha": "There is no L2 penalty, alpha: the network has dropout instead.",
+    "test_alpha": "There is no L2 penalty `alpha`; the network has dropout instead.",
     "test_lbfgs_regression": "There is no regressor.",
-    "test_lbfgs_classification_maxfun": "There is no L-BFGS, whose calls to count.",
+    "test_lbfgs_classification_maxfun": "There is no L-BFGS solver.",
     "test_lbfgs_regression_maxfun": "There is no regressor.",
-    "test_multilabel_classification": "A point has one label: more are an error.",
+    "test_multilabel_classification": "Multilabel targets are an error.",
     "test_multioutput_regression": "There is no regressor.",
     "test_partial_fit_regression": "There is no regressor.",
-    "test_predict_proba_multilabel": "A point has one label: more are an error.",
-    "test_sparse_matrices": "Points have few features: sparse matrices are an error.",
+    "test_predict_proba_multilabel": "Multilabel targets are an error.",
+    "test_sparse_matrices": "Sparse matrices are an error.",
     "test_mlp_regressor_dtypes_casting": "There is no regressor.",
     "test_mlp_vs_poisson_glm_equivalent": "There is no regressor.",
 }
@@ -58,12 +58,12 @@ X_iris, y_iris = load_iris(return_X_y=True)
 
 def test_every_test_of_scikit_learn_is_here_or_a_difference():
     module = import_module("sklearn.neural_network.tests.test_mlp")
-    theirs = {name for name in vars(module) if name.startswith("test_")}
-    assert theirs - set(globals()) == set(DIFFERENCES)
+    original_tests = {name for name in vars(module) if name.startswith("test_")}
+    assert original_tests - set(globals()) == set(DIFFERENCES)
 
 
 def test_fit():
-    # The example is scikit-learn's, worked out by hand, but for its alpha of 0.1.
+    # scikit-learn's example, calculated by hand, without its alpha of 0.1.
     X, y = np.array([[0.6, 0.8, 0.7]]), np.array([0])
     clf = DNNClassifier(
         2,
@@ -88,7 +88,7 @@ def test_fit():
     # d2 = o - 0 = 0.765452
     # d11 = (1 - h1) * h1 * d2 * 0.1 = 0.016679
     # d12 = (1 - h2) * h2 * d2 * 0.2 = 0.037424
-    # Each weight falls by 0.1 times its input times its d, each bias by 0.1 times d.
+    # Each weight decreases by 0.1 * input * d, each bias by 0.1 * d.
     hidden = [[0.098999, 0.197755], [0.298666, 0.097006], [0.498832, -0.002620]]
     assert_allclose(clf.coefs_[0], hidden, atol=1e-6)
     assert_allclose(clf.coefs_[1], [[0.048012], [0.156029]], atol=1e-6)
@@ -108,7 +108,7 @@ def test_gradient(n_labels, activation):
         10,
         activation=activation,
         dropout_rate=0.0,
-        # A step is then the gradient itself: there is no function that returns it.
+        # With these settings, one step subtracts exactly the gradient.
         optimizer="SGD",
         optimizer__learning_rate=1.0,
         batch_size=-1,
@@ -142,7 +142,7 @@ def test_gradient(n_labels, activation):
 @classification_datasets
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_lbfgs_classification(X, y, activation):
-    # Adam for L-BFGS.
+    # With Adam instead of L-BFGS.
     clf = DNNClassifier(50, epochs=150, random_state=1, activation=activation)
     clf.fit(X[:150], y[:150])
     predicted = clf.predict(X[150:])
@@ -156,7 +156,7 @@ def test_learning_rate_warmstart(schedule):
     y = [1, 1, 1, 0]
     rate = 0.001
     if schedule == "invscaling":
-        # Keras counts steps, scikit-learn points.
+        # Keras counts steps; scikit-learn counts points.
         rate = keras.optimizers.schedules.InverseTimeDecay(0.001, 1, 1.0)
     clf = DNNClassifier(
         4, optimizer="SGD", optimizer__learning_rate=rate, epochs=1, warm_start=True
@@ -198,7 +198,7 @@ def test_partial_fit_unseen_classes():
 
 @pytest.mark.parametrize("classes", [None, [], [2]])
 def test_partial_fit_errors(classes):
-    # Every optimizer of Keras' has partial_fit, unlike L-BFGS.
+    # Unlike L-BFGS, every Keras optimizer supports partial_fit.
     with pytest.raises(ValueError, match="class"):
         DNNClassifier(optimizer="SGD").partial_fit(
             [[3, 2], [1, 6]], [1, 0], classes=classes
@@ -211,7 +211,7 @@ def test_nonfinite_params():
     y = rng.standard_normal(size=10) > 0
     with pytest.raises(ValueError, match="too large"):
         DNNClassifier().fit(X, y)
-    # What diverges in training is a warning, not an error, and can be looked at.
+    # Diverging training is a warning, not an error.
     clf = DNNClassifier(dtype="float64", epochs=10, random_state=0)
     with pytest.warns(ConvergenceWarning, match="diverged.*Scaling the points"):
         clf.fit(X, y)
@@ -259,7 +259,7 @@ def test_shuffle():
 
 
 def test_tolerance():
-    # It stops on points to validate on, not on the training loss.
+    # The criterion is the validation accuracy, not the training loss.
     X, y = [[3, 2], [1, 6]], [1, 0]
     clf = DNNClassifier(tol=0.5, epochs=3000, optimizer="SGD", early_stopping=True)
     clf.fit(X, y, X_val=X, y_val=y)
@@ -271,7 +271,7 @@ def test_verbose_sgd(capsys):
     clf = DNNClassifier(2, optimizer="SGD", epochs=2, verbose=2)
     clf.fit(X, y)
     clf.partial_fit(X, y)
-    # Keras' word for an iteration.
+    # Keras prints "Epoch" instead of "Iteration".
     assert capsys.readouterr().out.count("Epoch") == 3
 
 
@@ -294,7 +294,7 @@ def test_early_stopping():
 
 
 def test_adaptive_learning_rate():
-    # What learning_rate="adaptive" does is for Keras' callbacks.
+    # Keras callbacks replace learning_rate="adaptive".
     callbacks = [
         keras.callbacks.ReduceLROnPlateau("loss", factor=0.2, min_delta=0.5),
         keras.callbacks.EarlyStopping("loss", min_delta=0.5, patience=100),
@@ -342,7 +342,7 @@ def test_warm_start_full_iteration():
 
 @pytest.mark.parametrize("n_iter_no_change", [2, 5, 10, 50, 100])
 def test_n_iter_no_change(n_iter_no_change):
-    # It counts epochs in which the validation accuracy, not the loss, is no better.
+    # The criterion is the validation accuracy, not the loss.
     clf = DNNClassifier(
         tol=0.01,
         epochs=3000,
@@ -395,7 +395,7 @@ def test_mlp_early_stopping_string_labels():
 
 
 def test_mlp_classifier_dtypes_casting():
-    # The data's dtype alone: a network of another one draws other weights.
+    # Only the dtype of the data varies, since the initial weights depend on `dtype`.
     def fit_predict(dtype):
         X = X_digits.astype(dtype)
         clf = DNNClassifier((5, 3), random_state=1, epochs=100)
@@ -410,13 +410,13 @@ def test_mlp_classifier_dtypes_casting():
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_mlp_param_dtypes(dtype):
-    # The parameter says in which precision to compute, not the data.
+    # The parameter `dtype`, not the data, determines the precision.
     X = X_digits.astype({"float32": "float64", "float64": "float32"}[dtype])
     clf = DNNClassifier((5, 3), random_state=1, epochs=50, dtype=dtype)
     clf.fit(X[:300], y_digits[:300])
     assert all(intercept.dtype == dtype for intercept in clf.intercepts_)
     assert all(coef.dtype == dtype for coef in clf.coefs_)
-    assert clf.predict_proba(X[300:]).dtype == "float64"  # whatever the weights are
+    assert clf.predict_proba(X[300:]).dtype == "float64"  # for both dtypes
 
 
 def test_mlp_loading_from_joblib_partial_fit(tmp_path):
@@ -434,7 +434,7 @@ def test_mlp_loading_from_joblib_partial_fit(tmp_path):
 def test_preserve_feature_names():
     rng = np.random.RandomState(0)
     X = pd.DataFrame(rng.randn(10, 2), columns=["colname_a", "colname_b"])
-    # Of two classes: one alone, as in scikit-learn's test, is an error.
+    # Two classes, because the single class of scikit-learn's test is an error.
     y = pd.Series(np.repeat([0, 1], 5), name="colname_y")
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
@@ -447,7 +447,7 @@ def test_mlp_warm_start_with_early_stopping():
         warnings.simplefilter("ignore", ConvergenceWarning)
         for epochs in (10, 20):
             clf.set_params(epochs=epochs).fit(X_iris, y_iris)
-            # Each fit starts a list of its own.
+            # The list starts again in each fit.
             assert 0 < len(clf.validation_scores_) == clf.n_iter_ <= epochs
 
 
@@ -456,7 +456,7 @@ def test_mlp_warm_start_no_convergence(optimizer):
     clf = DNNClassifier(
         optimizer=optimizer,
         warm_start=True,
-        # Only what could have stopped before can fail to converge.
+        # Without early stopping there is no warning about convergence.
         early_stopping=True,
         epochs=10,
         n_iter_no_change=np.inf,
@@ -481,7 +481,7 @@ def test_mlp_diverging_loss():
         100,
         activation="linear",
         optimizer="SGD",
-        # 1 makes a squared error diverge, not a cross entropy.
+        # The cross-entropy does not diverge with a rate of 1.
         optimizer__learning_rate=1e30,
         epochs=20,
         early_stopping=True,
@@ -489,7 +489,7 @@ def test_mlp_diverging_loss():
     )
     with pytest.warns(ConvergenceWarning, match="diverged"):
         clf.fit(X_iris, y_iris)
-    # The score is an accuracy, a number also where the weights are none.
+    # The score is an accuracy, which is finite even if weights are NaN.
     assert np.isnan(clf.history_["loss"][-1])
     assert isinstance(clf.validation_scores_[-1], float)
     assert 0 <= clf.validation_scores_[-1] <= 1

@@ -13,7 +13,7 @@ from sklearn_toydnn import DNNClassifier
 from sklearn_toydnn.plotting import plot_dataset, plot_decision_regions, plot_history
 
 
-def test_dataset_draws_every_point_in_its_labels_colour(raw):
+def test_dataset_draws_every_point_in_the_color_of_its_label(raw):
     X, y = raw
     _, ax = plt.subplots()
     assert plot_dataset(X, y, ax=ax) is ax
@@ -37,11 +37,11 @@ def test_history_draws_training_and_validation(raw):
     assert [text.get_text() for text in ax.get_legend().texts] == ["training"]
 
 
-def test_decision_regions_are_those_of_the_classifier(raw):
+def test_decision_regions_match_the_classifier(raw):
     X, y = raw
     tree = DecisionTreeClassifier(max_depth=1).fit(X, y)
     ax = plot_decision_regions(tree, X, y)
-    # One split: the regions meet in a straight line at its threshold.
+    # The tree has one split. The regions meet at its threshold, in a straight line.
     regions, _ = ax.collections
     assert ax.get_legend() is not None
     first, second = (path.vertices for path in regions.get_paths())
@@ -50,8 +50,8 @@ def test_decision_regions_are_those_of_the_classifier(raw):
         assert np.abs(corners[:, feature] - threshold).min() < 2
 
 
-def drawn(ax):
-    """Return the colours of regions that are drawn, and those of the points."""
+def drawn_colors(ax):
+    """Return the colors of the regions and those of the points."""
     *regions, points = ax.collections
     colors = [
         color[:3]
@@ -68,50 +68,50 @@ def assert_same_colors(colors, expected):
 
 
 @pytest.mark.parametrize("n_classes", [1, 2, 3, 4])
-def test_regions_and_points_have_the_colours_of_their_labels(n_classes, raw):
+def test_regions_and_points_have_the_colors_of_their_labels(n_classes, raw):
     X, _ = raw
     y = np.array([*"abcd"])[np.digitize(X[:, 0], [-25, 0, 25][: n_classes - 1])]
     ax = plot_decision_regions(DecisionTreeClassifier().fit(X, y), X, y)
     viridis = plt.get_cmap("viridis")(np.linspace(0, 1, n_classes))[:, :3]
-    for colors in drawn(ax):
+    for colors in drawn_colors(ax):
         assert_same_colors(colors, viridis)
 
 
 @pytest.mark.parametrize("classes", [[0, 1], [0, 1, 2]])
 @pytest.mark.parametrize("label", [0, 1])
-def test_points_of_one_label_have_its_colour(label, classes, raw):
+def test_points_of_a_single_label_have_its_color(label, classes, raw):
     X, _ = raw
     y = np.digitize(X[:, 0], [0, 25][: len(classes) - 1])
     ax = plot_decision_regions(
         DecisionTreeClassifier().fit(X, y), X[y == label], y[y == label]
     )
     viridis = plt.get_cmap("viridis")(np.linspace(0, 1, len(classes)))[:, :3]
-    assert_same_colors(drawn(ax)[1], viridis[[label]])
+    assert_same_colors(drawn_colors(ax)[1], viridis[[label]])
 
 
-def test_the_only_label_that_is_predicted_has_its_colour(raw):
+def test_the_region_of_a_single_predicted_label_has_its_color(raw):
     X, y = raw
     tree = DecisionTreeClassifier(max_depth=1).fit(X, y)
     tree.tree_.value[:] = [[[0.0, 1.0]]]
-    regions, _ = drawn(plot_decision_regions(tree, X, y))
+    regions, _ = drawn_colors(plot_decision_regions(tree, X, y))
     assert_same_colors(regions, plt.get_cmap("viridis")([1.0])[:, :3])
 
 
-def test_points_of_labels_that_are_no_classes_are_drawn(raw):
+def test_points_with_labels_outside_the_classes_are_drawn(raw):
     X, y = raw
     tree = DecisionTreeClassifier().fit(X, np.array(["a", "b"])[y])
-    _, colors = drawn(plot_decision_regions(tree, X, y))
+    _, colors = drawn_colors(plot_decision_regions(tree, X, y))
     viridis = plt.get_cmap("viridis")(np.linspace(0, 1, 4))[:, :3]
     assert_same_colors(colors, viridis[:2])
 
 
-def test_what_is_no_classifier_is_drawn_too(raw):
+def test_decision_regions_of_a_clusterer(raw):
     X, y = raw
     plot_decision_regions(KMeans(3, random_state=0).fit(X), X, y)
 
 
 @pytest.mark.parametrize("center, span", [(0, 0.1), (0, 1e-6), (1e6, 0.05), (0, 1e4)])
-def test_regions_have_a_margin_of_a_share_of_the_range(center, span, raw):
+def test_regions_have_padding_in_proportion_to_the_range(center, span, raw):
     X, y = raw
     X = center + span * X / np.ptp(X, axis=0)
     net = make_pipeline(StandardScaler(), DecisionTreeClassifier(max_depth=2))
@@ -123,14 +123,14 @@ def test_regions_have_a_margin_of_a_share_of_the_range(center, span, raw):
     np.testing.assert_array_equal(points.get_offsets(), X)
 
 
-def test_a_feature_that_is_constant_has_regions_too(raw):
+def test_decision_regions_with_a_constant_feature(raw):
     X, y = raw
     X = X * [1, 0]
     ax = plot_decision_regions(DecisionTreeClassifier(max_depth=2).fit(X, y), X, y)
     assert ax.get_ylim() == (-1, 1)
 
 
-def test_axes_of_unlike_ranges_have_scales_of_their_own(raw):
+def test_axes_have_equal_scales_only_for_similar_ranges(raw):
     X, y = raw
     for scales, aspect in [([1, 1], 1), ([1, 0.5], 1), ([1000, 0.01], "auto")]:
         ax = plot_dataset(X * scales, y, ax=plt.figure().gca())
@@ -140,7 +140,7 @@ def test_axes_of_unlike_ranges_have_scales_of_their_own(raw):
         assert min(box.width, box.height) > 0.2
 
 
-def test_axes_have_the_names_of_a_polars_frame(raw):
+def test_axes_have_the_column_names_of_a_polars_frame(raw):
     polars = pytest.importorskip("polars")
     X, y = raw
     X = polars.DataFrame(X, schema=["income", "share"])
@@ -149,13 +149,13 @@ def test_axes_have_the_names_of_a_polars_frame(raw):
         assert (ax.get_xlabel(), ax.get_ylabel()) == ("income", "share")
 
 
-def test_points_are_no_classifier(raw):
+def test_arguments_in_the_wrong_order_are_refused(raw):
     X, y = raw
-    with pytest.raises(TypeError, match=r"got ndarray: plot_decision_regions\(class"):
+    with pytest.raises(TypeError, match=r"got ndarray. Use plot_decision_regions\("):
         plot_decision_regions(X, y, DecisionTreeClassifier())
 
 
-def test_history_is_that_of_what_is_given(raw):
+def test_history_accepts_objects_with_a_history(raw):
     X, y = (array[:100] for array in raw)
     net = DNNClassifier(epochs=3, random_state=0)
     pipeline = make_pipeline(StandardScaler(), net).fit(X, y)
@@ -166,13 +166,13 @@ def test_history_is_that_of_what_is_given(raw):
         assert len(ax.lines[0].get_xdata()) == 3
     with pytest.raises(NotFittedError):
         plot_history(DNNClassifier())
-    with pytest.raises(TypeError, match="a fitted network, a pipeline.*got list"):
+    with pytest.raises(TypeError, match="a fitted DNNClassifier, a pipeline.*got list"):
         plot_history([0.1, 0.2])
     with pytest.raises(TypeError, match="got DecisionTreeClassifier"):
         plot_history(DecisionTreeClassifier().fit(X, y))
 
 
-def test_axes_have_the_names_of_a_frame(raw):
+def test_axes_have_the_column_names_of_a_pandas_frame(raw):
     X, y = raw
     frame = pd.DataFrame(X, columns=["length", "x$_y^$"])
     tree = DecisionTreeClassifier(max_depth=1).fit(frame, y)
@@ -201,5 +201,5 @@ def test_decision_regions_of_lists_and_of_bad_points(raw):
 
 
 def test_nothing_is_shown(raw, monkeypatch):
-    monkeypatch.setattr(plt, "show", lambda: pytest.fail("a picture was shown"))
+    monkeypatch.setattr(plt, "show", lambda: pytest.fail("a figure was shown"))
     plot_dataset(*raw)

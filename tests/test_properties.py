@@ -1,6 +1,6 @@
-"""Whatever comes in: results obey the contract, or an error names the cause.
+"""For any input, results obey the contract or an error names the cause.
 
-How many inputs are tried is the profile's to say, see ``conftest.py``.
+The profiles in ``conftest.py`` determine the number of inputs.
 """
 
 import copy
@@ -38,7 +38,7 @@ from sklearn_toydnn import (
 )
 from sklearn_toydnn._engine.tensorflow import keras
 
-# ---- what comes in
+# ---- inputs
 
 DTYPES = ["f2", "f4", "f8", "i1", "u1", "i4", "i8", "?", "O", "c8"]
 LAYOUTS = {
@@ -71,11 +71,11 @@ def _read_only(X):
 
 @st.composite
 def points(draw, n_features=(1, 2, 50), dtypes=DTYPES):
-    """Any array of points, in any layout: hypothesis is fond of bad numbers."""
+    """Draw any array of points, in any layout, often with bad numbers."""
     dtype = np.dtype(draw(st.sampled_from(dtypes)))
     shape = draw(st.integers(1, 40)), draw(st.sampled_from(n_features))
     numbers = st.floats() if dtype.kind == "O" else hnp.from_dtype(dtype)
-    if draw(st.booleans()):  # often enough, nothing is wrong with them
+    if draw(st.booleans()):  # valid numbers in about half of the cases
         numbers = numbers.filter(np.isfinite)
         if dtype.kind in "fO":
             numbers = numbers.filter(lambda x: abs(x) < 1e3)
@@ -89,7 +89,7 @@ def points(draw, n_features=(1, 2, 50), dtypes=DTYPES):
 
 @st.composite
 def labels(draw, n_samples):
-    """Any labels, of one class to ten."""
+    """Draw labels of 1 to 10 classes."""
     names = LABELS[draw(st.sampled_from(sorted(LABELS)))]
     n_classes = min(draw(st.sampled_from([1, 2, 3, 10])), len(names))
     y = names[np.arange(n_samples) % n_classes]
@@ -98,9 +98,9 @@ def labels(draw, n_samples):
 
 
 def refusal(X, dtype, n_features=None):
-    """Return the error with which scikit-learn refuses points, or None."""
+    """Return the error that scikit-learn raises for these points, or None."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # NumPy's, of the sum of X
+        warnings.simplefilter("ignore", RuntimeWarning)  # from NumPy's sum of X
         try:
             X = check_array(X, dtype=dtype, input_name="X")
         except (ValueError, TypeError) as error:
@@ -112,18 +112,18 @@ def refusal(X, dtype, n_features=None):
 
 @contextmanager
 def refused(error):
-    """Expect an error like this one."""
+    """Expect an error of the same type with the same message."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         with pytest.raises(type(error), match=re.escape(str(error))):
             yield
 
 
-# ---- what comes out
+# ---- results
 
 
 def fit_or_refuse(clf, X, y, error=None, **data):
-    """Fit and check the contract; or, where there is an error to come, that it does."""
+    """Fit and check the contract, or check that the expected error is raised."""
     if error is not None:
         with refused(error):
             clf.fit(X, y, **data)
@@ -194,11 +194,11 @@ def test_any_weights(survived, data):
     survived["inputs"] += 1
     X, y = datasets.make_triangle(30, random_state=0)
     numbers = st.floats()
-    if data.draw(st.booleans()):  # often enough, nothing is wrong with them
+    if data.draw(st.booleans()):  # valid numbers in about half of the cases
         numbers = st.floats(0, allow_infinity=False)
     weights = data.draw(hnp.arrays("f8", 30, elements=numbers))
     error = None
-    # `fit` divides them by their mean in float64: none is too large or too small.
+    # `fit` divides weights by their mean in float64, so that any scale is valid.
     if not (np.isfinite(weights).all() and (weights >= 0).all()):
         error = ValueError("sample_weight")
     elif not weights.any():
@@ -225,7 +225,7 @@ def test_any_validation_points(survived, data):
 
 
 def _names(module, base):
-    """List what Keras has of a kind, by name."""
+    """Return the names of the subclasses of `base` in a module of Keras."""
     return sorted(
         name
         for name, thing in vars(module).items()
@@ -233,9 +233,9 @@ def _names(module, base):
     )
 
 
-# Without those of optimizers, and one that Keras does not know by its name.
-OTHERS = {"LossScaleOptimizer", "MultiOptimizer", "Optimizer", "Lamb"}
-OPTIMIZERS = sorted(set(_names(keras.optimizers, keras.Optimizer)) - OTHERS)
+# Base classes, wrappers, and one optimizer that Keras does not accept by name.
+EXCLUDED = {"LossScaleOptimizer", "MultiOptimizer", "Optimizer", "Lamb"}
+OPTIMIZERS = sorted(set(_names(keras.optimizers, keras.Optimizer)) - EXCLUDED)
 ACTIVATIONS = ["relu", "tanh", "sigmoid", "elu", "selu", "gelu", "silu", "softplus"]
 ACTIVATIONS += ["linear", "exponential", "leaky_relu", "hard_sigmoid", "mish", "relu6"]
 INITIALIZERS = ["zeros", "ones", "random_normal", "random_uniform", "truncated_normal"]
@@ -294,7 +294,7 @@ def test_any_combination_of_parameters(survived, params, data):
 @pytest.mark.parametrize(
     "params", [{"optimizer": "Muon", "dtype": "float64"}, {"loss": lambda y: y}]
 )
-def test_what_keras_cannot_train_with_is_named(params):
+def test_parameters_that_keras_cannot_train_with_are_named(params):
     X, y = datasets.make_triangle(N_SAMPLES, random_state=0)
     (name, value), *_ = params.items()
     with pytest.raises(ValueError, match=re.escape(f"{name}={value!r}")):
@@ -310,7 +310,7 @@ JUNK += [np.True_, lambda x: x, keras.losses.Hinge, keras.callbacks.History]
 @given(st.sampled_from(sorted(DNNClassifier().get_params())), st.sampled_from(JUNK))
 def test_any_value_of_a_parameter(survived, name, value):
     survived["inputs"] += 1
-    assume(not (name == "verbose" and value is not None))  # which only prints
+    assume(not (name == "verbose" and value is not None))  # only changes the output
     X, y = datasets.make_triangle(N_SAMPLES, random_state=0)
     clf = DNNClassifier(**{"hidden_layer_sizes": (3,), "epochs": 1} | {name: value})
     try:
@@ -325,7 +325,7 @@ def test_any_value_of_a_parameter(survived, name, value):
 
 
 class AnyOrderOfCalls(RuleBasedStateMachine):
-    """Calls in any order leave a classifier whole: as fitted, or as not."""
+    """After calls in any order, a classifier is completely fitted or unfitted."""
 
     X, y = datasets.make_triangle(N_SAMPLES, random_state=0)
 
@@ -365,11 +365,11 @@ class AnyOrderOfCalls(RuleBasedStateMachine):
         self.clf = pickle.loads(pickle.dumps(self.clf))
 
     @rule()
-    def start_anew(self):
+    def clone_unfitted(self):
         self.clf, self.fitted = clone(self.clf), False
 
     @rule()
-    def forget_programs(self):
+    def clear_programs(self):
         cache_clear()
         assert cache_info().currsize == 0
 
@@ -382,7 +382,7 @@ class AnyOrderOfCalls(RuleBasedStateMachine):
         )
 
     @invariant()
-    def is_whole(self):
+    def is_consistent(self):
         if not hasattr(self, "clf"):
             return
         if self.fitted:
@@ -405,9 +405,9 @@ STDS = st.floats(0, 1e6) | st.floats(0, allow_infinity=False)
 
 
 def assert_too_large(std, X):
-    """Noise may be refused only where it can take points out of their range."""
+    """Check that the noise can exceed the range of the dtype."""
     dtype = X.dtype if X.dtype.kind == "f" else np.dtype(float)
-    # Python's floats, whose sums may be infinite without a warning.
+    # Python floats overflow to infinity without a warning.
     largest = float(np.abs(X.astype(float)).max())
     assert largest + 10 * float(std) > float(np.finfo(dtype).max)
 
@@ -416,7 +416,7 @@ def assert_too_large(std, X):
 def test_noise_on_any_points(survived, X, std, seed):
     survived["inputs"] += 1
     noise = GaussianNoise(std, random_state=seed)
-    # Numbers that are no floats become float64, as in scikit-learn's transformers.
+    # Other dtypes are converted to float64, as in scikit-learn's transformers.
     dtype = np.asarray(X).dtype
     dtype = dtype if dtype in ("f4", "f8") else np.dtype("f8")
     error = refusal(X, dtype)
@@ -451,9 +451,9 @@ def test_copies_of_any_points(survived, data, fraction, std, seed):
     values = np.asarray(X)
     error = refusal(X, "numeric")
     if error is None and len(np.unique(y)) == 1:
-        error = ValueError("more than 1 class")  # imbalanced-learn's
+        error = ValueError("more than 1 class")  # raised by imbalanced-learn
     if error is None and fraction > 3:
-        error = ValueError("fraction asks for")
+        error = ValueError("fraction is too large")
     if error is not None:
         with refused(error):
             augmenter.fit_resample(X, y)
@@ -473,7 +473,7 @@ def test_copies_of_any_points(survived, data, fraction, std, seed):
     assert type(X_new) is type(X)
 
 
-# ---- data sets and pictures
+# ---- data sets and plots
 
 MAKERS = [datasets.make_triangle, datasets.make_sinusoidal, datasets.make_gaussian]
 NUMBERS = st.integers() | st.floats() | st.none() | st.text(max_size=3)
@@ -532,7 +532,7 @@ def test_labels_of_any_points(survived, name, X):
 
 @settings(max_examples=max(20, settings.default.max_examples // 10))
 @given(st.data())
-def test_pictures_of_any_points(survived, data):
+def test_plots_of_any_points(survived, data):
     survived["inputs"] += 1
     X = data.draw(points(n_features=[1, 2]))
     y = data.draw(labels(len(X)))
@@ -561,7 +561,7 @@ LOSS_VALUES = st.floats(-1e100, 1e100) | st.sampled_from([np.nan, np.inf, -np.in
     ),
     st.sampled_from(["loss", "accuracy"]),
 )
-def test_pictures_of_any_history(survived, history, metric):
+def test_plots_of_any_history(survived, history, metric):
     survived["inputs"] += 1
     if metric not in history:
         with pytest.raises(ValueError, match=f"metric='{metric}'"):

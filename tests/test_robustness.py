@@ -1,4 +1,4 @@
-"""Interrupted, overtaken or overloaded: a classifier is whole, its numbers right."""
+"""Tests of interrupted fits, determinism, concurrent calls and hostile files."""
 
 import linecache
 import pickle
@@ -47,15 +47,15 @@ def state(clf):
 class Interrupter:
     """Raises KeyboardInterrupt at the n-th line that the package executes.
 
-    Or at the next one, where the n-th is that of a `with` which is left: Python hears
-    of no signal between the last line of its block and the call that leaves it, which
-    gives back a lock.
+    If that line is a `with` statement whose block ends, it uses the next line: Python
+    does not handle signals between the last line of the block and the call of
+    `__exit__`, which releases a lock.
     """
 
     def __init__(self, n=None):
         self.n, self.lines, self.is_over = n, 0, False
-        self.first = {}  # line of each module
-        self._entered = set()  # frames and lines of `with`
+        self.first = {}  # number of the first line of each module
+        self._entered = set()  # frames and lines of `with` statements
 
     def __enter__(self):
         self._before = sys.gettrace()
@@ -105,20 +105,20 @@ def count_lines(clf, data):
     ids=["compiled", "early stopping", "memory", "keras"],
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_an_interrupted_fit_is_undone(
+def test_an_interrupted_fit_does_not_change_the_classifier(
     params, n_times, stages, data, other_data, tmp_path, monkeypatch, survived
 ):
     monkeypatch.chdir(tmp_path)
     fitted = net(**params).fit(*data)
     as_before, as_after = state(fitted), state(net(**params).fit(*other_data))
-    # What is kept is found from now on: of fits in `memory` this interrupts both.
+    # With `memory`, the results are cached now, so that the loop interrupts loading.
     counted = count_lines(net(**params), other_data)
     last = counted.lines
     for n in {*np.linspace(1, last, n_times, dtype=int), *counted.first.values()}:
         clf = clone(fitted).fit(*data)
         with pytest.raises(KeyboardInterrupt), Interrupter(n):
             clf.fit(*other_data)
-        # Past the step that makes it the new one, it may be the new one, whole.
+        # An interruption in the last lines may come after the new state is adopted.
         assert state(clf) == as_before or (n > last - 10 and state(clf) == as_after), n
         clf.predict(data[0])
         assert state(clf.fit(*other_data)) == as_after
@@ -133,7 +133,9 @@ def test_an_interrupted_fit_is_undone(
 
 
 @pytest.mark.parametrize("call", ["partial_fit", "fit"], ids=["partial", "warm start"])
-def test_an_interrupted_continuation_is_undone(call, data, survived):
+def test_interrupted_further_training_does_not_change_the_classifier(
+    call, data, survived
+):
     fitted = net(warm_start=True).fit(*data)
     as_before = state(fitted)
     after = pickle.loads(pickle.dumps(fitted))
@@ -149,7 +151,7 @@ def test_an_interrupted_continuation_is_undone(call, data, survived):
 
 
 @pytest.mark.slow
-def test_an_interrupted_compilation_is_done_again(data, survived):
+def test_an_interrupted_compilation_is_repeated(data, survived):
     expected = state(net(epochs=1).fit(*data))
     cache_clear()
     last = count_lines(net(epochs=1), data).lines
@@ -166,7 +168,7 @@ def test_an_interrupted_compilation_is_done_again(data, survived):
 
 
 @pytest.mark.slow
-def test_the_order_of_fits_changes_neither(data, other_data):
+def test_the_order_of_fits_has_no_effect(data, other_data):
     def fits(*order):
         cache_clear()
         return {i: state(net().fit(*[data, other_data][i])) for i in order}
@@ -175,17 +177,17 @@ def test_the_order_of_fits_changes_neither(data, other_data):
 
 
 @pytest.mark.slow
-def test_the_same_bits_everywhere(data, tmp_path):
+def test_results_are_identical_in_threads_and_processes(data, tmp_path):
     here = state(net().fit(*data))
 
-    def everywhere(**where):
-        with parallel_config(**where):
+    def states(**config):
+        with parallel_config(**config):
             return {state(clf) for clf in Parallel()([delayed(net().fit)(*data)] * 4)}
 
     keras.utils.set_random_seed(2)
-    assert everywhere(n_jobs=1) == {here}
-    assert everywhere(backend="threading", n_jobs=4) == {here}
-    assert everywhere(backend="loky", n_jobs=2) == {here}
+    assert states(n_jobs=1) == {here}
+    assert states(backend="threading", n_jobs=4) == {here}
+    assert states(backend="loky", n_jobs=2) == {here}
     joblib.dump((net(), data), tmp_path / "fit.joblib")
     code = """
 import sys, joblib
@@ -197,7 +199,7 @@ joblib.dump(net.fit(*data), sys.argv[1])
 
 
 @pytest.mark.slow
-def test_the_same_bits_in_dask_workers(distributed, data):
+def test_results_are_identical_in_dask_workers(distributed, data):
     with (
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, dashboard_address=None
@@ -205,20 +207,20 @@ def test_the_same_bits_in_dask_workers(distributed, data):
         distributed.Client(cluster),
         parallel_config("dask"),
     ):
-        found = Parallel()(delayed(net(random_state=i).fit)(*data) for i in range(4))
+        fitted = Parallel()(delayed(net(random_state=i).fit)(*data) for i in range(4))
     here = [state(net(random_state=i).fit(*data)) for i in range(4)]
-    assert [state(clf) for clf in found] == here
+    assert [state(clf) for clf in fitted] == here
 
 
 def test_without_a_seed_fits_differ(data):
     assert len({state(net(random_state=None).fit(*data)) for _ in range(5)}) == 5
 
 
-# ---- load
+# ---- concurrent calls
 
 
 def run_threads(n_threads, work, n_calls):
-    """Call `work(i)` for each i below `n_calls` in threads; count each kind."""
+    """Call `work(i)` in threads for each i below `n_calls`, and count its results."""
     calls, kinds, errors = iter(range(n_calls)), [], []
 
     def loop():
@@ -237,7 +239,7 @@ def run_threads(n_threads, work, n_calls):
         thread.join(600)
     if errors:
         raise errors[0]
-    assert len(kinds) == n_calls, "a deadlock"
+    assert len(kinds) == n_calls, "deadlock"
     return Counter(kinds)
 
 
@@ -245,7 +247,9 @@ def run_threads(n_threads, work, n_calls):
     "n_threads, n_calls",
     [(8, 200), pytest.param(64, 5_000, marks=pytest.mark.slow)],
 )
-def test_right_answers_under_load(n_threads, n_calls, data, other_data, survived):
+def test_concurrent_calls_give_correct_results(
+    n_threads, n_calls, data, other_data, survived
+):
     sets = [data, other_data]
     fits = {
         (i, seed): net(random_state=seed).fit(*sets[i])
@@ -254,32 +258,32 @@ def test_right_answers_under_load(n_threads, n_calls, data, other_data, survived
     }
     states = {key: state(clf) for key, clf in fits.items()}
     X = data[0]
-    answers = {i: fits[i, 0].predict_proba(X).tobytes() for i in (0, 1)}
+    probabilities = {i: fits[i, 0].predict_proba(X).tobytes() for i in (0, 1)}
     labels = {i: fits[i, 0].predict(X).tobytes() for i in (0, 1)}
-    still, moving = clone(fits[0, 0]).fit(*data), clone(fits[0, 0]).fit(*data)
+    fixed, refitted = clone(fits[0, 0]).fit(*data), clone(fits[0, 0]).fit(*data)
 
     def work(i):
-        kind = ["fit", "predict", "predict moving", "fit moving"][i % 4]
-        which, seed = i // 4 % 2, i // 8 % 2
+        kind = ["fit", "predict", "predict refitted", "refit"][i % 4]
+        data_set, seed = i // 4 % 2, i // 8 % 2
         if kind == "fit":
-            mine = net(random_state=seed).fit(*sets[which])
-            assert state(mine) == states[which, seed]
+            clf = net(random_state=seed).fit(*sets[data_set])
+            assert state(clf) == states[data_set, seed]
         elif kind == "predict":
-            assert still.predict_proba(X).tobytes() == answers[0]
-        elif kind == "fit moving":
-            moving.fit(*sets[which])
+            assert fixed.predict_proba(X).tobytes() == probabilities[0]
+        elif kind == "refit":
+            refitted.fit(*sets[data_set])
         else:
-            assert moving.predict_proba(X).tobytes() in answers.values()
-            assert moving.predict(X).tobytes() in labels.values()
+            assert refitted.predict_proba(X).tobytes() in probabilities.values()
+            assert refitted.predict(X).tobytes() in labels.values()
         return kind
 
     counts = run_threads(n_threads, work, n_calls)
     assert len(counts) == 4
-    assert state(moving) in {states[0, 0], states[1, 0]}
+    assert state(refitted) in {states[0, 0], states[1, 0]}
     survived["calls from threads"] += sum(counts.values())
 
 
-# ---- loading what others have saved
+# ---- hostile files
 
 
 def test_keras_refuses_code_in_its_files(tmp_path):

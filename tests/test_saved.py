@@ -1,8 +1,8 @@
-"""Classifiers and comparisons that earlier versions have saved load and go on.
+"""Tests that files saved by earlier versions can be loaded and used.
 
-``saved/`` has a folder for each version: classifiers as pickle and skops wrote them,
-the probabilities that the version predicted for `POINTS`, a pickled comparison and its
-scores.
+``saved/`` has a folder for each version. It contains classifiers saved with pickle and
+skops, the probabilities that the version predicted for `POINTS`, a pickled comparison
+and its scores.
 """
 
 import pickle
@@ -23,7 +23,7 @@ LOADERS = {
     ".pkl": lambda path: pickle.loads(path.read_bytes()),
     ".skops": lambda path: skops.io.load(path, trusted=TRUSTED),
 }
-# The epochs that each has been trained for, and the steps of its optimizer.
+# The numbers of epochs and of optimizer steps of each classifier.
 TRAINED = {
     "two_classes": (4, 16),
     "three_classes": (3, 9),
@@ -55,17 +55,19 @@ def points(loaded):
     return POINTS if hasattr(loaded, "feature_names_in_") else POINTS.to_numpy()
 
 
-def test_they_predict_as_then(loaded, points, folder, name):
+def test_loaded_classifiers_predict_the_saved_probabilities(
+    loaded, points, folder, name
+):
     expected = np.load(folder / "probabilities.npz")[name]
     proba = loaded.predict_proba(points)
-    # The last bits of a sigmoid or an exponential are the processor's.
+    # The last bits of a sigmoid or an exponential depend on the processor.
     proba = proba.astype(expected.dtype)
     np.testing.assert_array_max_ulp(proba, expected, maxulp=4)
     labels = loaded.classes_[expected.argmax(axis=1)]
     np.testing.assert_array_equal(loaded.predict(points), labels)
 
 
-def test_they_go_on_where_they_were(loaded, points, name):
+def test_loaded_classifiers_continue_training(loaded, points, name):
     n_epochs, n_steps = TRAINED[name]
     assert loaded.n_iter_ == n_epochs
     assert loaded.model_.optimizer.iterations.numpy() == n_steps
@@ -74,12 +76,12 @@ def test_they_go_on_where_they_were(loaded, points, name):
     loaded.partial_fit(points, np.resize(loaded.classes_, len(points)))
     assert loaded.n_iter_ == n_epochs + 1
     assert loaded.model_.optimizer.iterations.numpy() == n_steps + 2
-    # One epoch moves the weights a little: they are not drawn anew.
+    # The weights change only slightly, so they were not drawn again.
     for kernel, past in zip(loaded.coefs_, before, strict=True):
         assert (kernel != past).any() and np.abs(kernel - past).max() < 0.2
 
 
-def test_they_are_saved_again(loaded, points, tmp_path):
+def test_loaded_classifiers_can_be_saved_again(loaded, points, tmp_path):
     skops.io.dump(loaded, tmp_path / "net.skops")
     again = skops.io.load(tmp_path / "net.skops", trusted=TRUSTED)
     for other in (again, pickle.loads(pickle.dumps(loaded))):
@@ -88,8 +90,8 @@ def test_they_are_saved_again(loaded, points, tmp_path):
         )
 
 
-def test_what_was_saved_before_there_were_logits(points, loaded):
-    """Version 0.1.0's first classifiers do not say where their classes part."""
+def test_classifiers_saved_without_an_output_cut(points, loaded):
+    """The first classifiers of version 0.1.0 do not store `_output_cut`."""
     state = dict(vars(loaded))
     cut = state.pop("_output_cut")
     state |= {"_optimizer_text": state.pop("_optimizer_key")[0], "_learning_rate": None}
@@ -102,20 +104,20 @@ def test_what_was_saved_before_there_were_logits(points, loaded):
 # ---- comparisons
 
 
-def test_a_comparison_loads_and_is_judged():
-    found = pickle.loads((SAVED / "0.2.0" / "comparison.pkl").read_bytes())
-    assert (found.n_repeats, found.baseline, found.test_size) == (10, "depth 1", 100)
-    summary = found.summary().set_index("estimator")
+def test_a_loaded_comparison_has_verdicts():
+    result = pickle.loads((SAVED / "0.2.0" / "comparison.pkl").read_bytes())
+    assert (result.n_repeats, result.baseline, result.test_size) == (10, "depth 1", 100)
+    summary = result.summary().set_index("estimator")
     assert summary["verdict"].to_dict() == {
         "depth 1": "",
         "depth 2": "better",
         "depth 4": "better",
     }
-    # What 0.2.0 said: the differences are far from being coarse.
+    # The p-values of version 0.2.0: the coarseness of these scores is negligible.
     np.testing.assert_allclose(summary["p_value"].dropna(), [0.0384, 0.0001], atol=5e-5)
 
 
-def test_scores_of_a_comparison_are_judged_again():
+def test_saved_scores_have_the_same_summary():
     scores = pd.read_csv(SAVED / "0.2.0" / "scores.csv")
     pickled = pickle.loads((SAVED / "0.2.0" / "comparison.pkl").read_bytes())
     pd.testing.assert_frame_equal(scores, pickled.scores[scores.columns])

@@ -1,4 +1,4 @@
-"""What users of scikit-learn expect to work with these estimators, tool by tool."""
+"""Tests of the estimators with the tools of scikit-learn."""
 
 import pickle
 import subprocess
@@ -46,13 +46,13 @@ from sklearn_toydnn._estimator.plan import make_plan
 
 @pytest.fixture(scope="module")
 def data():
-    """Points on either side of a line, which one feature of two tells."""
+    """Points whose label is the sign of the first of two features."""
     X = np.random.default_rng(0).uniform(-1, 1, size=(200, 2))
     return X, (X[:, 0] > 0).astype(int)
 
 
 def learner(**params):
-    """Make a network that learns the data in a moment."""
+    """Return a network that learns the data in a few epochs."""
     defaults = {"epochs": 30, "optimizer__learning_rate": 0.01, "random_state": 0}
     return DNNClassifier(**defaults | params)
 
@@ -65,7 +65,7 @@ def learner(**params):
     [[0, 1], [5, -5], ["yes", "no"], [True, False], ["b", "c", "a"], [3.0, 1.0, 2.0]],
     ids=str,
 )
-def test_labels_of_any_type_come_back(labels, data):
+def test_labels_of_any_type_are_predicted(labels, data):
     X, _ = data
     y = np.array(labels)[np.digitize(X[:, 0], [-0.3, 0.3][: len(labels) - 1])]
     clf, reference = learner().fit(X, y), LogisticRegression().fit(X, y)
@@ -80,7 +80,7 @@ def test_labels_of_any_type_come_back(labels, data):
 def test_class_weights_bring_out_the_rare_class(class_weight, data):
     X, _ = data
     generator = np.random.default_rng(0)
-    rare = generator.uniform(size=len(X)) < 0.1  # whatever the features
+    rare = generator.uniform(size=len(X)) < 0.1  # independent of the features
     y = np.where(rare, "rare", "common")
     share = [
         learner(class_weight=weight).fit(X, y).predict_proba(X)[:, 1].mean()
@@ -124,7 +124,7 @@ def test_set_output(container, data):
 
 
 @pytest.mark.parametrize("module", [pd, pl], ids=["pandas", "polars"])
-def test_the_augmenter_returns_what_it_is_given(module, data):
+def test_the_augmenter_returns_the_same_container_types(module, data):
     X, y = data
     augmenter = GaussianAugmenter(0.5, random_state=0)
     X_new, y_new = augmenter.fit_resample(X, y)
@@ -154,14 +154,14 @@ def test_the_augmenter_returns_what_it_is_given(module, data):
     ],
     ids=["int", "categories", "text", "polars"],
 )
-def test_noise_on_whole_numbers_is_not_cut_off(frame):
+def test_noise_on_integer_columns_is_not_truncated(frame):
     new, _ = GaussianAugmenter(1.0, random_state=0).fit_resample(frame, [0, 1, 0, 1])
     np.testing.assert_array_equal(np.asarray(new)[:4, 0].astype(float), [1, 2, 3, 4])
     copies = np.asarray(new)[4:].astype(float)
     assert np.isfinite(copies).all() and (copies != np.round(copies)).all()
 
 
-def test_names_of_validation_points_are_checked(data):
+def test_feature_names_of_validation_points_are_checked(data):
     X, y = data
     named = pd.DataFrame(X, columns=["a", "b"])
     for names in (["b", "a"], ["c", "d"]):
@@ -240,7 +240,7 @@ def test_validation_points_are_not_routed_past_a_scaler_and_an_augmenter(routing
 
 
 class Record:
-    """Record what the hooks are told; ask to stop after some epochs."""
+    """Records calls of the hooks, and can stop training or fail."""
 
     max_propagation_depth = None
 
@@ -261,7 +261,7 @@ class Record:
         self.calls.append(f"end {context.task_name}")
         self.scores.append(fitted_estimator.score(X, y))
         if self.fail:
-            raise RuntimeError("no more")
+            raise RuntimeError("failed on purpose")
         return len(self.scores) >= self.stop_after
 
 
@@ -291,49 +291,49 @@ def test_a_callback_can_stop_training(params, data):
     np.testing.assert_array_equal(clf.coefs_[0], shorter.coefs_[0])
 
 
-def test_callbacks_change_nothing_else(data):
+def test_callbacks_do_not_change_the_results(data):
     one, other = learner(), learner().set_callbacks(Record())
     np.testing.assert_array_equal(one.fit(*data).coefs_[1], other.fit(*data).coefs_[1])
     assert one.history_ == other.history_
     assert not [name for name in vars(other) if "callback" in name and "_fit" in name]
 
 
-def test_a_failing_callback_is_torn_down_and_loses_nothing(data):
+def test_a_failing_callback_does_not_change_the_classifier(data):
     record = Record(fail=True)
     clf = learner().fit(*data)
     proba = clf.predict_proba(data[0])
-    with pytest.raises(RuntimeError, match="no more"):
+    with pytest.raises(RuntimeError, match="failed on purpose"):
         clf.set_callbacks(record).fit(*data)
     assert record.calls[-1] == "teardown"
     np.testing.assert_array_equal(clf.predict_proba(data[0]), proba)
 
 
 def test_a_progress_bar_shows_epochs(data, monkeypatch, capsys):
-    told = []
+    tasks = []
     end = ProgressBar.on_fit_task_end
 
     def recording(self, estimator, context):
-        told.append((type(estimator).__name__, context.task_name))
+        tasks.append((type(estimator).__name__, context.task_name))
         end(self, estimator, context)
 
     monkeypatch.setattr(ProgressBar, "on_fit_task_end", recording)
     learner(epochs=2).set_callbacks(ProgressBar()).fit(*data)
-    assert told == [("DNNClassifier", "epoch")] * 2 + [("DNNClassifier", "fit")]
+    assert tasks == [("DNNClassifier", "epoch")] * 2 + [("DNNClassifier", "fit")]
     net = make_pipeline(StandardScaler(), learner(epochs=2))
     for depth, epochs in [(0, 0), (1, 0), (2, 1 + 1 + 2 + 2 + 2)]:
-        told.clear()
+        tasks.clear()
         capsys.readouterr()
         search = GridSearchCV(net, {"dnnclassifier__epochs": [1, 2]}, cv=2)
         search.set_callbacks(ProgressBar(max_propagation_depth=depth)).fit(*data)
-        # The better of the two is trained again: one epoch or two.
-        assert told.count(("DNNClassifier", "epoch")) in {epochs, max(0, epochs - 1)}
+        # The best candidate is fitted again, for one or two epochs.
+        assert tasks.count(("DNNClassifier", "epoch")) in {epochs, max(0, epochs - 1)}
         out = capsys.readouterr().out
         assert "GridSearchCV - fit" in out
         assert ("DNNClassifier - fit" in out) == (epochs > 0)
 
 
 @pytest.mark.slow
-def test_callbacks_hear_from_worker_processes(data, capsys):
+def test_callbacks_work_across_worker_processes(data, capsys):
     net = learner(epochs=2)
     search = GridSearchCV(net, {"dropout_rate": [0.1, 0.2]}, cv=2, n_jobs=2)
     search.set_callbacks(ProgressBar()).fit(*data)
@@ -365,7 +365,7 @@ def test_callbacks_get_weights_and_history(data):
     assert lengths == [1, 2, 3, 3]
 
 
-def test_without_callbacks_all_epochs_are_one_call(data, monkeypatch):
+def test_without_callbacks_all_epochs_run_in_one_call(data, monkeypatch):
     calls = []
     train = Run.train_at_once
 
@@ -375,7 +375,7 @@ def test_without_callbacks_all_epochs_are_one_call(data, monkeypatch):
 
     monkeypatch.setattr(Run, "train_at_once", counting)
     learner().fit(*data)
-    assert calls[-1:] == [30] and set(calls) <= {0, 30}  # 0: a new program's warm-up
+    assert calls[-1:] == [30] and set(calls) <= {0, 30}  # 0: warm-up of a new program
 
 
 def test_a_scoring_monitor_records_a_score_per_epoch(data):
@@ -398,7 +398,7 @@ STOPPING = {"early_stopping": True, "epochs": 300, "n_iter_no_change": 5}
 
 
 @pytest.mark.parametrize("params", PATHS, ids=["compiled", "keras", "keras-callback"])
-def test_early_stopping_keeps_the_best_epoch(params, data):
+def test_early_stopping_keeps_the_weights_of_the_best_epoch(params, data):
     X, y = data
     noisy = np.where(np.random.default_rng(1).uniform(size=len(y)) < 0.2, 1 - y, y)
     X_val, y_val = X[:70], y[:70]
@@ -416,7 +416,7 @@ def test_early_stopping_keeps_the_best_epoch(params, data):
 
 
 def n_expected(scores, patience, tol):
-    """Return after how many epochs scores like these end training."""
+    """Return the number of epochs after which these scores end training."""
     waited, best = 0, -np.inf
     for n, score in enumerate(scores, start=1):
         waited = 0 if score >= best + tol else waited + 1
@@ -427,7 +427,7 @@ def n_expected(scores, patience, tol):
 
 
 @pytest.mark.parametrize("patience, tol", [(1, 1e-4), (5, 1e-4), (5, 0.2), (5, 0.0)])
-def test_early_stopping_waits_for_so_many_epochs(patience, tol, data):
+def test_early_stopping_waits_for_n_iter_no_change_epochs(patience, tol, data):
     X, y = data
     all_scores = learner(epochs=60).fit(X, y, X_val=X[:70], y_val=y[:70])
     expected = n_expected(all_scores.history_["val_accuracy"], patience, tol)
@@ -439,7 +439,7 @@ def test_early_stopping_waits_for_so_many_epochs(patience, tol, data):
 
 
 @pytest.mark.parametrize("fraction", [0.1, 0.3])
-def test_early_stopping_holds_out_a_share_of_each_class(fraction, data):
+def test_early_stopping_holds_out_a_stratified_sample(fraction, data):
     X, _ = data
     y = np.where(np.arange(len(X)) < 20, "rare", "common")
     clf = learner(**STOPPING, validation_fraction=fraction).fit(X, y)
@@ -453,7 +453,7 @@ def test_early_stopping_holds_out_a_share_of_each_class(fraction, data):
         clf.fit(X[:20], few)
 
 
-def test_early_stopping_uses_the_validation_points_there_are(data):
+def test_early_stopping_uses_the_points_of_validation_split(data):
     X, y = data
     split = learner(**STOPPING, validation_split=0.35).fit(X, y)
     given = learner(**STOPPING).fit(X[:130], y[:130], X_val=X[130:], y_val=y[130:])
@@ -461,7 +461,7 @@ def test_early_stopping_uses_the_validation_points_there_are(data):
 
 
 @pytest.mark.parametrize("how", ["class_weight", "sample_weight", "X_val"])
-def test_early_stopping_counts_points_by_their_weights(how):
+def test_early_stopping_counts_weighted_accuracy(how):
     generator = np.random.RandomState(3)
     y = (generator.uniform(size=1000) < 0.05).astype(int)
     X = generator.normal(size=(1000, 2)) + 1.5 * y[:, None]
@@ -478,7 +478,7 @@ def test_early_stopping_counts_points_by_their_weights(how):
         assert clf.n_iter_ == len(until) and score > 0.75
 
 
-def test_early_stopping_does_not_go_back_when_going_on(data):
+def test_early_stopping_never_lowers_the_score_in_a_warm_start(data):
     X, y = data
     noisy = np.where(np.random.default_rng(1).uniform(size=len(y)) < 0.2, 1 - y, y)
     clf = learner(**STOPPING | {"n_iter_no_change": 1}, warm_start=True)
@@ -489,18 +489,18 @@ def test_early_stopping_does_not_go_back_when_going_on(data):
     assert scores == sorted(scores)
 
 
-def test_early_stopping_warns_where_it_has_not_converged(data):
+def test_early_stopping_warns_if_it_has_not_converged(data):
     with pytest.warns(ConvergenceWarning, match=r"Maximum epochs \(3\) reached"):
         learner(**STOPPING | {"epochs": 3}).fit(*data)
-    learner(epochs=3).fit(*data)  # as many epochs as asked for: no warning
+    learner(epochs=3).fit(*data)  # without early stopping: no warning
 
 
-def test_partial_fit_and_early_stopping_exclude_each_other(data):
+def test_partial_fit_does_not_support_early_stopping(data):
     with pytest.raises(ValueError, match="partial_fit does not support early_stopping"):
         learner(**STOPPING).partial_fit(*data, classes=[0, 1])
 
 
-def test_keras_own_early_stopping_works_too(data):
+def test_early_stopping_of_keras(data):
     stop = keras.callbacks.EarlyStopping("val_loss", patience=2)
     clf = learner(callbacks=[stop], validation_split=0.3, epochs=200).fit(*data)
     assert clf.n_iter_ < 200
@@ -556,7 +556,7 @@ def test_callbacks_that_monitor(
 
 
 @pytest.mark.parametrize("jit_compile", [True, False])
-def test_keras_early_stopping_takes_the_higher_accuracy(jit_compile, data):
+def test_early_stopping_of_keras_maximizes_accuracy(jit_compile, data):
     stop = keras.callbacks.EarlyStopping(
         "val_accuracy", patience=100, restore_best_weights=True
     )
@@ -576,7 +576,7 @@ DUMPS = {
     "cloudpickle": cloudpickle.dump,
     "skops": skops.io.dump,
 }
-ELSEWHERE = f"""
+OTHER_PROCESS = f"""
 import pickle, sys
 from pathlib import Path
 import cloudpickle, joblib, numpy as np, skops.io
@@ -606,7 +606,7 @@ def test_saved_classifiers_go_on_in_another_process(data, tmp_path):
             dump(clf, file)
     np.save(tmp_path / "X.npy", X)
     np.save(tmp_path / "y.npy", y)
-    subprocess.run([sys.executable, "-c", ELSEWHERE, tmp_path], check=True)
+    subprocess.run([sys.executable, "-c", OTHER_PROCESS, tmp_path], check=True)
     proba = clf.predict_proba(X)
     further = clf.partial_fit(X, y).predict_proba(X)
     for way in DUMPS:
@@ -636,10 +636,10 @@ def test_the_model_is_saved_by_keras(data, tmp_path):
     model.fit(*data, epochs=1, verbose=0)
 
 
-# ---- reading
+# ---- display
 
 
-def test_repr_shows_what_was_changed():
+def test_repr_shows_changed_parameters():
     clf = DNNClassifier((5,), epochs=3, optimizer__learning_rate=0.1)
     shown = (
         "DNNClassifier(epochs=3, hidden_layer_sizes=(5,), optimizer__learning_rate=0.1)"
@@ -695,11 +695,11 @@ def test_halving_grid_search(data):
 
 def test_calibrated_classifier(data):
     X, y = data
-    doubtful = np.where(np.random.default_rng(0).uniform(size=len(y)) < 0.2, 1 - y, y)
-    calibrated = CalibratedClassifierCV(learner(), cv=3).fit(X, doubtful)
+    noisy = np.where(np.random.default_rng(0).uniform(size=len(y)) < 0.2, 1 - y, y)
+    calibrated = CalibratedClassifierCV(learner(), cv=3).fit(X, noisy)
     assert calibrated.score(X, y) > 0.9
     proba = calibrated.predict_proba(X)[:, 1]
-    assert proba.max() < 0.95  # of the surest labels, a fifth are wrong
+    assert proba.max() < 0.95  # a fifth of the labels are wrong
     assert proba[y == 1].mean() > 0.6 > 0.4 > proba[y == 0].mean()
 
 
@@ -726,10 +726,10 @@ def test_bagging_classifier(data):
 
 def test_permutation_importance(data):
     clf = learner().fit(*data)
-    matters, matters_not = permutation_importance(
+    relevant, irrelevant = permutation_importance(
         clf, *data, random_state=0
     ).importances_mean
-    assert matters > 0.3 > 0.1 > abs(matters_not)
+    assert relevant > 0.3 > 0.1 > abs(irrelevant)
 
 
 def test_decision_boundary_display(data):
@@ -757,7 +757,7 @@ def test_validation_curve_display(data):
     assert display.test_scores[1].mean() > max(0.9, display.test_scores[0].mean())
 
 
-def test_what_scikeras_makes_public_works(data):
+def test_public_attributes_of_scikeras(data):
     X, y = data
     labels = np.where(y, "in", "out")
     clf = learner(epochs=3)

@@ -373,7 +373,7 @@ def test_changed_optimizers_take_effect_in_further_fits(jit_compile, callbacks, 
 def test_continuing_with_another_structure_is_an_error(data):
     clf = compiled(warm_start=True).fit(*data)
     for change in ({"dtype": "float64"}, {"hidden_layer_sizes": (3,)}):
-        with pytest.raises(ValueError, match="go on with the network they find"):
+        with pytest.raises(ValueError, match="cannot change the network"):
             clone(clf).fit(*data).set_params(**change).fit(*data)
 
 

@@ -1,1 +1,1 @@
-"""From an estimator's parameters and data to the records that the engine takes."""
+"""Converts an estimator's parameters and data to the records that `_engine` takes."""

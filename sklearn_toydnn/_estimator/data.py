@@ -1,4 +1,4 @@
-"""Points, labels and weights as they come in: checked, encoded, split."""
+"""Checks, encodes and splits points, labels and weights."""
 
 from dataclasses import replace
 from math import floor
@@ -21,16 +21,22 @@ from sklearn.utils.validation import (
 from .._engine.records import Data, Points
 from .._numbers import check_is_no_date
 
+_ALL_ZERO = (
+    "All products of sample_weight and class_weight are zero. At least one must be "
+    "positive."
+)
+
 
 def check_points(clf, X, y="no_validation", *, reset=False):
-    """Return X, and y if there should be one, as scikit-learn's classifiers check them.
+    """Check X, and y if given, as scikit-learn's classifiers do, and return them.
 
-    `reset` tells whether features are remembered or are to be those seen before.
+    If `reset` is true, store the number and names of the features; otherwise compare
+    them with the stored ones.
     """
     has_labels = not isinstance(y, str)
     if has_labels:
         _check_is_one_label(y)
-    # A value too large for float32 is an error below; NumPy need not warn too.
+    # A value too large for float32 raises an error below.
     with np.errstate(over="ignore"):
         checked = validate_data(clf, X, y, reset=reset, dtype=clf.dtype)
     check_is_no_date(X, "X")
@@ -40,7 +46,7 @@ def check_points(clf, X, y="no_validation", *, reset=False):
 
 
 def _check_is_one_label(y):
-    """Raise an error if there is more than one label to a point."""
+    """Raise an error if a point has more than one label."""
     y = np.asarray(y)
     if y.ndim != 2 or y.shape[1] < 2 or y.dtype.kind not in "biuf":
         return
@@ -48,17 +54,17 @@ def _check_is_one_label(y):
         if (y.sum(axis=1) == 1).all():
             raise ValueError(
                 f"y must be a 1d array of labels, got one-hot rows of shape {y.shape}. "
-                "Pass y.argmax(axis=1)."
+                "Pass y.argmax(axis=1) instead."
             )
         raise ValueError(
-            f"y must be a 1d array of labels, got several to a point, of shape "
-            f"{y.shape}. Use OneVsRestClassifier(DNNClassifier()), which fits a "
-            "network for each label."
+            "y must be a 1d array of labels, got several labels per point, of shape "
+            f"{y.shape}. Use OneVsRestClassifier(DNNClassifier()), which fits one "
+            "network per label."
         )
 
 
 def _check_weights(clf, sample_weight, X, y):
-    """Return the weights times the class weights as an array, or None."""
+    """Return sample weights times class weights, or None if there are neither."""
     if sample_weight is None and clf.class_weight is None:
         return None
     if isinstance(clf.class_weight, dict):
@@ -67,17 +73,17 @@ def _check_weights(clf, sample_weight, X, y):
         n_weights = _num_samples(sample_weight)
         if n_weights != len(X):
             raise ValueError(
-                f"sample_weight has {n_weights} rows, but X has {len(X)}. In a "
-                "pipeline, weights cannot be routed past a step that adds rows."
+                f"sample_weight has {n_weights} rows, but X has {len(X)}. A pipeline "
+                "cannot route sample weights past a step that adds rows."
             )
     sample_weight = _check_sample_weight(
         sample_weight, X, dtype=np.float64, ensure_non_negative=True, copy=True
     )
     if clf.class_weight is not None:
-        with np.errstate(over="ignore"):  # an error below
+        with np.errstate(over="ignore"):  # overflow raises an error in scale_weights
             sample_weight *= weigh_classes(clf.class_weight, clf.classes_, y)
     if not sample_weight.any():
-        raise ValueError("sample_weight and class_weight leave no row any weight.")
+        raise ValueError(_ALL_ZERO)
     return sample_weight
 
 
@@ -85,14 +91,14 @@ def _check_class_weight(clf):
     for weight in clf.class_weight.values():
         if not isinstance(weight, Real) or not 0 <= weight < np.inf:
             raise InvalidParameterError(
-                f"The 'class_weight' parameter of {type(clf).__name__} must give "
-                "each class a finite number that is not negative. Got "
+                f"The 'class_weight' parameter of {type(clf).__name__} must map "
+                "labels to finite, non-negative numbers. Got "
                 f"{clf.class_weight!r} instead."
             )
 
 
 def weigh_classes(class_weight, classes, y):
-    """Return the weight of each label's class, also where `y` lacks some classes."""
+    """Return the class weight of each label; `y` need not contain every class."""
     if class_weight == "balanced":
         return compute_sample_weight(class_weight, y)
     weights = compute_class_weight(class_weight, classes=classes, y=classes)
@@ -100,7 +106,7 @@ def weigh_classes(class_weight, classes, y):
 
 
 def encode(y, classes, name):
-    """Return the labels as numbers, or say which are not among the classes."""
+    """Return the indices of labels in `classes`; raise an error for other labels."""
     codes = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
     unseen = y[classes[codes] != y]
     if len(unseen):
@@ -115,16 +121,16 @@ def encode(y, classes, name):
 
 
 def encode_training_data(clf, plan, X, y, sample_weight):
-    """Return points, with weights in float64 where there are any."""
+    """Return the training points; weights, if any, are in float64."""
     sample_weight = _check_weights(clf, sample_weight, X, y)
     points = Points(X, plan.encode(encode(y, clf.classes_, "y")), sample_weight)
-    # Rows of weight 0 would still fill batches: without them, a weight of 0 is the
-    # same as leaving the row out.
+    # Rows of weight 0 would still take a place in a batch. Without them, a weight of 0
+    # is equivalent to removing the row.
     return points if sample_weight is None else points[sample_weight != 0]
 
 
 def split(clf, plan, training, X_val, y_val, seed):
-    """Return training and validation data: given, drawn or split off."""
+    """Return training and validation data: given, drawn at random or the last rows."""
     if X_val is not None or y_val is not None:
         X_val, y_val = _check_validation_points(clf, X_val, y_val)
         codes = encode(y_val, clf.classes_, "y_val")
@@ -138,26 +144,27 @@ def split(clf, plan, training, X_val, y_val, seed):
 
 
 def _score_weights(clf, plan, validation):
-    """Return by which class weights points given as X_val count for early stopping."""
-    has_own = validation.weights is not None  # which hold those of the classes too
-    if not clf.early_stopping or clf.class_weight is None or has_own:
+    """Return the class weights of `X_val` for early stopping, or None if not needed."""
+    # Points that were held out already have weights, which include class weights.
+    is_weighted = validation.weights is not None
+    if not clf.early_stopping or clf.class_weight is None or is_weighted:
         return None
     labels = clf.classes_[plan.decode(validation.targets)]
     return weigh_classes(clf.class_weight, clf.classes_, labels)
 
 
-def scale_weights(data, dtype, *, normalise):
-    """Return the data with weights of the dtype, where there are any.
+def scale_weights(data, dtype, *, normalize):
+    """Return the data with weights, if any, converted to the dtype.
 
-    `normalise` divides them by their mean over the training points, so that no scale
-    of theirs changes the length of a gradient step.
+    If `normalize` is true, divide them by their mean over the training points, so that
+    their scale does not change the size of a gradient step.
     """
     weights = data.training.weights
     if weights is None:
         return data
     scale = 1.0
-    if normalise:
-        scale = weights.max()  # so that equal ones become 1, and no sum overflows
+    if normalize:
+        scale = weights.max()  # prevents overflow, and makes equal weights exactly 1
         scale *= (weights / scale).mean()
 
     def scaled(weights):
@@ -167,8 +174,8 @@ def scale_weights(data, dtype, *, normalise):
             weights = (weights / scale).astype(dtype)
         if not np.isfinite(weights).all():
             raise ValueError(
-                "sample_weight times class_weight contains values too large for "
-                f"{dtype}."
+                "sample_weight times class_weight contains values that are too large "
+                f"for {dtype}."
             )
         return weights
 
@@ -178,20 +185,21 @@ def scale_weights(data, dtype, *, normalise):
         data.score_weights,
     )
     if not data.training.weights.any():
-        raise ValueError("sample_weight and class_weight leave no row any weight.")
+        raise ValueError(_ALL_ZERO)
     return data
 
 
 def _check_validation_points(clf, X_val, y_val):
-    """Return the points and labels that `fit` was given."""
+    """Check and return the validation points and labels that `fit` was given."""
     if X_val is None or y_val is None:
-        raise ValueError("X_val and y_val go together: got only one of them.")
+        raise ValueError("Pass both X_val and y_val, got only one of them.")
     if clf.validation_split:
         raise ValueError(
-            f"validation_split={clf.validation_split} and X_val exclude each other."
+            "Pass either validation_split or X_val, but not both. Got "
+            f"validation_split={clf.validation_split}."
         )
     try:
-        # No more than the names of the features, whose errors do not name X_val.
+        # Checks only the feature names. The errors do not mention X_val.
         validate_data(clf, X_val, reset=False, skip_check_array=True, ensure_2d=False)
     except ValueError as error:
         raise ValueError(f"X_val does not have the features of X: {error}") from error
@@ -207,19 +215,19 @@ def _check_validation_points(clf, X_val, y_val):
 
 
 def _split_off(training, validation_split):
-    """Hold out a share of the rows, the last ones."""
+    """Hold out the last rows."""
     n_rows = len(training)
     n_train = floor(n_rows * (1 - validation_split))
     if validation_split and not 0 < n_train < n_rows:
         raise ValueError(
             f"validation_split={validation_split} of {n_rows} samples "
-            "leaves no sample to train or to validate on."
+            "leaves no sample for training or for validation."
         )
     return Data(training[:n_train], training[n_train:])
 
 
 def _hold_out(training, validation_fraction, seed, labels):
-    """Hold out a share of each class, the same in every fit."""
+    """Hold out a stratified sample of the rows, which the seed determines."""
     try:
         rows = train_test_split(
             np.arange(len(labels)),
@@ -230,6 +238,6 @@ def _hold_out(training, validation_fraction, seed, labels):
     except ValueError as error:
         raise ValueError(
             f"validation_fraction={validation_fraction} of {len(labels)} "
-            f"samples cannot be held out of every class: {error}"
+            f"samples cannot be stratified by class: {error}"
         ) from error
     return Data(*(training[np.sort(part)] for part in rows))

@@ -1,4 +1,4 @@
-"""What the parameters of DNNClassifier name in Keras: a plan, or an error for them."""
+"""Converts the parameters of DNNClassifier to a plan, or raises an error."""
 
 from functools import partial
 from numbers import Integral
@@ -13,12 +13,12 @@ from .._engine.optimizer import OptimizerSpec
 from .._engine.records import Plan, Settings, Stopping
 from .._engine.tensorflow import keras
 
-# scikit-learn's names, and where an error points those who give them.
-_ELSEWHERE = {
+# Hints in errors for scikit-learn's names.
+_HINTS = {
     "logistic": " Keras calls it 'sigmoid'.",
     "identity": " Keras calls it 'linear'.",
     "log_loss": " 'auto' is the log loss.",
-    "lbfgs": " Keras has no L-BFGS; MLPClassifier has.",
+    "lbfgs": " Keras has no L-BFGS; use MLPClassifier.",
 }
 _AUTO_OUTPUT = {True: "sigmoid", False: "softmax"}
 _ACTIVATIONS_OVER_CLASSES = (
@@ -33,29 +33,30 @@ _AUTO_LOSS = {
 
 
 def make_plan(clf):
-    """Look up what the parameters of a classifier name.
+    """Return the plan that a classifier's parameters describe.
 
-    It knows its classes and the number of its features by now.
+    The classifier must have `classes_` and `n_features_in_`.
     """
     loss = _make_loss(clf)
-    of_logits = takes_logits(loss)
-    return _make_plan(clf, loss, _make_network(clf, of_logits), 0.5 * (not of_logits))
+    expects_logits = takes_logits(loss)
+    network = _make_network(clf, expects_logits)
+    return _make_plan(clf, loss, network, 0.0 if expects_logits else 0.5)
 
 
 def plan_of_fitted(clf):
-    """Return a plan with the network that there is, whatever parameters have become."""
+    """Return a plan with the fitted network, even if parameters have changed."""
     return _make_plan(clf, _make_loss(clf), clf._network, clf._output_cut)
 
 
 def _make_plan(clf, loss, network, output_cut):
-    given_made = isinstance(clf.loss, keras.Loss)
+    is_instance = isinstance(clf.loss, keras.Loss)
     stopping = Stopping(clf.n_iter_no_change, clf.tol) if clf.early_stopping else None
     return Plan(
         network=network,
         optimizer=_describe_optimizer(clf),
         loss=loss,
         loss_fingerprint=(
-            None if given_made else fingerprint_loss(loss, clf._routed_to("loss"))
+            None if is_instance else fingerprint_loss(loss, clf._routed_to("loss"))
         ),
         output_cut=output_cut,
         initializer=clf.kernel_initializer,
@@ -74,8 +75,8 @@ def _make_plan(clf, loss, network, output_cut):
 
 
 def initial_state(clf, plan):
-    """Draw a seed and, from it, the initial weights."""
-    # Not NumPy's global generator: fits in threads would disturb one another.
+    """Draw a seed, and initial weights from it."""
+    # Fits in different threads must not share NumPy's global generator.
     generator = (
         np.random.RandomState()
         if clf.random_state is None
@@ -87,27 +88,27 @@ def initial_state(clf, plan):
 
 
 def look_up(clf, param, get):
-    """Look a parameter's value up in Keras, or raise an error that names it."""
+    """Look a parameter up in Keras, or raise an error that names the parameter."""
     value = getattr(clf, param)
     try:
         return get(value)
     except InvalidParameterError:
         raise
-    except Exception as error:  # whatever a function of the user's own raises
+    except Exception as error:  # a user-defined function can raise any exception
         raise InvalidParameterError(
-            f"The {param!r} parameter of {type(clf).__name__} must be a name or "
-            f"an object that Keras knows. Got {value!r} instead."
-            + (_ELSEWHERE.get(value, "") if isinstance(value, str) else "")
+            f"The {param!r} parameter of {type(clf).__name__} must be a name "
+            f"or an object that Keras accepts. Got {value!r} instead."
+            + (_HINTS.get(value, "") if isinstance(value, str) else "")
         ) from error
 
 
-def _make_network(clf, of_logits):
+def _make_network(clf, expects_logits):
     hidden = clf.hidden_layer_sizes
     hidden = (hidden,) if isinstance(hidden, Integral) else tuple(hidden)
     if not all(isinstance(n, Integral) and n >= 1 for n in hidden):
         raise InvalidParameterError(
-            f"The 'hidden_layer_sizes' parameter of {type(clf).__name__} must be "
-            f"ints of at least 1. Got {clf.hidden_layer_sizes!r}."
+            f"The 'hidden_layer_sizes' parameter of {type(clf).__name__} must "
+            f"contain integers of at least 1. Got {clf.hidden_layer_sizes!r}."
         )
 
     def activation(param):
@@ -117,7 +118,7 @@ def _make_network(clf, of_logits):
     n_classes = len(clf.classes_)
     output = clf.output_activation
     if output == "auto":
-        output = "linear" if of_logits else _AUTO_OUTPUT[n_classes == 2]
+        output = "linear" if expects_logits else _AUTO_OUTPUT[n_classes == 2]
     else:
         function = activation("output_activation")
         if n_classes == 2 and function in _ACTIVATIONS_OVER_CLASSES:

@@ -1,13 +1,13 @@
-"""What scikeras 0.13, its last release, needs to follow today's scikit-learn.
+"""Adapts scikeras 0.13, its last release, to current versions of scikit-learn.
 
-Its ``KerasClassifier`` predates scikit-learn's ``__sklearn_tags__`` and mixin order, it
-lists parameters from ``__dict__``, accepts any routed name and trains in its own way.
-What is left of it here is its routing of parameters, its making of Keras callbacks and
-its place as the base class that users of Keras look for. Only this module imports
+Its ``KerasClassifier`` predates scikit-learn's ``__sklearn_tags__`` and mixin order,
+lists parameters from ``__dict__``, accepts any routed name and has its own training
+loop. This package uses only its parameter routing, its construction of Keras callbacks,
+and its role as the base class that Keras users expect. No other module imports
 scikeras.
 """
 
-from .._engine.tensorflow import keras  # before scikeras, whose import is not quiet
+from .._engine.tensorflow import keras  # before scikeras, to suppress messages
 
 # isort: split
 from abc import ABCMeta
@@ -25,8 +25,8 @@ from .._engine.optimizer import (
 )
 
 _ROUTES = ("optimizer__", "loss__", "callbacks__")
-# What scikit-learn and scikeras call parameters.
-_MEANT = {
+# Parameter names of scikit-learn and scikeras, and ours.
+_EQUIVALENTS = {
     "max_iter": "epochs",
     "solver": "optimizer",
     "learning_rate": "optimizer__learning_rate",
@@ -35,29 +35,29 @@ _MEANT = {
     "fit__epochs": "epochs",
     "fit__batch_size": "batch_size",
 }
-# What subclasses of scikeras' classifier may define, and would find ignored here.
+# Hooks that subclasses of scikeras' classifier may define, but that are not used here.
 _UNUSED = {"_keras_build_fn", "feature_encoder", "target_encoder", "scorer"}
 OWN_MODEL = (
-    "the network is built from the classifier's own parameters. For a Keras model of "
-    "your own use scikeras' KerasClassifier; compare takes it too."
+    "the network is built from the classifier's parameters. To use your own Keras "
+    "model, use scikeras' KerasClassifier, which you can also pass to compare."
 )
 
 
 def _sklearn_tags(self):
-    """Pass the question for an estimator's tags on to the next base class."""
+    """Return the tags of the next base class."""
     return super(wrappers.BaseWrapper, self).__sklearn_tags__()
 
 
-# Only scikit-learn's `check_estimator_tags_renamed` needs it: a class that has the tags
-# of old, as BaseWrapper has, must itself have those of today.
+# scikit-learn's `check_estimator_tags_renamed` requires `__sklearn_tags__` on every
+# class that defines the old tags, as BaseWrapper does.
 wrappers.BaseWrapper.__sklearn_tags__ = _sklearn_tags
 
 
 def _copy_optimizer(optimizer):
-    """Reduce an optimizer to its configuration and what that leaves out."""
+    """Reduce an optimizer to its configuration and its exclusions from weight decay."""
     excluded = exclusions_from_decay(optimizer)
-    made = type(optimizer).from_config, (optimizer.get_config(),)
-    return (_exclude, (*made, excluded)) if any(excluded) else made
+    reduced = type(optimizer).from_config, (optimizer.get_config(),)
+    return (_exclude, (*reduced, excluded)) if any(excluded) else reduced
 
 
 def _exclude(from_config, arguments, excluded):
@@ -66,17 +66,17 @@ def _exclude(from_config, arguments, excluded):
     return optimizer
 
 
-# scikeras' own, which all optimizers of the process have, makes a text of a Lamb and
-# forgets what is excluded from weight decay: in clones, too.
+# scikeras replaces this method on all optimizers. With its method, a copied or cloned
+# Lamb is a string, and other copies lose their exclusions from weight decay.
 keras.Optimizer.__reduce__ = _copy_optimizer
 
 
 class _MixinFirst(ABCMeta):
-    """Put the mixin before what it modifies, as scikit-learn asks.
+    """Put the mixin before the class that it modifies, as scikit-learn requires.
 
-    scikeras' class has its bases the wrong way round, and no subclass can list them in
-    an order that contradicts its own bases'. (An ``ABCMeta`` so that subclasses may
-    have abstract bases too.)
+    scikeras' class lists its bases in the opposite order, and a subclass cannot
+    contradict the order of its bases. This derives from ``ABCMeta`` to allow subclasses
+    with abstract bases.
     """
 
     def mro(cls):
@@ -89,16 +89,16 @@ class _MixinFirst(ABCMeta):
 class KerasClassifier(
     CallbackSupportMixin, wrappers.KerasClassifier, metaclass=_MixinFirst
 ):
-    """scikeras' classifier, following scikit-learn 1.9.
+    """scikeras' classifier, adapted to scikit-learn 1.9.
 
-    Subclasses name all their parameters in ``__init__`` and pass the routed rest to
+    Subclasses list all their parameters in ``__init__`` and pass routed parameters to
     :meth:`_set_routed`.
     """
 
     __repr__ = BaseEstimator.__repr__
 
     def __init_subclass__(cls, **kwargs):
-        """Describe the constructor without ``**kwargs``, which is no parameter."""
+        """Remove ``**kwargs``, which is not a parameter, from the signature."""
         super().__init_subclass__(**kwargs)
         unused = sorted(_UNUSED & set(vars(cls)))
         if unused:
@@ -114,33 +114,34 @@ class KerasClassifier(
 
     @classmethod
     def _get_param_names(cls):
-        """Have scikit-learn read them from the constructor, as of other estimators."""
+        """Return the parameters of the constructor, as for other estimators."""
         return super(wrappers.BaseWrapper, cls)._get_param_names()
 
     def get_params(self, deep=True):
-        """Return the parameters, routed ones like ``optimizer__learning_rate`` too.
+        """Return the parameters, including routed ones.
 
         Parameters
         ----------
         deep : bool, default=True
-            For scikit-learn's convention; no parameter is an estimator.
+            Not used, present for API consistency: no parameter is an estimator.
 
         Returns
         -------
         params : dict
-            Values by name.
+            Parameter names mapped to their values. Routed parameters have names such
+            as ``optimizer__learning_rate``.
         """
         routed = sorted(name for name in vars(self) if name.startswith(_ROUTES))
         named = BaseEstimator.get_params(self, deep)
         return named | {name: getattr(self, name) for name in routed}
 
     def set_params(self, **params):
-        """Set parameters, routed ones like ``optimizer__learning_rate`` included.
+        """Set parameters, including routed ones such as ``optimizer__learning_rate``.
 
         Parameters
         ----------
         **params : dict
-            Values by name.
+            Parameter names and values.
 
         Returns
         -------
@@ -150,7 +151,7 @@ class KerasClassifier(
         Raises
         ------
         ValueError
-            If a name is neither in the signature nor routed.
+            If a name is neither a parameter of the constructor nor a routed parameter.
         """
         named = {name: value for name, value in params.items() if "__" not in name}
         routed = {name: value for name, value in params.items() if "__" in name}
@@ -159,67 +160,70 @@ class KerasClassifier(
         return BaseEstimator.set_params(self, **named)
 
     def _set_routed(self, params, error):
-        """Set parameters like ``optimizer__learning_rate``, or raise `error`."""
+        """Set routed parameters; raise `error` for other names."""
         for name in params:
             if name.partition("__")[0] in ("model", "build_fn"):
                 raise error(
                     f"{type(self).__name__} has no parameter {name!r}: {OWN_MODEL}"
                 )
             if not name.startswith(_ROUTES) or name in _ROUTES:
-                known = self._get_param_names()
-                meant = _MEANT.get(name) or next(
-                    iter(get_close_matches(name, known, n=1)), None
+                names = self._get_param_names()
+                suggestion = _EQUIVALENTS.get(name) or next(
+                    iter(get_close_matches(name, names, n=1)), None
                 )
                 raise error(
                     f"{type(self).__name__} has no parameter {name!r}"
-                    + (f"; did you mean {meant!r}?" if meant else ".")
-                    + f" It takes {', '.join(known)}, and routed ones whose names "
-                    "start with " + ", ".join(map(repr, _ROUTES)) + "."
+                    + (f"; did you mean {suggestion!r}?" if suggestion else ".")
+                    + f" Its parameters are {', '.join(names)}, and routed parameters, "
+                    "whose names start with " + ", ".join(map(repr, _ROUTES)) + "."
                 )
         vars(self).update(params)
 
-    # ---- what is routed
+    # ---- routing
 
     def _routed_to(self, destination):
-        """Return the parameters that are routed to the optimizer or the loss."""
+        """Return the parameters routed to the optimizer or to the loss."""
         prefix = f"{destination}__"
         params = {}
         for name in [name for name in vars(self) if name.startswith(prefix)]:
             if "__" in name.removeprefix(prefix):
                 raise ValueError(
-                    f"{name}: there is nothing that takes it. "
-                    f"Parameters of the {destination} are named {destination}__NAME."
+                    f"{name} is not a parameter of the {destination}: names must have "
+                    f"the form {destination}__NAME."
                 )
             params[name.removeprefix(prefix)] = plain_number(getattr(self, name))
         return params
 
     def _make_loss(self, loss):
-        """Return the loss, of its class and the parameters routed to it."""
+        """Return a loss, made from its class and the parameters routed to it."""
         params = self._routed_to("loss")
         refusal = self._refusal("loss", loss)
         if not isclass(loss):
             if params:
-                raise ValueError(f"{refusal}an instance takes no parameters")
+                raise ValueError(f"{refusal}an instance accepts no parameters")
             return loss
         try:
-            # Keras would compute it in float32 whatever the network's precision.
+            # By default, Keras would use float32 regardless of the network's dtype.
             return loss(**{"dtype": self.dtype} | params)
         except (TypeError, ValueError) as error:
             raise ValueError(f"{refusal}{error}") from error
 
     def _refusal(self, destination, cls):
-        """Return how an error begins that routed parameters have led to."""
+        """Return the beginning of an error message about routed parameters."""
         names = [name for name in vars(self) if name.startswith(f"{destination}__")]
         return (
             f"{getattr(cls, '__name__', cls)}, the {destination!r} of "
-            f"{type(self).__name__}, does not take {', '.join(names)}: "
+            f"{type(self).__name__}, does not accept {', '.join(names)}: "
         )
 
     def _make_callbacks(self):
-        """Return the callbacks of one fit: instances given, or made of classes."""
+        """Return the callbacks of one fit, instantiating those given as classes."""
         routed = [name for name in vars(self) if name.startswith("callbacks__")]
         if routed and not self.callbacks:
-            raise ValueError(f"{', '.join(routed)}: there are no callbacks to take it.")
+            raise ValueError(
+                f"{', '.join(routed)} requires callbacks, got "
+                f"callbacks={self.callbacks!r}."
+            )
         try:
             self._initialize_callbacks()
         except TypeError as error:
@@ -227,9 +231,9 @@ class KerasClassifier(
         vars(self).pop("_predict_callbacks")
         return keras.tree.flatten(vars(self).pop("_fit_callbacks"))
 
-    # ---- what scikeras makes public
+    # ---- scikeras' public attribute
 
     @property
     def initialized_(self):
-        """bool: Whether there is a trained state to predict with or go on from."""
+        """bool: Whether there are weights to predict with or to continue from."""
         return hasattr(self, "coefs_")
