@@ -338,7 +338,7 @@ def test_a_lost_process_is_no_lost_run(some_work, tmp_path, capsys):
     with killing(workers, tmp_path / "lost", 8):
         again = run_one("table1_augmentation", tmp_path / "lost", n_jobs=2)
     pd.testing.assert_frame_equal(frame, again)
-    assert "Lost a worker (TerminatedWorkerError)" in capsys.readouterr().out
+    assert "A worker process died (TerminatedWorkerError)" in capsys.readouterr().out
 
 
 @pytest.mark.slow
@@ -381,12 +381,12 @@ def test_kept_work_depends_on_what_it_is_measured_with(name, monkeypatch):
     assert not counts & {"judging", "pairs", "report", "sentence_pictures"}
     assert not [name for name in counts if "sentences." in name or "measure" in name]
     assert not counts & {"benchmarks._runner", "benchmarks._png", "benchmarks.__main__"}
-    monkeypatch.setattr(_code_hash, "OTHERS", ["another version of the package"])
+    monkeypatch.setattr(_code_hash, "DEPENDENCIES", ["another version of the package"])
     assert hash_code_of(study) != before
 
 
 def test_workers_with_other_code_are_refused():
-    with pytest.raises(RuntimeError, match="other code, or other versions"):
+    with pytest.raises(RuntimeError, match="other code or other package versions"):
         _runner._measure("benchmarks.paper.table1_augmentation", {}, "", "another")
 
 
@@ -406,7 +406,7 @@ def test_interrupting_says_how_to_go_on(tiny, tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit) as end:
         main(["table1_augmentation", "--quick", "--n-jobs=1", f"--output={tmp_path}"])
     assert end.value.code == 130
-    assert "The same command goes on from here." in capsys.readouterr().err
+    assert "Run the same command again to continue." in capsys.readouterr().err
 
 
 @contextmanager
@@ -558,7 +558,7 @@ def test_a_full_disk_damages_nothing(tmp_path, survived):
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    stops = re.findall(r"Stopped: \[Errno .* goes on from here", done.stderr)
+    stops = re.findall(r"Stopped: \[Errno .* Run the same command again", done.stderr)
     assert len(stops) == len(limits) and "Traceback" not in done.stderr
     for limit in limits:
         names = {path.name for path in (tmp_path / limit).iterdir()}
@@ -831,12 +831,12 @@ def test_interval_is_students():
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["figure9"], "no study 'figure9'; there are readings_screening"),
+        (["figure9"], "unknown study 'figure9', expected one of: readings_screening"),
         (["--n-jobs", "0"], "must be a number of processes"),
         (["--n-jobs", "many"], "must be a number of processes"),
         (["--output", "/dev/null/results"], "cannot write to '/dev/null/results'"),
         (["--output", "/proc/results"], "cannot write to '/proc/results'"),
-        (["--dask", "nowhere"], "no Dask scheduler at 'nowhere'"),
+        (["--dask", "nowhere"], "cannot connect to a Dask scheduler at 'nowhere'"),
     ],
 )
 def test_bad_arguments_are_one_line_and_status_2(arguments, message, capsys):
@@ -866,15 +866,15 @@ def test_speed_measures_everything_it_names(tmp_path, monkeypatch):
     change(monkeypatch, speed, full=full)
     frame = run(["speed"], quick=False, output=tmp_path)["speed"].frame
     optional = {f"fit: {peer} / ours" for peer in ["skorch", "JAX", "C++"]}
-    optional |= {name for name in speed.REACH if "--quick" in name}
-    assert set(speed.REACH) - optional <= set(frame["measure"])
-    marked = frame[frame["measure"].isin(speed.REACH)]
-    assert (marked["reach"].notna() & (marked["relation"] != "")).all()
+    optional |= {name for name in speed.TARGETS if "--quick" in name}
+    assert set(speed.TARGETS) - optional <= set(frame["measure"])
+    with_target = frame[frame["measure"].isin(speed.TARGETS)]
+    assert (with_target["target"].notna() & (with_target["relation"] != "")).all()
     assert np.isfinite(frame["value"]).all()
     table = speed.summary(frame).set_index("measure")
     assert table.loc["memory growth, kB per fit", "relation"] == "<="
-    assert set(table.loc[marked["measure"], "holds"]) <= {"yes", "no"}
-    assert table.loc["losses of all peers: largest difference", "holds"] == "yes"
+    assert set(table.loc[with_target["measure"], "passed"]) <= {"yes", "no"}
+    assert table.loc["losses: largest difference between peers", "passed"] == "yes"
     assert (tmp_path / "speed.png").is_file()
 
 
@@ -884,7 +884,7 @@ def test_the_playground_is_measured(tmp_path, monkeypatch):
     quick = {"repeats": 1, "structures": 1, "rest": 1}
     change(monkeypatch, playground, quick=quick)
     frame = run_one("playground", tmp_path)
-    assert [*frame["measure"]] == [*playground.REACH]
+    assert [*frame["measure"]] == [*playground.TARGETS]
     assert np.isfinite(frame["value"]).all()
 
 
@@ -895,43 +895,42 @@ def test_a_soak_tells_what_grows(tmp_path, monkeypatch):
     table = soak.summary(frame).set_index("measure")
     assert len(frame) == 4 * 6
     # How long a fit takes is not for a test to say.
-    assert (table.drop(soak.TIME)["holds"] == "yes").all(), table
+    assert (table.drop(soak.TIME)["passed"] == "yes").all(), table
     growing = frame.assign(value=frame["value"] + frame["fits"] * frame["value"])
-    assert (soak.summary(growing)["holds"] == "no").all()
+    assert (soak.summary(growing)["passed"] == "no").all()
 
 
 @pytest.mark.slow
 def test_a_calibration_counts_what_is_wrong(tmp_path, monkeypatch):
-    quick = {"comparisons": 1, "trees": 2, "nets": 1, "overlapping": 1, "drawn": 20}
-    change(monkeypatch, calibration, quick=quick | {"block": 2})
+    quick = {"comparisons": 1, "trees": 2, "nets": 1, "overlapping": 1}
+    change(monkeypatch, calibration, quick=quick | {"simulated": 20, "block": 2})
     few = np.arange(-10, 10) / 10
     monkeypatch.setattr(calibration, "_differences_of_naive_bayes", lambda: few)
     table = calibration.summary(run_one("calibration", tmp_path))
-    counted = table[table["relation"] != ""].set_index(["measure", "how"])
+    counted = table[table["relation"] != ""].set_index(["measure", "setup"])
     # By trees and networks, searches, few points, splits, skewed and drawn differences.
     assert len(counted) == 7 + 8 + 96 + 4 + 21 + 10 and len(table) == len(counted) + 2
-    spread = table.set_index("how")["share"]
-    assert spread["common seeds"] == 0 < spread["own seeds"]
+    std = table.set_index("setup")["share"]
+    assert std["equal seeds"] == 0 < std["different seeds"]
     assert counted["share"].between(counted["low"], counted["high"]).all()
-    assert counted.loc[("finds detectable", "30 repetitions"), "share"] > 0.5
+    assert counted.loc[("power, detectable effect", "30 repetitions"), "share"] > 0.5
     assert (tmp_path / "calibration.png").is_file()
 
 
 @pytest.mark.parametrize(
-    "relation, share, holds",
+    "relation, share, passed",
     [("at most", 0.04, "yes"), ("at most", 0.2, "no"), ("at most", 0.0, "yes"),
-     ("as often as", 0.05, "yes"), ("as often as", 0.2, "no"),
-     ("as often as", 0.0, "no")],
+     ("about", 0.05, "yes"), ("about", 0.2, "no"), ("about", 0.0, "no")],
 )  # fmt: skip
-def test_a_calibration_tells_what_holds(relation, share, holds):
+def test_a_calibration_tells_what_holds(relation, share, passed):
     row = {
         "measure": "m",
-        "how": "10 repetitions",
+        "setup": "10 repetitions",
         "relation": relation,
         "expected": 0.05,
     }
     frame = pd.DataFrame([row | {"sum": 1000 * share, "count": 1000}])
-    assert calibration.summary(frame)["holds"].tolist() == [holds]
+    assert calibration.summary(frame)["passed"].tolist() == [passed]
 
 
 @pytest.mark.slow
@@ -941,7 +940,7 @@ def test_scaling_measures_workers_and_tasks(distributed, tmp_path, monkeypatch):
     assert set(frame["measure"]) == {
         scaling.FITS.format(1),
         scaling.FITS.format(2),
-        scaling.COST,
+        scaling.OVERHEAD,
     }
     assert (frame["value"] > 0).all()
 
@@ -951,5 +950,5 @@ def test_speed_tells_what_holds_from_what_does_not(monkeypatch):
     rows += [("predict_proba on 800 rows, ms", 0, 2.0), ("fit: ours, ms", 0, 61.234)]
     monkeypatch.setattr(speed, "_in_new_process", lambda part: part())
     table = speed.summary(speed.measure(lambda: rows))
-    assert table["holds"].tolist() == ["no", "yes", ""]
+    assert table["passed"].tolist() == ["no", "yes", ""]
     assert table["median"].tolist() == [100, 2.0, 61.2]
