@@ -17,7 +17,7 @@ from sklearn_toydnn import DNNClassifier, make_triangle
 from .._figures import new_figure
 from .._study import Study
 
-FITS, OVERHEAD = "fits per second, {} workers", "overhead per task, ms"
+FITS, OVERHEAD = "fits per second, n_workers={}", "overhead per task, ms"
 
 
 def tasks(repeats, fits, empty):
