@@ -1,12 +1,13 @@
-"""The paper's figures and tables, run again, and what this package costs.
+"""Studies that reproduce the paper and measure this package.
 
-``python -m benchmarks`` runs all of `paper`, ``python -m benchmarks NAME`` one of
-them or of `measurements`. Each module there says what it asks, and makes a `Study`.
+``python -m benchmarks`` runs all studies in `paper`. ``python -m benchmarks STUDY``
+runs one study, from `paper` or `measurements`. Each study is a module that defines a
+`Study`; its docstring states the question.
 """
 
 import sys
 
-if sys.argv[:1] == ["-m"]:  # as a program: the seconds of imports are still to come
-    from ._signals import leave_on_signals
+if sys.argv[:1] == ["-m"]:  # run as a program: the slow imports are still to come
+    from ._signals import exit_on_signals
 
-    leave_on_signals()
+    exit_on_signals()

@@ -1,4 +1,4 @@
-"""By which code a study measures: with another one, kept work is done again."""
+"""A hash of the code that a study runs: cached tasks of other code are not reused."""
 
 import ast
 from functools import cache
@@ -11,7 +11,7 @@ import joblib
 from sklearn_toydnn import memory
 
 HERE = Path(__file__).parent
-# By names of modules. Read when imported: files may change on disk later.
+# Sources by module name. Read at import time, because files may change during a run.
 SOURCES = {
     ".".join(["benchmarks", *path.relative_to(HERE).with_suffix("").parts]): (
         path.read_text(encoding="utf-8")
@@ -19,18 +19,18 @@ SOURCES = {
     for path in HERE.rglob("*.py")
 }
 PACKAGES = ["scikit-learn", "imbalanced-learn", "pandas", "scipy"]
-OTHERS = [memory.CODE, *map(version, PACKAGES)]
+DEPENDENCIES = [memory.CODE, *map(version, PACKAGES)]
 
 
 def hash_code_of(module, sources=SOURCES):
-    """Return a hash of a module, all that it imports of benchmarks, and packages."""
-    found, left = {}, [module]
-    while left:
-        name = left.pop()
-        if name not in found:
-            found[name] = sources[name]
-            left += _imported(name, sources[name])
-    return joblib.hash([sorted(found.items()), OTHERS])
+    """Return a hash of a module, its imports from benchmarks, and its dependencies."""
+    used, pending = {}, [module]
+    while pending:
+        name = pending.pop()
+        if name not in used:
+            used[name] = sources[name]
+            pending += _imported(name, sources[name])
+    return joblib.hash([sorted(used.items()), DEPENDENCIES])
 
 
 @cache
@@ -41,10 +41,10 @@ def _imported(importing, source):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            of = resolve_name("." * node.level + (node.module or ""), package)
-            # Of a package, a module; else a name within a module, or within __init__.
+            parent = resolve_name("." * node.level + (node.module or ""), package)
+            # The imported name is a submodule, or a name in the parent module.
             names += [
-                one if (one := f"{of}.{alias.name}") in SOURCES else of
+                child if (child := f"{parent}.{alias.name}") in SOURCES else parent
                 for alias in node.names
             ]
     return [

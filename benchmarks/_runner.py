@@ -1,4 +1,4 @@
-"""How studies run: in processes or on a cluster, kept as they go, written whole."""
+"""Run studies in worker processes or on a cluster; cache tasks, write results."""
 
 import json
 import os
@@ -23,86 +23,86 @@ from sklearn_toydnn import memory
 
 from ._code_hash import hash_code_of
 from ._png import to_png
-from ._signals import end_with, keep_signals_from_workers
+from ._signals import block_sigint_in_children, exit_with_parent
 from .measurements import MEASUREMENTS
 
-SECONDS = "seconds.json"  # that studies have taken, kept with what they have computed
-RESTARTS = 10  # in a row, of a study whose worker processes die
+SECONDS = "seconds.json"  # run times of the studies, in the cache folder
+MAX_RESTARTS = 10  # successive restarts without progress after workers died
 
 
 def run(names, *, quick, output, n_jobs=1, dask=None, fresh=False):
-    """Run studies, and before them what they need: CSV, picture and printed table.
+    """Run studies and their dependencies; write CSV files and figures, print tables.
 
-    Returns what came of each: the study, its frame and the seconds it took, those of
-    earlier runs in the same folder included.
+    Returns a dict by name of the study, its frame and the seconds it took, including
+    those of earlier runs in the same folder.
     """
-    # Workers may be elsewhere.
+    # Workers may have another working directory.
     output = output.resolve()
-    kept = output / "memory"
+    cache_folder = output / "memory"
     if fresh:
-        joblib.Memory(kept, verbose=0).clear(warn=False)
-        (kept / SECONDS).unlink(missing_ok=True)
-    studies = with_needs(names)
+        joblib.Memory(cache_folder, verbose=0).clear(warn=False)
+        (cache_folder / SECONDS).unlink(missing_ok=True)
+    studies = import_with_dependencies(names)
     kind, done = "quick" if quick else "full", {}
-    with _workers(n_jobs, dask), _Bars(studies.values(), quick) as bars:
+    with _workers(n_jobs, dask), _ProgressBars(studies.values(), quick) as bars:
         for name, study in studies.items():
             settings = study.settings(quick)
             frames = [done[needed].frame for needed in study.needs]
-            with _timed(kept, f"{name}, {kind}") as spent:
+            with _timed(cache_folder, f"{name}, {kind}") as timer:
                 if study.judge:
                     frame = study.judge(*frames, **settings)
                 else:
                     tasks = list(study.tasks(*frames, **settings))
-                    parts = _measure_all(study, tasks, kept)
+                    parts = _measure_all(study, tasks, cache_folder)
                     parts = bars.track(study, parts, len(tasks))
                     frame = pd.concat(parts, ignore_index=True)
             frame.insert(0, "run", kind)
             done[name] = SimpleNamespace(
-                study=study, frame=frame, seconds=spent.seconds
+                study=study, frame=frame, seconds=timer.seconds
             )
             _write(study, frame, quick, output)
             if dask is None and study.many_programs:
-                # Nothing else gives back the memory that compiled programs hold.
+                # Only the end of a process frees the memory of its compiled programs.
                 get_reusable_executor().shutdown(wait=True)
     return done
 
 
-def with_needs(names):
-    """Import the studies, before each what it needs."""
+def import_with_dependencies(names):
+    """Import studies; return them by name, each after the studies that it needs."""
     studies = {}
     for name in names:
         folder = "measurements" if name in MEASUREMENTS else "paper"
         study = import_module(f"benchmarks.{folder}.{name}").STUDY
-        studies |= with_needs(study.needs) | {name: study}
+        studies |= import_with_dependencies(study.needs) | {name: study}
     return studies
 
 
 @contextmanager
-def _timed(kept, name):
-    """Count the seconds that a study takes, and those it took in earlier runs."""
-    spent, start = SimpleNamespace(), time.perf_counter()
-    path = kept / SECONDS
+def _timed(cache_folder, name):
+    """Measure the seconds that a study takes, added to those of earlier runs."""
+    timer, start = SimpleNamespace(), time.perf_counter()
+    path = cache_folder / SECONDS
     try:
-        yield spent
+        yield timer
     finally:
-        of_all = {}
-        with suppress(OSError, ValueError):  # where there are none yet, or damaged ones
-            of_all = json.loads(path.read_text())
-        spent.seconds = of_all.get(name, 0.0) + time.perf_counter() - start
-        kept.mkdir(exist_ok=True)
+        seconds = {}
+        with suppress(OSError, ValueError):  # the file is missing or damaged
+            seconds = json.loads(path.read_text())
+        timer.seconds = seconds.get(name, 0.0) + time.perf_counter() - start
+        cache_folder.mkdir(exist_ok=True)
         with whole_file(path) as part:
-            part.write_text(json.dumps({**of_all, name: spent.seconds}))
+            part.write_text(json.dumps({**seconds, name: timer.seconds}))
 
 
-# ---- where and how tasks are measured
+# ---- run tasks
 
 
 @contextmanager
 def _workers(n_jobs, dask):
-    """Have joblib use processes of this machine or, by its address, a cluster."""
+    """Make joblib use local processes, or the cluster of a Dask scheduler."""
     if dask is None:
         with parallel_config(
-            "loky", n_jobs=n_jobs, initializer=end_with, initargs=(os.getpid(),)
+            "loky", n_jobs=n_jobs, initializer=exit_with_parent, initargs=(os.getpid(),)
         ):
             yield
         return
@@ -112,8 +112,8 @@ def _workers(n_jobs, dask):
         yield
 
 
-def _measure_all(study, tasks, kept):
-    """Yield each task's frame; where a worker dies, start again with what is left."""
+def _measure_all(study, tasks, cache_folder):
+    """Yield the frame of each task; after a worker dies, restart with the rest."""
     code, n_done, restarts = hash_code_of(study.module), 0, 0
     while n_done < len(tasks):
         n_before = n_done
@@ -123,26 +123,27 @@ def _measure_all(study, tasks, kept):
             batch_size=1,
         )
         calls = (
-            delayed(_measure)(study.module, task, str(kept), code)
+            delayed(_measure)(study.module, task, str(cache_folder), code)
             for task in tasks[n_done:]
         )
         try:
-            with keep_signals_from_workers():
+            with block_sigint_in_children():
                 frames = parallel(calls)
             for frame in frames:
                 n_done += 1
                 yield frame
-        except _lost_workers() as error:
+        except _lost_worker_errors() as error:
             restarts = restarts + 1 if n_done == n_before else 0
-            if restarts > RESTARTS:
+            if restarts > MAX_RESTARTS:
                 raise
             print(
-                f"Lost a worker ({type(error).__name__}): starting again.", flush=True
+                f"A worker process died ({type(error).__name__}). Restarting.",
+                flush=True,
             )
 
 
-def _lost_workers():
-    """List the errors that tell of a worker that died, here or on a cluster."""
+def _lost_worker_errors():
+    """Return the errors that joblib and Dask raise when a worker process dies."""
     errors = [TerminatedWorkerError]
     with suppress(ImportError):
         from distributed import FutureCancelledError, KilledWorker
@@ -151,37 +152,37 @@ def _lost_workers():
     return tuple(errors)
 
 
-def _measure(module, task, kept, code):
-    """Measure a task, or take what was measured from where it is kept."""
+def _measure(module, task, cache_folder, code):
+    """Return the frame of a task, from the cache if possible."""
     if code != hash_code_of(module):
         raise RuntimeError(
-            "A worker has imported other code, or other versions of the packages, than "
-            "this run: restart the workers."
+            "A worker uses other code or other package versions than this run. "
+            "Restart the workers."
         )
     with config_context(enable_metadata_routing=True):
         study = import_module(module).STUDY
-        if not study.work:  # nothing is trained that could be kept
+        if not study.work:  # studies that train nothing are not cached
             return study.measure(**task)
-        measure = partial(study.measure, **task, memory=kept)
-        return memory.load_or_compute(kept, measure, repr((module, task, code)))
+        measure = partial(study.measure, **task, memory=cache_folder)
+        return memory.load_or_compute(cache_folder, measure, repr((module, task, code)))
 
 
-# ---- how far it is
+# ---- progress
 
 
-class _Bars:
-    """Bars for the whole and for the study; in a log file, a line a minute."""
+class _ProgressBars:
+    """Progress of the run and of the study: bars, or a line per minute in a log."""
 
     def __init__(self, studies, quick):
         console = Console()
-        self._seen = console.is_terminal
+        self._is_terminal = console.is_terminal
         self._bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             TextColumn("{task.percentage:>3.0f}%"),
             TimeRemainingColumn(),
             console=console,
-            disable=not self._seen,
+            disable=not self._is_terminal,
             transient=True,
             speed_estimate_period=600,
         )
@@ -190,7 +191,7 @@ class _Bars:
             for study in studies
             if study.work
         }
-        self._whole = self._bars.add_task("all", total=sum(self._work.values()) or 1)
+        self._run_bar = self._bars.add_task("all", total=sum(self._work.values()) or 1)
         self._last_line = time.monotonic()
 
     def __enter__(self):
@@ -201,13 +202,13 @@ class _Bars:
         self._bars.stop()
 
     def track(self, study, parts, n_parts):
-        """Yield the parts of a study's frame, telling of each."""
+        """Yield the parts of a study's frame, and update the progress."""
         share = self._work.get(study.name, 0) / n_parts
         bar = self._bars.add_task(study.title, total=n_parts)
         for part in parts:
             self._bars.advance(bar)
-            self._bars.advance(self._whole, share)
-            if not self._seen and time.monotonic() - self._last_line > 60:
+            self._bars.advance(self._run_bar, share)
+            if not self._is_terminal and time.monotonic() - self._last_line > 60:
                 self._print_line(bar)
             yield part
         self._bars.remove_task(bar)
@@ -215,11 +216,11 @@ class _Bars:
     def _print_line(self, bar):
         self._last_line = time.monotonic()
         tasks = {task.id: task for task in self._bars.tasks}
-        whole, part = tasks[self._whole], tasks[bar]
+        run, study = tasks[self._run_bar], tasks[bar]
         print(
-            f"{time.strftime('%H:%M')} {part.description}: {part.percentage:.0f} %, "
-            f"{_time_left(part)} left; all: {whole.percentage:.0f} %, "
-            f"{_time_left(whole)} left",
+            f"{time.strftime('%H:%M')} {study.description}: {study.percentage:.0f} %, "
+            f"{_time_left(study)} left; all: {run.percentage:.0f} %, "
+            f"{_time_left(run)} left",
             flush=True,
         )
 
@@ -229,16 +230,16 @@ def _time_left(task):
     return "?" if seconds is None else f"{seconds / 60:.0f} min"
 
 
-# ---- what comes of it
+# ---- results
 
 
 def _write(study, frame, quick, output):
-    """Write a study's CSV and picture, and print its table."""
+    """Write the CSV file and the figure of a study, and print its table."""
     with whole_file(output / f"{study.name}.csv") as path:
         frame.to_csv(path, index=False)
     sns.set_theme(style="ticks")
     figure = study.plot(frame)
-    width = min(100, int(7 * figure.get_figwidth()))  # in characters, as far as it goes
+    width = min(100, int(7 * figure.get_figwidth()))  # of the title, in characters
     title = f"{study.title}\n{textwrap.fill(study.describe(quick), width)}"
     figure.suptitle(title)
     with whole_file(output / f"{study.name}.png") as path:
@@ -249,7 +250,7 @@ def _write(study, frame, quick, output):
 
 @contextmanager
 def whole_file(path):
-    """Yield a path to write to, which becomes `path` once it is written whole."""
+    """Yield a temporary path; rename it to `path` after it is written completely."""
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         yield part

@@ -1,4 +1,4 @@
-"""How a run ends before it is done: by a signal, and with its worker processes."""
+"""Signals: how an interrupted run and its worker processes exit."""
 
 import os
 import signal
@@ -7,17 +7,18 @@ import time
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 
-INTERRUPTED = "Interrupted. The same command goes on from here.\n"
-SIGNALS = [signal.SIGINT, signal.SIGTERM]  # Ctrl-C; `kill`, `timeout`, a scheduler
+INTERRUPTED = "Interrupted. Run the same command again to continue.\n"
+# Ctrl-C sends the first; `kill`, `timeout` and batch schedulers send the second.
+SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
 
-def leave_on_signals():
-    """Have Ctrl-C and SIGTERM end this process at once, in one line.
+def exit_on_signals():
+    """Exit at once on Ctrl-C and SIGTERM, with a message of one line.
 
-    An exception would not do while modules are imported: compiled ones make another
-    of it, or a traceback.
+    An exception would not work during imports: extension modules turn it into another
+    exception or print a traceback.
     """
-    stderr = os.dup(2)  # which leads elsewhere while TensorFlow is imported
+    stderr = os.dup(2)  # TensorFlow redirects stderr while it is imported
 
     def leave(*_):
         try:
@@ -26,13 +27,14 @@ def leave_on_signals():
             os._exit(130)
 
     for number in SIGNALS:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as the shell does for `&`
+        # The shell makes background jobs (`&`) ignore Ctrl-C.
+        if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, leave)
 
 
 @contextmanager
 def interruptible():
-    """Have Ctrl-C and SIGTERM raise KeyboardInterrupt: there is work to put away."""
+    """Raise KeyboardInterrupt on Ctrl-C and SIGTERM, so that cleanup code runs."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
     try:
         for number, handler in before.items():
@@ -45,15 +47,15 @@ def interruptible():
 
 
 @contextmanager
-def keep_signals_from_workers():
-    """Have the processes started meanwhile take no notice of Ctrl-C.
+def block_sigint_in_children():
+    """Make the processes that are started in this context ignore Ctrl-C.
 
-    A terminal sends it to them too, and they would print tracebacks of their imports.
+    A terminal sends Ctrl-C to the workers too, and they would print tracebacks.
     """
     if not hasattr(signal, "pthread_sigmask"):  # on Windows
         yield
         return
-    resource_tracker.ensure_running()  # its start would unblock the signal again
+    resource_tracker.ensure_running()  # starting it later would unblock the signal
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -61,11 +63,12 @@ def keep_signals_from_workers():
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def end_with(parent):
-    """End this process, a worker, within seconds of its parent, however that dies.
+def exit_with_parent(parent):
+    """Exit this worker process within seconds after its parent dies, for any reason.
 
-    Also where the parent has died before, or the worker is inside TensorFlow. On
-    Windows, where a process keeps the parent's number, a killed run's workers stay.
+    This also works if the parent is already dead, or while TensorFlow computes. It does
+    not work on Windows, where the parent's process ID never changes: the workers of a
+    killed run keep running.
     """
     threading.Thread(target=_watch, args=(parent,), daemon=True).start()
 

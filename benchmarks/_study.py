@@ -1,4 +1,4 @@
-"""What a study is: a question, its settings, and how they become an answer."""
+"""The definition of a study: its question, settings, tasks, table and figure."""
 
 import inspect
 import re
@@ -9,46 +9,48 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Study:
-    """One question: of the paper, or about this package.
+    """A question about the paper or about this package, and how to answer it.
 
-    A study either measures tasks, each in a process of its own, or judges what other
-    studies have found. Its module's docstring says what it asks.
+    A study either measures tasks in parallel (`tasks` and `measure`), or combines the
+    results of other studies (`judge`). The docstring of its module states the question.
     """
 
-    module: str  # where it is written, and where workers find it
+    module: str  # name of the module that defines it, imported by the workers
     title: str
-    alt: str  # the picture in words, for who does not see it
-    full: dict  # settings of the study itself
-    quick: dict  # and of a run that only shows that it works
-    summary: Callable  # of the frame: the table that is printed
-    plot: Callable  # of the frame: its picture
-    tasks: Callable | None = None  # of what it needs and the settings: dicts
-    measure: Callable | None = None  # of a task: rows of the frame
-    judge: Callable | None = None  # of what it needs and the settings: the frame
-    needs: tuple = ()  # names of studies whose frames it takes
-    # How much there is to train, points times epochs. Tasks of studies that train are
-    # kept: their `measure` takes `memory`, a folder.
+    alt: str  # text alternative of the figure
+    full: dict  # settings of the full run
+    quick: dict  # settings of a quick run, which only checks that the study works
+    summary: Callable  # takes the frame, returns the table to print
+    plot: Callable  # takes the frame, returns a figure
+    # Takes the frames of `needs` and the settings, yields arguments of `measure`.
+    tasks: Callable | None = None
+    measure: Callable | None = None  # takes a task, returns rows of the frame
+    # Takes the frames of `needs` and the settings, returns the frame.
+    judge: Callable | None = None
+    needs: tuple = ()  # names of the studies whose frames it uses
+    # Takes the settings, returns the amount of training: points times epochs. The tasks
+    # of studies that train are cached; their `measure` takes `memory`, a folder.
     work: Callable | None = None
-    n_jobs: int | None = None  # where not all the cores that the run has
-    many_programs: bool = False  # whether its workers end with it, for their memory
+    n_jobs: int | None = None  # number of workers, None: as many as the run has
+    many_programs: bool = False  # stop the workers afterwards, to free their memory
 
     @property
     def name(self):
-        """str: Its name on the command line and of its files."""
+        """str: The name on the command line and of the result files."""
         return self.module.rpartition(".")[2]
 
     @property
     def about(self):
-        """List of str: Its module's docstring after the first line, in paragraphs."""
+        """List of str: The paragraphs of the docstring after its first line."""
         text = inspect.cleandoc(sys.modules[self.module].__doc__).partition("\n\n")[2]
         return [part for part in re.sub(r"`+|\*", "", text).split("\n\n") if part]
 
     def settings(self, quick):
-        """Return what it is run with."""
+        """Return the settings of a quick or full run."""
         return self.quick if quick else self.full
 
     def describe(self, quick):
-        """Return, in a line, what it is run with."""
+        """Return the settings of a quick or full run in one line."""
         kind = "quick run, not the study" if quick else "full run"
         settings = self.settings(quick).items()
         return f"{kind}: " + "; ".join(f"{name} {_short(v)}" for name, v in settings)

@@ -1,4 +1,4 @@
-"""A page of the playground in headless Chromium, for tests and benchmarks."""
+"""Operate the playground page in headless Chromium, for tests and benchmarks."""
 
 import json
 import re
@@ -16,37 +16,39 @@ MISSING = next(
     (name for name in ("chromium", "chromedriver") if shutil.which(name) is None), None
 )
 SERVER = ("-m", "sklearn_toydnn.playground")
-HANGS = 600  # seconds: no computer is so slow
-# Parts of the page have shadow roots of their own, through which CSS does not look.
+HANGS = 600  # seconds without an answer after which the page counts as hung
+# CSS selectors do not reach into the shadow roots of the page; this function does.
 _DEEP = """
 window.deep = (selector) => {
-  const found = [];
+  const elements = [];
   (function walk(root) {
     for (const element of root.querySelectorAll("*")) {
-      if (element.matches(selector)) found.push(element);
+      if (element.matches(selector)) elements.push(element);
       if (element.shadowRoot) walk(element.shadowRoot);
     }
   })(document);
-  return found;
+  return elements;
 };
 """
 
 
 @contextmanager
 def serving(server=SERVER, **options):
-    """Serve the playground in a process of its own; yield its address and it."""
+    """Serve the playground in a new process; yield its address and the process."""
     command = [sys.executable, *server, "--port", "0", "--no-browser"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options) as run:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, **options
+    ) as process:
         try:
-            line = run.stdout.readline()
-            yield re.search(r"http://\S+/", line)[0], run
+            line = process.stdout.readline()
+            yield re.search(r"http://\S+/", line)[0], process
         finally:
-            run.terminate()
+            process.terminate()
 
 
 @contextmanager
 def browsing(width=1300, height=1000):
-    """Open Chromium, for which there is nothing but this machine."""
+    """Start Chromium without access to other machines; yield its driver."""
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium")
     for argument in (
@@ -57,8 +59,8 @@ def browsing(width=1300, height=1000):
         "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     ):
         options.add_argument(argument)
-    logged = {"performance": "ALL", "browser": "ALL"}
-    options.set_capability("goog:loggingPrefs", logged)
+    log_levels = {"performance": "ALL", "browser": "ALL"}
+    options.set_capability("goog:loggingPrefs", log_levels)
     service = webdriver.ChromeService(shutil.which("chromedriver"))
     driver = webdriver.Chrome(options, service)
     try:
@@ -69,68 +71,68 @@ def browsing(width=1300, height=1000):
 
 
 class Tab:
-    """A page in a tab of a browser, as a person uses it."""
+    """A page in a browser tab, and the actions of a user on it."""
 
     def __init__(self, driver, address):
         self.driver, self.address = driver, address
 
     def run(self, script, *arguments):
-        """Run a script in the page."""
+        """Run JavaScript in the page, and return its result."""
         return self.driver.execute_script(script, *arguments)
 
     def open(self, query=""):
-        """Open the page, and wait until it has computed."""
+        """Open the page, and wait until its first result is drawn."""
         self.driver.get(self.address + query)
         self.run(_DEEP)
         self.wait_for_status()
-        # Its parts are drawn one by one.
+        # The parts of the page are drawn one after the other.
         drawn = "return ['canvas', 'pre code'].every(name => deep(name).length)"
         self.wait(lambda: self.run(drawn))
         return self
 
     def wait(self, condition):
-        """Wait until a condition holds, and return what it is."""
+        """Wait until `condition` returns a true value, and return this value."""
         end = time.monotonic() + HANGS
-        while not (found := condition()):
+        while not (value := condition()):
             assert time.monotonic() < end, self.words()
             time.sleep(0.05)
-        return found
+        return value
 
     def wait_for_status(self, pattern=r"trained in|Epoch \d+ of|repetitions,|same as"):
-        """Wait until the page says something like this."""
+        """Wait until the text of the page matches a pattern."""
         return self.wait(lambda: re.search(pattern, self.words()))
 
     def wait_for_query(self, text):
-        """Wait until the address holds this."""
+        """Wait until the query of the address contains a text."""
         self.wait(lambda: text in self.query())
 
     def wait_for_program(self, text):
-        """Wait until the shown program holds this."""
+        """Wait until the displayed program contains a text."""
         self.wait(lambda: text in self.program())
 
     def words(self):
-        """Return what the page says in words, alerts too."""
+        """Return the text of the page: status, alerts, verdict and paragraphs."""
         return self.run(
             'return deep("[role=status], [role=alert], .verdict, p").map('
             '  element => element.textContent).join("\\n")'
         )
 
     def accuracy(self):
-        """Return the accuracy that is shown, as it is written."""
+        """Return the displayed accuracy, as a str."""
         return re.search(r"test points[^:]*: ([\d.]+)", self.words())[1]
 
     def program(self):
-        """Return the program that is shown."""
+        """Return the displayed program."""
         return self.run('return deep("pre code")[0].textContent')
 
     def query(self):
         """Return the query of the address."""
         return self.run("return window.location.search")
 
-    # ---- what a person does
+    # ---- actions of a user
 
     def find(self, label):
-        """Return the control with this label, or None."""
+        """Return the control with a label, or None."""
         return self.run(
             """
             const named = (e) => [
@@ -144,11 +146,11 @@ class Tab:
         )
 
     def control(self, label):
-        """Return the control with this label, once it is drawn."""
+        """Wait until the control with a label is drawn, and return it."""
         return self.wait(lambda: self.find(label))
 
     def press(self, label, *keys):
-        """Press keys in a control."""
+        """Press keys in a control, by default the right arrow key."""
         self.control(label).send_keys(*(keys or (Keys.ARROW_RIGHT,)))
 
     def click(self, label):
@@ -156,13 +158,13 @@ class Tab:
         self.run("arguments[0].click()", self.control(label))
 
     def choose(self, label, option):
-        """Choose an option of a list."""
+        """Choose an option of a select element."""
         Select(self.control(label)).select_by_visible_text(option)
 
-    # ---- what is seen
+    # ---- observations
 
     def watch_paints(self):
-        """Note when pictures of the plane are painted, and keys and fingers lift."""
+        """Record when the plane is repainted, and keys and pointers are used."""
         self.run(
             """
             window.paints = []; window.lifted = []; window.pressed = [];
@@ -178,18 +180,18 @@ class Tab:
         )
 
     def seen(self, name):
-        """Return the milliseconds at which something was seen."""
+        """Return recorded times in ms: "paints", "lifted" or "pressed"."""
         return self.run("return window[arguments[0]]", name)
 
     def is_current(self):
-        """Return whether the pictures are those of what is asked for."""
+        """Return whether the displayed result belongs to the current settings."""
         return self.run(
             "return document.querySelector('[style*=\"--opacity\"]').style"
             "  .getPropertyValue('--opacity') == 1"
         )
 
     def opacity(self):
-        """Return how opaque the picture of the plane is."""
+        """Return the opacity of the plane on the screen: the least of its ancestors."""
         return float(
             self.run(
                 """
@@ -205,7 +207,7 @@ class Tab:
         )
 
     def requests(self):
-        """Return the addresses from which something has been asked for."""
+        """Return the URLs of all requests since the last call."""
         messages = [
             json.loads(entry["message"])["message"]
             for entry in self.driver.get_log("performance")
@@ -217,6 +219,6 @@ class Tab:
         ]
 
     def errors(self):
-        """Return what the browser has complained of."""
+        """Return the errors in the log of the browser."""
         log = self.driver.get_log("browser")
         return [entry for entry in log if entry["level"] == "SEVERE"]

@@ -1,4 +1,4 @@
-"""The examples of these pages run in a folder of their own, where it can be."""
+"""Fixtures of the doctests in the pages: temporary folder, skipped pages."""
 
 from importlib.util import find_spec
 
@@ -9,7 +9,7 @@ NEEDS = {"searches.rst": "distributed", "playground.rst": "panel"}
 
 
 def pytest_collection_modifyitems(items):
-    """Skip the pages whose extra is not installed."""
+    """Skip pages whose optional dependency is not installed."""
     for item in items:
         need = NEEDS.get(item.path.name)
         if need is not None and find_spec(need) is None:
@@ -17,6 +17,6 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
-    """Leave nothing where the suite was started."""
+def temporary_folder(tmp_path, monkeypatch):
+    """Run each page in a temporary folder."""
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""The house is as docs/design.rst says: its modules, the way of the data, its rules."""
+"""Check that docs/design.rst describes the modules, the data flow and the rules."""
 
 import ast
 import re
@@ -22,7 +22,7 @@ DESIGN = (ROOT / "docs" / "design.rst").read_text()
 
 
 def parse(folder):
-    """Return the modules of a folder by their names, parsed."""
+    """Return the syntax trees of the modules in a folder, by name."""
     return {path.stem: ast.parse(path.read_text()) for path in folder.glob("*.py")}
 
 
@@ -36,17 +36,17 @@ TITLES = {
 }
 WINGS = {folder: parse(PACKAGE / folder) for folder in TITLES}
 TREES, PLAYGROUND = WINGS[""], WINGS["playground"]
-N_ROWS = 173  # of no other array
+N_ROWS = 173  # identifies the points: no other array has as many rows
 
 
 def section(title):
-    """Return a section of the page, up to the next heading."""
+    """Return the text of a section of the page, up to the next heading."""
     text = DESIGN.split(f"\n{title}\n" + "=" * len(title) + "\n")[1]
     return re.split(r"\n.+\n=+\n", text)[0]
 
 
 def imports(tree):
-    """Yield module and name for each name that is imported."""
+    """Yield a pair (module, name) for each import in a syntax tree."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((alias.name, "") for alias in node.names)
@@ -59,13 +59,13 @@ def imports(tree):
 
 
 @pytest.mark.parametrize("folder", WINGS)
-def test_each_module_is_on_the_map(folder):
+def test_each_module_is_listed(folder):
     listed = re.findall(r"^``(\w+)\.py``", section(TITLES[folder]), re.M)
     assert sorted(listed) == sorted(set(WINGS[folder]) - {"__init__"})
 
 
 def imported_here(folder, tree):
-    """Yield the modules of this package that a module imports, by their paths."""
+    """Yield the paths of the modules of this package that a module imports."""
     home = folder.split("/") if folder else []
     for module, name in imports(tree):
         dots, within = re.fullmatch(r"(\.*)(.*)", module).groups()
@@ -83,39 +83,38 @@ IMPORTS = {
 }
 
 
-def test_imports_go_round_no_circle():
+def test_imports_are_acyclic():
     assert len(list(TopologicalSorter(IMPORTS).static_order())) > len(TREES)
 
 
-def test_the_engine_knows_no_estimator():
-    """Nor anything else that uses it."""
+def test_the_engine_imports_no_module_that_uses_it():
     for name, imported in IMPORTS.items():
         if name.startswith("_engine/"):
-            others = {one for one in imported if not one.startswith("_engine/")}
+            others = {path for path in imported if not path.startswith("_engine/")}
             assert others <= {"memory", "_checked_pickle"}, name
 
 
-def test_a_comparison_knows_of_the_engine_how_to_tell_what_is_equal():
+def test_comparisons_import_only_fingerprints_from_the_engine():
     for name, imported in IMPORTS.items():
         if name.startswith("comparison/"):
-            others = {one for one in imported if not one.startswith("comparison/")}
+            others = {path for path in imported if not path.startswith("comparison/")}
             assert others <= {"memory", "_engine/fingerprint"}, name
 
 
-def test_what_a_comparison_says_knows_nothing_of_fitting():
-    """Scores may come from anywhere."""
+def test_the_tests_of_scores_import_no_fitting():
+    """Scores can have any origin."""
     names = "result", "statistics", "resolution", "renamed", "scale", "metrics"
-    known = {f"comparison/{name}" for name in names}
-    for name in known:
-        assert IMPORTS[name] <= known, name
+    modules = {f"comparison/{name}" for name in names}
+    for name in modules:
+        assert IMPORTS[name] <= modules, name
 
 
-def test_functions_between_modules_are_annotated():
-    """Of the engine and of comparisons: those that another module imports."""
+def test_functions_that_other_modules_import_are_annotated():
+    """Check the functions of the engine and of comparisons."""
     wings = {n: t for n, t in WINGS.items() if n.startswith(("_engine", "comparison"))}
     shared = {name for tree in wings.values() for m in tree.values()
               for module, name in imports(m) if module.startswith(".")}  # fmt: skip
-    bare = {
+    unannotated = {
         function.name
         for trees in wings.values()
         for tree in trees.values()
@@ -123,33 +122,33 @@ def test_functions_between_modules_are_annotated():
         if isinstance(function, ast.FunctionDef) and function.name in shared
         if not (function.returns and all(a.annotation for a in arguments(function)))
     }
-    # `compare`'s and `compare_candidates`' parameters are in their docstrings.
-    assert bare <= {"compare", "compare_candidates"}
+    # The docstrings of these describe their parameters.
+    assert unannotated <= {"compare", "compare_candidates"}
 
 
 def arguments(function):
-    """Return the arguments of a function, but not those in `*names` or `**names`."""
+    """Return the arguments of a function, except `*args` and `**kwargs`."""
     args = function.args
     return [*args.posonlyargs, *args.args, *args.kwonlyargs]
 
 
-def test_network_is_there_under_its_old_name():
-    """Else cloudpickle, and with it joblib's workers, send a copy of the class."""
+def test_the_classifier_imports_the_network_module():
+    """Otherwise cloudpickle sends a copy of the class to the workers of joblib."""
     assert "_network" in IMPORTS["classifier"]
 
 
-def test_one_module_knows_of_scikeras():
-    knowing = {
+def test_only_one_module_imports_scikeras():
+    importers = {
         f"{folder}/{name}"
         for folder, trees in WINGS.items()
         for name, tree in trees.items()
         if any(module.startswith("scikeras") for module, _ in imports(tree))
     }
-    assert knowing == {"_estimator/scikeras"}
+    assert importers == {"_estimator/scikeras"}
 
 
-def test_the_private_names_of_others_are_listed():
-    """Names with an underscore that are used, but are nobody's here."""
+def test_private_names_of_other_packages_are_listed():
+    """They start with an underscore, and this package uses but does not define them."""
     own, used = set(), set()
     for tree in (tree for trees in WINGS.values() for tree in trees.values()):
         for node in ast.walk(tree):
@@ -165,38 +164,35 @@ def test_the_private_names_of_others_are_listed():
         for module, name in imports(tree):
             if not module.startswith("."):
                 used |= {*module.split("."), name}
-    # What scikit-learn and imbalanced-learn ask estimators to define is defined here.
+    # The methods that scikit-learn and imbalanced-learn require are defined here.
     private = {name for name in used - own if re.fullmatch(r"_[a-z]\w+|src", name)}
-    # Modules, attributes that were saved once, and what TensorFlow's graphs hold.
+    # Remove modules, attributes of old saved files and attributes of TensorFlow graphs.
     private -= {*TREES, *WINGS, "_optimizer_text", "_learning_rate"}
-    private -= {"_class", "_gradient_op_type", "_exit"}  # the last: of os, public
+    private -= {"_class", "_gradient_op_type", "_exit"}  # os._exit is public
     listed = set(re.findall(r"^``(\w+)``", section("Private names of others"), re.M))
-    private |= {
-        "_get_param_names",
-        "_check_X_y",
-        "_validate_params",
-    }  # theirs, defined here again
+    # Private names of others that this package overrides.
+    private |= {"_get_param_names", "_check_X_y", "_validate_params"}
     assert private == listed, private ^ listed
 
 
 @pytest.mark.parametrize("name", PLAYGROUND)
 def test_each_module_of_the_playground_can_be_imported(name):
-    """Where its extra is not installed, their examples are left out silently."""
+    """Doctests skip modules with missing imports silently, so import them here."""
     pytest.importorskip("panel", reason="the extra playground is not installed")
     import_module(f"sklearn_toydnn.playground.{name}".removesuffix(".__init__"))
 
 
-def test_few_modules_know_of_panel():
-    knowing = {
+def test_few_modules_import_panel():
+    importers = {
         name
         for name, tree in (TREES | PLAYGROUND).items()
         if any(re.match("panel|bokeh", module) for module, _ in imports(tree))
     }
-    assert knowing == {"_figures", "_layout", "_controls", "_page", "_server"}
+    assert importers == {"_figures", "_layout", "_controls", "_page", "_server"}
 
 
 @pytest.mark.slow
-def test_the_server_of_the_playground_does_without_tensorflow():
+def test_the_playground_server_does_not_import_tensorflow():
     pytest.importorskip("panel", reason="the extra playground is not installed")
     code = "import sys, sklearn_toydnn.playground._server\n"
     code += "sys.exit('tensorflow' in sys.modules)"
@@ -207,40 +203,40 @@ def test_the_server_of_the_playground_does_without_tensorflow():
 
 
 def imported_of_benchmarks(path):
-    """Yield the modules of benchmarks, and names in them, that a file imports."""
+    """Yield the dotted names in benchmarks that a file imports."""
     package = ".".join(path.relative_to(ROOT).parts[:-1])
     for module, name in imports(ast.parse(path.read_text())):
-        whole = resolve_name(module, package)
-        if whole.startswith("benchmarks"):
-            yield f"{whole}.{name}"
+        absolute = resolve_name(module, package)
+        if absolute.startswith("benchmarks"):
+            yield f"{absolute}.{name}"
 
 
-def importing(folder, wing):
-    """Return the names of the files in a folder that import a wing of benchmarks."""
+def importing(folder, package):
+    """Return the names of the files in a folder that import a package of benchmarks."""
     return {
         path.name
         for path in folder.rglob("*.py")
         if any(
-            f"{name}.".startswith(f"benchmarks.{wing}.")
+            f"{name}.".startswith(f"benchmarks.{package}.")
             for name in imported_of_benchmarks(path)
         )
     }
 
 
-def test_paper_and_measurements_know_nothing_of_each_other():
+def test_paper_and_measurements_do_not_import_each_other():
     assert "claims.py" in importing(BENCHMARKS / "paper", "paper")
     assert not importing(BENCHMARKS / "measurements", "paper")
     assert not importing(BENCHMARKS / "paper", "measurements")
 
 
-def test_the_packages_tests_know_neither():
+def test_only_tests_of_benchmarks_import_studies():
     names = "benchmarks", "claims", "judging", "noise", "reading_tests", "tables"
-    of_benchmarks = {f"test_{name}.py" for name in names}
-    assert importing(ROOT / "tests", "paper") == of_benchmarks
-    assert importing(ROOT / "tests", "measurements") <= of_benchmarks
+    allowed = {f"test_{name}.py" for name in names}
+    assert importing(ROOT / "tests", "paper") == allowed
+    assert importing(ROOT / "tests", "measurements") <= allowed
 
 
-def test_each_module_that_studies_share_is_on_the_map():
+def test_each_shared_module_of_benchmarks_is_listed():
     paper = (ROOT / "docs" / "paper.rst").read_text()
     studies = re.findall(r"^``(\w+)``  ", paper, re.M)
     paths = [*BENCHMARKS.glob("*.py"), *(BENCHMARKS / "paper").glob("*.py")]
@@ -248,22 +244,22 @@ def test_each_module_that_studies_share_is_on_the_map():
     assert set(re.findall(r"``(\w+)\.py``", section("The benchmarks"))) == shared
 
 
-# ---- the way of the data
+# ---- the data flow
 
 
-def holds_points(value):
-    """Return whether a value is the points, or a record or tuple with them."""
+def contains_points(value):
+    """Return whether a value is the points, or a record or tuple that contains them."""
     if isinstance(value, np.ndarray):
         return value.ndim == 2 and len(value) == N_ROWS
     if type(value).__name__ in ("Data", "Points"):
         value = vars(value).values()
     elif type(value) not in (tuple, list):
         return False
-    return any(map(holds_points, value))
+    return any(map(contains_points, value))
 
 
-def way_of_the_points(fit):
-    """Return the modules whose calls are handed the points, and how deep they lie."""
+def trace_points(fit):
+    """Return the modules whose functions get the points, and the maximum call depth."""
     modules, depth = [], 0
 
     def note(frame, event, arg):
@@ -271,16 +267,16 @@ def way_of_the_points(fit):
         path = Path(frame.f_code.co_filename)
         if event != "call" or PACKAGE not in path.parents:
             return
-        if frame.f_code.co_name == "__len__":  # which asks for their number
+        if frame.f_code.co_name == "__len__":  # does not process the points
             return
-        if not any(map(holds_points, list(frame.f_locals.values()))):
+        if not any(map(contains_points, list(frame.f_locals.values()))):
             return
         if path.stem not in modules:
             modules.append(path.stem)
-        within, n = frame, 0
-        while within:
-            n += PACKAGE in Path(within.f_code.co_filename).parents
-            within = within.f_back
+        caller, n = frame, 0
+        while caller:
+            n += PACKAGE in Path(caller.f_code.co_filename).parents
+            caller = caller.f_back
         depth = max(depth, n)
 
     sys.setprofile(note)
@@ -291,30 +287,30 @@ def way_of_the_points(fit):
     return modules, depth
 
 
-@pytest.mark.fast("params0-way0")
+@pytest.mark.fast("params0-trainers0")
 @pytest.mark.parametrize(
-    "params, way",
+    "params, trainers",
     [
         ({}, ["program"]),
         ({"jit_compile": False}, ["keras_model"]),
     ],
 )
-def test_the_points_go_the_way_that_is_written(params, way):
+def test_the_points_pass_through_the_listed_modules(params, trainers):
     X, y = make_triangle(N_ROWS, random_state=0)
     clf = DNNClassifier(epochs=1, random_state=0, **params)
-    clf.fit(X / 30, y)  # compiling is not on the way
-    modules, depth = way_of_the_points(lambda: clf.fit(X / 30, y))
+    clf.fit(X / 30, y)  # compile the program before tracing
+    modules, depth = trace_points(lambda: clf.fit(X / 30, y))
     others = "data", "records", "fit_cache", "training"
-    on_the_way = {"classifier", *others, *way}
-    # Those check points, or ask for their shape.
-    assert on_the_way <= set(modules) <= on_the_way | {"_numbers", "structure"}
+    expected = {"classifier", *others, *trainers}
+    # The other two check the points or use their shape.
+    assert expected <= set(modules) <= expected | {"_numbers", "structure"}
     assert depth <= 8
-    written = re.findall(r"``(\w+)\.py``", section("The way of the data"))
-    assert set(modules) <= set(written)
+    listed = re.findall(r"``(\w+)\.py``", section("The way of the data"))
+    assert set(modules) <= set(listed)
 
 
 def test_training_needs_no_estimator():
-    """A plan, data and a state are enough, and none of them is changed."""
+    """`train` uses a plan, data and a state, and changes none of them."""
     from sklearn_toydnn._engine.network import Network
     from sklearn_toydnn._engine.optimizer import OptimizerSpec
     from sklearn_toydnn._engine.records import Data, Plan, Points
@@ -330,10 +326,10 @@ def test_training_needs_no_estimator():
     before = [kernel.copy() for kernel in state.weights.kernels]
     one, other = (train(plan, Data(points, points), state, range(2)) for _ in "12")
     assert one.history == other.history and len(one.history["val_loss"]) == 2
-    assert one.history["loss"] == clf.history_["loss"]  # nothing else is in a fit
+    assert one.history["loss"] == clf.history_["loss"]  # as in `fit`
     assert one.state.epochs_seen == 2 and state.epochs_seen == 0
-    for now, then in zip(state.weights.kernels, before, strict=True):
-        np.testing.assert_array_equal(now, then)
-    on = train(plan, Data(points, points), one.state, range(2))
+    for kernel, kernel_before in zip(state.weights.kernels, before, strict=True):
+        np.testing.assert_array_equal(kernel, kernel_before)
+    continued = train(plan, Data(points, points), one.state, range(2))
     whole = train(plan, Data(points, points), state, range(4))
-    assert one.history["loss"] + on.history["loss"] == whole.history["loss"]
+    assert one.history["loss"] + continued.history["loss"] == whole.history["loss"]

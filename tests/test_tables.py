@@ -42,19 +42,19 @@ SPEED = {
     "a fit, ms": "fit: ours, ms",
     "a first fit, ms": "fit: ours, first, ms",
     "the same in a new process, program on disk, ms": f"fit: {speed.FIRST}, ms",
-    "a fit outside its epochs, ms": "fit outside its epochs, ms",
-    "a fit found in ``memory``, ms": "fit found in memory, ms",
+    "a fit outside its epochs, ms": "fit overhead outside epochs, ms",
+    "a fit found in ``memory``, ms": "fit loaded from cache, ms",
     "``predict_proba`` on 800 rows, ms": "predict_proba on 800 rows, ms",
     "grid of 20 structures, two workers, ms a fit": (
         "grid of 20 structures, n_jobs=2, ms per fit"
     ),
-    "the same, programs on disk": "grid of 20 structures on disk, n_jobs=2, ms per fit",
+    "the same, programs on disk": (
+        "grid of 20 structures, programs on disk, n_jobs=2, ms per fit"
+    ),
     "six initializers compared 30 times, n_jobs=2, s": (
-        "compare six initializers 30 times, n_jobs=2, s"
+        "compare six initializers, 30 repetitions, n_jobs=2, s"
     ),
-    "``compare`` over a plain loop, the same": (
-        "compare / a plain loop that does the same"
-    ),
+    "``compare`` over a plain loop, the same": ("compare / equivalent plain loop"),
     "a 784-512-512-10 network, Keras over ours": (
         "fit of 784-512-512-10: keras.Model.fit / ours"
     ),
@@ -76,9 +76,8 @@ def test_the_playground_answers_as_soon_as_it_says():
     table = speed.summary(pd.read_csv(RESULTS / "playground.csv"))
     for row in table.to_dict("records"):
         asked = {"<=": "at most", ">=": "at least"}[row["relation"]]
-        line = (
-            rf"{re.escape(row['measure'])} +{row['median']:g} +{asked} {row['reach']:g}"
-        )
+        measure = re.escape(row["measure"])
+        line = rf"{measure} +{row['median']:g} +{asked} {row['target']:g}"
         assert re.search(rf"^{line}$", PLAYGROUND, re.M), line
 
 
@@ -174,14 +173,14 @@ def test_the_closest_reading_is_the_likeliest():
 def calibrated():
     frame = pd.read_csv(RESULTS / "calibration.csv")
     assert set(frame["run"]) == {"full"} and frame["count"].sum() > 20_000
-    return calibration.summary(frame).set_index(["measure", "how"])
+    return calibration.summary(frame).set_index(["measure", "setup"])
 
 
 def test_the_calibration_is_that_of_the_full_run(calibrated):
     number = r"(\d+\.\d)"
     shown = re.findall(
         rf"^(\S.*?), (\S+|\d+ \S+|\d+ test sets)  +{number} \[{number}, {number}\]  +"
-        r"(at most|as often as) (\S+)$",
+        r"(at most|about) (\S+)$",
         COMPARING,
         flags=re.M,
     )
@@ -195,8 +194,8 @@ def test_the_calibration_is_that_of_the_full_run(calibrated):
 
 def test_levels_hold_but_for_skewed_differences(calibrated):
     """And but for overlapping splits: the page says how often these are wrong."""
-    wrong = calibrated[calibrated["holds"] == "no"]
-    exempt = (*calibration.SKEWED, calibration.NEIGHBOURS, "search of")
+    wrong = calibrated[calibrated["passed"] == "no"]
+    exempt = (*calibration.SKEWED, calibration.NEIGHBORS, "search of")
     names = wrong.index.get_level_values("measure")
     assert len(wrong) and all(name.startswith(exempt) for name in names), wrong
 
@@ -230,7 +229,7 @@ def test_overlapping_splits_are_as_wrong_as_it_says(calibrated):
     shown = re.findall(r"^``(\w+\(.*\))``  +(.*\])$", COMPARING, flags=re.M)
     assert [name for name, _ in shown] == [*calibration.SPLITTERS]
     for name, said in shown:
-        row = 100 * calibrated.loc[calibration.NEIGHBOURS, name]
+        row = 100 * calibrated.loc[calibration.NEIGHBORS, name]
         assert said == f"{row['share']:.1f} [{row['low']:.1f}, {row['high']:.1f}]"
 
 

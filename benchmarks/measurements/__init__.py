@@ -1,3 +1,3 @@
-"""What this package costs, and whether it is right; run when named."""
+"""Studies of the speed, memory and correctness of this package."""
 
 MEASUREMENTS = ["speed", "scaling", "soak", "calibration", "playground"]

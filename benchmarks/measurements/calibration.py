@@ -1,32 +1,36 @@
-"""Whether `compare` is right: how often its verdicts are wrong, and find what there is.
+"""How often the verdicts of `compare` are wrong, and how often it finds an effect.
 
-Nothing to find. Arms share data and settings, but draw a seed each: with common seeds
-all differences would be 0, which is measured too. Of every 100 comparisons at most 5
-should call an arm better or worse, negligibly or not. Of the trees' 80 repetitions the
-first 10 and 30 are judged, and all of them as ``n_repeats="auto"`` looks at them.
+False positives. The estimators of a comparison have the same settings and the same
+data, but different seeds. (With equal seeds all differences are 0, which is checked
+too.) At most 5 % of the comparisons may call an estimator better or worse, negligibly
+or not. The decision trees have 80 repetitions: the first 10, the first 30, and as many
+as ``n_repeats="auto"`` uses are judged.
 
-Few test points. Each of 10, 20 or 50 test points is missed with a probability of 0.1 by
-each of two or five arms, of which every pair is compared, by 2 to 10 test sets: fresh
-ones, or the folds of one data set. Where one arm never errs and the other one misses a
-point with a probability of exactly `margin`, at most 5 of 100 may be equivalent. The
-same of trees that are the candidates of a real search, on 60 points; each has one seed
-in all folds, whose luck repeats.
+Few test points. Each estimator misclassifies each of 10, 20 or 50 test points with
+probability 0.1. All pairs of two or of five estimators are compared on 2 to 10 test
+sets, either fresh ones or the folds of one data set. For false equivalence, one
+estimator makes no error and the other misclassifies each point with a probability of
+exactly `margin`: at most 5 % may be called equivalent or negligible. False positives
+are also counted for trees that are the candidates of a real grid search on 60 points. A
+search uses the same seed in every fold, so the effect of a seed repeats.
 
-Overlapping splits. Two 1-nearest neighbours look at five features each, of ten that are
-alike; the corrected test is an approximation for them.
+Overlapping splits. Two 1-nearest-neighbor classifiers use five features each, out of
+ten features with the same distribution. The corrected t-test is an approximation here.
 
-Skewed differences, centred, so that there is nothing to find. Student's t does not have
-its level for these, and no other test would: a rare event that was not seen cannot be
-allowed for. They are reported as they are, and how often without a note. GaussianNB
-meets logistic regression by log loss, on 20 training points: differences are drawn from
-4,000 that were measured. An arm that collapses in 5 of 100 repetitions, by 0.4, is as
-good as the other one on average; or it is worse by 0.02, and must not be equivalent to
-within 0.01.
+Skewed differences, with mean 0. Student's t-test exceeds its significance level here,
+and no other test would do better: no test can account for a rare event that is not in
+the sample. The study reports the false positives, and those without a note on skewness.
+GaussianNB and logistic regression are compared by log loss, with 20 training points:
+differences are drawn from 4,000 measured ones. An estimator that loses 0.4 in 5 % of
+its repetitions is as good as the other one on average; or it is worse by 0.02, and must
+not be called equivalent with a margin of 0.01.
 
-Something to find, in scores that are drawn, with a spread that is known: a difference
-as large as `detectable`, which is found in 80 of 100, also where it is one of 12; half
-of it; and one of exactly `margin`, which is called equivalent or negligible in at
-most 5. Intervals have a confidence of 99 %, for there are many of them.
+Power. Scores are simulated, with differences of known standard deviation. The effect
+that `summary` calls detectable must be found in 80 % of the comparisons, also if it is
+one of 12. Half this effect must be found with its theoretical power. An effect of
+exactly `margin` may be called equivalent or negligible in at most 5 %.
+
+Confidence intervals of the shares have level 99 %, because there are many of them.
 """
 
 from functools import lru_cache, partial
@@ -58,41 +62,46 @@ from sklearn_toydnn.comparison.statistics import POWER, detectable_effect, power
 from .._figures import new_figure
 from .._study import Study
 
-LEVEL = 0.05
-AT_MOST, AS_OFTEN = "at most", "as often as"
-SPREAD = "spread of a difference"
+ALPHA = 0.05
+AT_MOST, ABOUT = "at most", "about"
+STD = "standard deviation of differences"
+DETECTABLE = "power, detectable effect"
+HALF = "power, half the detectable effect"
 METRICS = ["accuracy", "balanced_accuracy", "neg_brier_score"]
 
 
 class Arm(ClassifierMixin, BaseEstimator):
-    """A classifier that draws a seed of its own; without `own_seed`, the common one."""
+    """Give a classifier a seed that depends on `number`, unless `own_seed` is False.
 
-    def __init__(self, estimator, arm, own_seed=True, random_state=None):
+    Do not rename the class: the seeds that `compare` draws depend on its name.
+    """
+
+    def __init__(self, estimator, number, own_seed=True, random_state=None):
         self.estimator = estimator
-        self.arm = arm
+        self.number = number
         self.own_seed = own_seed
         self.random_state = random_state
 
     def fit(self, X, y):
-        """Fit a clone."""
-        words = [self.random_state, *[self.arm] * self.own_seed]
-        seed = int(np.random.SeedSequence(words).generate_state(1)[0])
+        """Fit a clone of the classifier."""
+        entropy = [self.random_state, *[self.number] * self.own_seed]
+        seed = int(np.random.SeedSequence(entropy).generate_state(1)[0])
         self.estimator_ = clone(self.estimator).set_params(random_state=seed)
         self.estimator_.fit(X, y)
         self.classes_ = self.estimator_.classes_
         return self
 
     def predict_proba(self, X):
-        """Return the classifier's probabilities."""
+        """Return the probabilities of the classifier."""
         return self.estimator_.predict_proba(X)
 
     def predict(self, X):
-        """Return the classifier's labels."""
+        """Return the labels of the classifier."""
         return self.estimator_.predict(X)
 
 
 SETS, POINTS = (2, 3, 5, 10), (10, 20, 50)
-NEIGHBOURS = "2 nearest neighbours, 100 points"
+NEIGHBORS = "2 nearest-neighbor classifiers, 100 points"
 SPLITTERS = {
     "KFold(5)": lambda seed: KFold(5),
     "KFold(10)": lambda seed: KFold(10),
@@ -103,8 +112,8 @@ SPLITTERS = {
 }
 
 
-def tasks(comparisons, trees, nets, overlapping, drawn, block):
-    """List blocks of comparisons; those of scores that are drawn take less."""
+def tasks(comparisons, trees, nets, overlapping, simulated, block):
+    """Yield blocks of comparisons, larger blocks where a comparison takes less time."""
     parts = [
         (_two_trees, trees, block),
         (_five_trees, trees, block),
@@ -118,171 +127,174 @@ def tasks(comparisons, trees, nets, overlapping, drawn, block):
         parts.append((partial(_overlapping, name), overlapping, block))
     for name in SKEWED:
         parts.append((partial(_skewed, name), comparisons, 5 * block))
-    for part, n_repeats in product([_detectable, _one_of_12, _smallest], (10, 30)):
-        parts.append((partial(part, n_repeats), drawn, 20 * block))
+    for part, n_repeats in product([_detectable, _one_of_12, _at_margin], (10, 30)):
+        parts.append((partial(part, n_repeats), simulated, 20 * block))
     for part, n, size in parts:
         for first in range(0, n, size):
             yield {"part": part, "seeds": range(first, min(first + size, n))}
 
 
 def measure(part, seeds):
-    """Return a row for each thing that is counted."""
+    """Return the sum and count of each measure in a block of comparisons."""
     rows = pd.DataFrame(row for seed in seeds for row in part(seed))
-    by = ["measure", "how", "relation", "expected"]
+    by = ["measure", "setup", "relation", "expected"]
     rows["value"] = rows["value"].astype(float)
     return rows.groupby(by, sort=False, as_index=False)["value"].agg(["sum", "count"])
 
 
-def _count(measure, how, value, relation=AT_MOST, expected=LEVEL):
+def _count(measure, setup, value, relation=AT_MOST, expected=ALPHA):
     return {
         "measure": measure,
-        "how": how,
+        "setup": setup,
         "relation": relation,
         "expected": expected,
         "value": value,
     }
 
 
-# ---- nothing to find
+# ---- false positives
 
 
-def _compare(seed, estimator, n_arms, n_repeats, own_seed=True, scoring="accuracy"):
-    arms = {f"arm {i}": Arm(estimator, i, own_seed) for i in range(n_arms)}
+def _compare(seed, estimator, n, n_repeats, own_seed=True, scoring="accuracy"):
+    estimators = {f"estimator {i}": Arm(estimator, i, own_seed) for i in range(n)}
     return compare(
-        arms,
+        estimators,
         make_triangle,
         train_size=40,
         test_size=100,
         n_repeats=n_repeats,
-        baseline="arm 0",
+        baseline="estimator 0",
         scoring=scoring,
         random_state=seed,
     )
 
 
-def _first(found, n):
-    return _judge(found.scores[found.scores["repeat"] < n])
+def _judge_first(result, n):
+    return _judge(result.scores[result.scores["repeat"] < n])
 
 
-def _judge(scores, baseline="arm 0", **how):
-    return Comparison(scores, baseline, alpha=LEVEL, **{"test_size": 100, **how})
+def _judge(scores, baseline="estimator 0", **options):
+    return Comparison(scores, baseline, alpha=ALPHA, **{"test_size": 100, **options})
 
 
-def _looked(scores, **how):
+def _judge_auto(scores, **options):
     """Judge scores as ``n_repeats="auto"`` does."""
     by_repeat = dict(iter(scores.groupby("repeat")))
     return look(
         lambda repeats: pd.concat(by_repeat[n] for n in repeats),
-        lambda so_far: _judge(so_far, looks=len(LOOKS), **how),
+        lambda so_far: _judge(so_far, looks=len(LOOKS), **options),
     )
 
 
 def _tidy(scores, metric):
-    """Return scores of shape (n_arms, n_repeats) as a frame."""
+    """Return scores of shape (n_estimators, n_repeats) as a data frame."""
     return pd.DataFrame(
         [
-            (repeat, f"arm {arm}", metric, score)
-            for (arm, repeat), score in np.ndenumerate(scores)
+            (repeat, f"estimator {i}", metric, score)
+            for (i, repeat), score in np.ndenumerate(scores)
         ],
         columns=["repeat", "estimator", "metric", "score"],
     )
 
 
-def _is_wrong(found):
-    return found.summary()["verdict"].str.contains("better|worse").any()
+def _is_false_positive(result):
+    return result.summary()["verdict"].str.contains("better|worse").any()
 
 
-def _is_equivalent(found):
-    return found.summary()["verdict"].str.contains("equivalent|negligibly").any()
+def _is_equivalent(result):
+    return result.summary()["verdict"].str.contains("equivalent|negligibly").any()
 
 
 def _two_trees(seed):
-    """Judge 80 repetitions of two arms, after 10, after 30, and by looking."""
+    """Judge 10, 30 and "auto" repetitions, out of 80, of two equivalent trees."""
     tree = ExtraTreeClassifier(max_depth=4)
-    found = _compare(seed, tree, 2, max(LOOKS))
+    result = _compare(seed, tree, 2, max(LOOKS))
     for n in (10, 30):
-        yield _count("2 trees", f"{n} repetitions", _is_wrong(_first(found, n)))
-    looked = _looked(found.scores)
-    yield _count("2 trees", "auto", _is_wrong(looked))
-    yield _count(SPREAD, "own seeds", found.differences()["difference"].std(), "", 0)
-    same = _compare(seed, tree, 2, 2, own_seed=False)
-    yield _count(SPREAD, "common seeds", same.differences()["difference"].std(), "", 0)
+        wrong = _is_false_positive(_judge_first(result, n))
+        yield _count("2 trees", f"{n} repetitions", wrong)
+    wrong = _is_false_positive(_judge_auto(result.scores))
+    yield _count("2 trees", "auto", wrong)
+    same_seeds = _compare(seed, tree, 2, 2, own_seed=False)
+    for setup, each in [("different seeds", result), ("equal seeds", same_seeds)]:
+        yield _count(STD, setup, each.differences()["difference"].std(), "", 0)
 
 
 def _five_trees(seed):
-    """Judge 12 comparisons at once."""
-    found = _compare(seed, ExtraTreeClassifier(max_depth=4), 5, 30, scoring=METRICS)
+    """Judge 12 comparisons at once: 4 estimators with the baseline, by 3 metrics."""
+    result = _compare(seed, ExtraTreeClassifier(max_depth=4), 5, 30, scoring=METRICS)
     for n in (10, 30):
-        wrong = _is_wrong(_first(found, n))
+        wrong = _is_false_positive(_judge_first(result, n))
         yield _count("5 trees, 3 metrics", f"{n} repetitions", wrong)
 
 
 def _two_nets(seed):
-    """Judge networks."""
-    found = _compare(seed, DNNClassifier((10,), epochs=10), 2, 30)
+    """Judge two networks that differ only in their seeds."""
+    result = _compare(seed, DNNClassifier((10,), epochs=10), 2, 30)
     for n in (10, 30):
-        yield _count("2 networks", f"{n} repetitions", _is_wrong(_first(found, n)))
+        wrong = _is_false_positive(_judge_first(result, n))
+        yield _count("2 networks", f"{n} repetitions", wrong)
 
 
 # ---- few test points
 
 
 def _few_points(n, n_points, kind, seed):
-    """Judge test sets whose points err by themselves."""
+    """Judge test sets in which each point is misclassified independently."""
     generator = np.random.default_rng([seed, n, n_points, kind == "folds"])
-    how = {"test_size": n_points, "overlap": 1 / (n - 1) if kind == "folds" else 0.0}
+    overlap = 1 / (n - 1) if kind == "folds" else 0.0
+    options = {"test_size": n_points, "overlap": overlap}
     sets = f"{n} folds" if kind == "folds" else f"{n} test sets"
-    for n_arms in (2, 5):
-        scores = 1 - generator.binomial(n_points, 0.1, (n_arms, n)) / n_points
-        wrong = _is_wrong(_judge(_tidy(scores, "accuracy"), None, **how))
-        yield _count(f"{n_arms} arms, {n_points} points", sets, wrong)
+    for n_estimators in (2, 5):
+        scores = 1 - generator.binomial(n_points, 0.1, (n_estimators, n)) / n_points
+        wrong = _is_false_positive(_judge(_tidy(scores, "accuracy"), None, **options))
+        yield _count(f"{n_estimators} estimators, {n_points} points", sets, wrong)
     for margin in (0.01, 0.05):
         errors = generator.binomial(n_points, [[0], [margin]], (2, n)) / n_points
         scores = _tidy(1 - errors, "accuracy")
-        wrong = _is_equivalent(_judge(scores, margin=margin, **how))
-        name = f"calls {margin:g} smaller than {margin:g}, {n_points} points"
+        wrong = _is_equivalent(_judge(scores, margin=margin, **options))
+        name = f"false equivalence, margin {margin:g}, {n_points} points"
         yield _count(name, sets, wrong)
 
 
 def _search_of_trees(n_folds, seed):
-    """Judge the candidates of a search that do not differ."""
+    """Judge equivalent candidates of a grid search."""
     X, y = make_triangle(60, random_state=seed)
-    arms = Arm(ExtraTreeClassifier(max_depth=4), 0, random_state=seed)
-    for n_arms in (2, 5):
-        grid = {"arm": [*range(n_arms)]}
-        search = GridSearchCV(arms, grid, cv=n_folds, refit=False).fit(X, y)
-        wrong = _is_wrong(compare_candidates(search, alpha=LEVEL))
-        yield _count(f"search of {n_arms} trees, 60 points", f"{n_folds} folds", wrong)
+    tree = Arm(ExtraTreeClassifier(max_depth=4), 0, random_state=seed)
+    for n_trees in (2, 5):
+        grid = {"number": [*range(n_trees)]}
+        search = GridSearchCV(tree, grid, cv=n_folds, refit=False).fit(X, y)
+        wrong = _is_false_positive(compare_candidates(search, alpha=ALPHA))
+        yield _count(f"search of {n_trees} trees, 60 points", f"{n_folds} folds", wrong)
 
 
 # ---- overlapping splits
 
 
-class Neighbour(KNeighborsClassifier):
-    """The nearest neighbour by some of the features."""
+class PartialNeighbor(KNeighborsClassifier):
+    """A 1-nearest-neighbor classifier on five of the features."""
 
     def __init__(self, first, n_neighbors=1):
         super().__init__(n_neighbors)
         self.first = first
 
     def fit(self, X, y):
-        """Fit."""
+        """Fit on the features from `first` on."""
         return super().fit(X[:, self.first : self.first + 5], y)
 
     def predict(self, X):
-        """Return the neighbour's labels."""
+        """Return the labels of the nearest neighbors."""
         return super().predict(X[:, self.first : self.first + 5])
 
 
 def _overlapping(name, seed):
-    """Judge unstable learners that do not differ by splits of one data set."""
+    """Judge equivalent, unstable classifiers on splits of one data set."""
     generator = np.random.default_rng(seed)
     X = generator.normal(size=(100, 10))
     y = (X.sum(axis=1) + generator.normal(size=100) > 0).astype(int)
-    arms = {f"arm {n}": Neighbour(5 * n) for n in range(2)}
-    how = {"cv": SPLITTERS[name](seed), "alpha": LEVEL, "random_state": seed}
-    found = compare(arms, X=X, y=y, **how)
-    yield _count(NEIGHBOURS, name, _is_wrong(found))
+    estimators = {f"estimator {n}": PartialNeighbor(5 * n) for n in range(2)}
+    options = {"cv": SPLITTERS[name](seed), "alpha": ALPHA, "random_state": seed}
+    result = compare(estimators, X=X, y=y, **options)
+    yield _count(NEIGHBORS, name, _is_false_positive(result))
 
 
 # ---- skewed differences
@@ -298,17 +310,17 @@ def _naive_bayes(generator):
 
 @lru_cache
 def _differences_of_naive_bayes():
-    """Return 4,000 differences of two classifiers' log losses, centred."""
+    """Return 4,000 differences of the log losses of two classifiers, with mean 0."""
     losses = []
     for seed in range(4000):
         X, y = make_classification(320, random_state=seed)
-        X, rest, y, labels = train_test_split(
+        X_train, X_test, y_train, y_test = train_test_split(
             X, y, train_size=20, stratify=y, random_state=seed
         )
         losses.append(
             [
-                log_loss(labels, net.fit(X, y).predict_proba(rest))
-                for net in (GaussianNB(), LogisticRegression())
+                log_loss(y_test, clf.fit(X_train, y_train).predict_proba(X_test))
+                for clf in (GaussianNB(), LogisticRegression())
             ]
         )
     differences = np.subtract(*np.transpose(losses))
@@ -316,7 +328,7 @@ def _differences_of_naive_bayes():
 
 
 def _collapse(generator, mean=0.0):
-    """Draw differences to an arm that loses 0.4 in 5 of 100 repetitions."""
+    """Draw differences of an estimator that loses 0.4 in 5 % of its repetitions."""
     noise = generator.normal(0, 0.01, max(LOOKS))
     return mean + 0.02 + noise - 0.4 * (generator.random(max(LOOKS)) < 0.05)
 
@@ -329,67 +341,68 @@ SKEWED = {
 
 
 def _skewed(name, seed):
-    """Judge differences that are 0 on average, of a skewed distribution."""
+    """Judge differences from a skewed distribution with mean 0."""
     generator = np.random.default_rng(seed)
-    for how, found in _by_repetitions(SKEWED[name](generator)):
-        wrong = _is_wrong(found)
-        yield _count(name, how, wrong)
-        yield _count(f"{name}, not noted", how, wrong and not found.is_skewed)
+    for setup, result in _by_repetitions(SKEWED[name](generator)):
+        wrong = _is_false_positive(result)
+        yield _count(name, setup, wrong)
+        yield _count(f"{name}, without note", setup, wrong and not result.is_skewed)
     if SKEWED[name] is not _collapse:
         return
     worse = _collapse(generator, mean=-0.02)
-    for how, found in _by_repetitions(worse, margin=0.01):
-        yield _count(f"{name}: equivalent", how, _is_equivalent(found))
+    for setup, result in _by_repetitions(worse, margin=0.01):
+        yield _count(f"{name}, false equivalence", setup, _is_equivalent(result))
 
 
-def _by_repetitions(differences, **how):
-    """Yield what 10, 30 and as many repetitions as it takes say of differences."""
+def _by_repetitions(differences, **options):
+    """Yield the results of 10, 30 and "auto" repetitions of the differences."""
     scores = _tidy(np.stack([np.zeros(len(differences)), differences]), "utility")
     for n in (10, 30):
-        yield f"{n} repetitions", _judge(scores[scores["repeat"] < n], **how)
-    yield "auto", _looked(scores, **how)
+        yield f"{n} repetitions", _judge(scores[scores["repeat"] < n], **options)
+    yield "auto", _judge_auto(scores, **options)
 
 
-# ---- something to find
+# ---- power
 
 
-def _draw(seed, n_repeats, n_arms, mean, sd):
-    """Draw scores of arms, the last of which is so much better than the first."""
+def _draw(seed, n_repeats, n_estimators, mean, sd):
+    """Draw scores; the last estimator is better than the others by `mean`."""
     generator = np.random.default_rng(seed)
-    scores = generator.normal(0.8, 0.02, n_repeats) + np.zeros((n_arms, n_repeats))
-    scores[1:] += generator.normal(0, sd, (n_arms - 1, n_repeats))
+    shape = n_estimators, n_repeats
+    scores = generator.normal(0.8, 0.02, n_repeats) + np.zeros(shape)
+    scores[1:] += generator.normal(0, sd, (n_estimators - 1, n_repeats))
     scores[-1] += mean
     return _tidy(scores, "utility")
 
 
-def _finds(scores):
+def _is_found(scores):
     return _judge(scores).summary()["verdict"].iloc[-1] == "better"
 
 
 def _detectable(n_repeats, seed, sd=0.01):
-    """Look for a detectable difference, and for half of it."""
-    effect = detectable_effect(n_repeats, LEVEL / 2, POWER)
-    half = power_of(effect / 2, n_repeats, LEVEL / 2)
-    for name, share, power in [("detectable", 1, POWER), ("half of it", 0.5, half)]:
+    """Count how often a detectable effect is found, and half of it."""
+    effect = detectable_effect(n_repeats, ALPHA / 2, POWER)
+    half = power_of(effect / 2, n_repeats, ALPHA / 2)
+    for name, share, power in [(DETECTABLE, 1, POWER), (HALF, 0.5, half)]:
         scores = _draw(seed, n_repeats, 2, share * effect * sd, sd)
-        how = f"{n_repeats} repetitions"
-        yield _count(f"finds {name}", how, _finds(scores), AS_OFTEN, power)
+        setup = f"{n_repeats} repetitions"
+        yield _count(name, setup, _is_found(scores), ABOUT, power)
 
 
 def _one_of_12(n_repeats, seed, sd=0.01):
-    """Look for a detectable difference among 11 that are none."""
-    effect = detectable_effect(n_repeats, LEVEL / 12 / 2, POWER)
+    """Count how often a detectable effect is found beside 11 that are 0."""
+    effect = detectable_effect(n_repeats, ALPHA / 12 / 2, POWER)
     scores = _draw(seed, n_repeats, 13, effect * sd, sd)
-    name, how = "finds detectable, 1 of 12", f"{n_repeats} repetitions"
-    yield _count(name, how, _finds(scores), AS_OFTEN, POWER)
+    name, setup = f"{DETECTABLE}, 1 of 12", f"{n_repeats} repetitions"
+    yield _count(name, setup, _is_found(scores), ABOUT, POWER)
 
 
-def _smallest(n_repeats, seed, margin=0.01):
-    """Judge differences of exactly `margin`, quiet and loud ones."""
+def _at_margin(n_repeats, seed, margin=0.01):
+    """Judge effects of exactly `margin`, with a small and a large deviation."""
     for share in (0.3, 1.5):
         scores = _draw(seed, n_repeats, 2, margin, share * margin)
         wrong = _is_equivalent(_judge(scores, margin=margin))
-        name = f"calls margin smaller, spread {share:g} times it"
+        name = f"false equivalence, SD {share:g} margins"
         yield _count(name, f"{n_repeats} repetitions", wrong)
 
 
@@ -397,61 +410,61 @@ def _smallest(n_repeats, seed, margin=0.01):
 
 
 def summary(frame):
-    """Return the share of each with its 99 % interval, and whether it holds."""
-    by = ["measure", "how", "relation", "expected"]
+    """Return each share with its 99 % interval, and whether it is as expected."""
+    by = ["measure", "setup", "relation", "expected"]
     table = frame.groupby(by, sort=False, as_index=False)[["sum", "count"]].sum()
     table["share"] = table["sum"] / table["count"]
-    counted = table["relation"] != ""
-    tests = [
+    has_target = table["relation"] != ""
+    intervals = [
         stats.binomtest(round(row["sum"]), row["count"]).proportion_ci(0.99)
-        for _, row in table[counted].iterrows()
+        for _, row in table[has_target].iterrows()
     ]
-    table.loc[counted, ["low", "high"]] = np.array(tests)
-    too_seldom = (table["high"] < table["expected"]) & (table["relation"] == AS_OFTEN)
-    holds = np.where((table["low"] > table["expected"]) | too_seldom, "no", "yes")
-    table["holds"] = np.where(counted, holds, "")
+    table.loc[has_target, ["low", "high"]] = np.array(intervals)
+    too_low = (table["high"] < table["expected"]) & (table["relation"] == ABOUT)
+    passed = np.where((table["low"] > table["expected"]) | too_low, "no", "yes")
+    table["passed"] = np.where(has_target, passed, "")
     columns = ["share", "low", "high", "expected"]
     table[columns] = table[columns].round(4)
-    return table[[*by[:2], "count", "share", "low", "high", *by[2:], "holds"]]
+    return table[[*by[:2], "count", "share", "low", "high", *by[2:], "passed"]]
 
 
 def plot(frame):
-    """Draw each share with its interval, and what it should be."""
+    """Plot each share with its interval and the expected value."""
     table = summary(frame)
     n_rows = table["relation"].value_counts().max()
     figure, axes = new_figure(1, 2, width=8, height=2 + 0.2 * n_rows)
-    for ax, relation in zip(axes[0], [AT_MOST, AS_OFTEN], strict=True):
+    for ax, relation in zip(axes[0], [AT_MOST, ABOUT], strict=True):
         rows = table[table["relation"] == relation].reset_index(drop=True)
         ax.hlines(rows.index, rows["low"], rows["high"], "C0", linewidth=2)
-        ax.plot(rows["share"], rows.index, "C0o", label="found, 99 % interval")
+        ax.plot(rows["share"], rows.index, "C0o", label="observed, 99 % interval")
         ax.plot(
             *(rows["expected"], rows.index, "k|"),
             markersize=16,
-            label=f"should be {relation} this",
+            label=f"expected: {relation} this",
         )
-        ax.set_yticks(rows.index, rows["measure"] + ", " + rows["how"])
+        ax.set_yticks(rows.index, rows["measure"] + ", " + rows["setup"])
         ax.margins(y=0.01)
         ax.invert_yaxis()
         ax.set(xlim=(0, None), xlabel="share of comparisons")
-        # Above: below so many rows a share of their height is far away.
+        # Above the axes: an offset below them would be a fraction of their height.
         ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), frameon=False)
     return figure
 
 
 STUDY = Study(
     __name__,
-    title="Calibration: how often compare is wrong, and finds what there is",
+    title="Calibration: how often compare is wrong, and how often it finds an effect",
     alt=(
-        "For each kind of comparison the share with such a verdict, its interval and "
-        "what it should be: at most 0.05 where there is nothing to find, 0.8 where "
-        "there is a detectable difference."
+        "The share of comparisons with a verdict, its interval and the expected value, "
+        "for each kind of comparison: at most 0.05 for false verdicts, 0.8 for the "
+        "power at a detectable effect."
     ),
     full={
         "comparisons": 1000,
         "trees": 500,
         "nets": 150,
         "overlapping": 500,
-        "drawn": 4000,
+        "simulated": 4000,
         "block": 20,
     },
     quick={
@@ -459,7 +472,7 @@ STUDY = Study(
         "trees": 10,
         "nets": 4,
         "overlapping": 4,
-        "drawn": 100,
+        "simulated": 100,
         "block": 10,
     },
     tasks=tasks,

@@ -1,6 +1,6 @@
-// The training of speed.py as plain loops: 2-20-20-1, relu, dropout, sigmoid, binary
-// cross entropy, Adam, batches of 32. peers.py compiles it (its flags are there);
-// the sizes are constants, so that the compiler unrolls and vectorises.
+// The training workload of speed.py as plain loops: 2-20-20-1 units, relu, dropout,
+// sigmoid, binary cross entropy, Adam, batches of 32. peers.py compiles this file, with
+// its FLAGS. Sizes are constants, so that the compiler can unroll and vectorize loops.
 
 #include <algorithm>
 #include <cmath>
@@ -13,7 +13,7 @@ namespace {
 
 constexpr int BATCH = 32, INPUTS = 2, HIDDEN = 20;
 
-// One dense layer: kernel and bias as they lie in the flat array of all weights.
+// A dense layer. `weights` points to its kernel and bias in the flat weight array.
 template <int N, int M>
 struct Dense {
     static constexpr int size = N * M + M;
@@ -50,7 +50,7 @@ using Output = Dense<HIDDEN, 1>;
 constexpr int SECOND = First::size, OUTPUT = SECOND + Second::size;
 constexpr int WEIGHTS = OUTPUT + Output::size;
 
-// Marsaglia's xorshift, a generator for each column of the mask.
+// A dropout mask from Marsaglia's xorshift, with one generator per column.
 struct Mask {
     uint32_t state[HIDDEN];
 
@@ -97,13 +97,13 @@ void relu(float (*a)[HIDDEN]) {
         for (int j = 0; j < HIDDEN; ++j) a[b][j] = std::max(a[b][j], 0.f);
 }
 
-// What flows back through dropout and relu, or relu alone.
-void only_active(const float (*a)[HIDDEN], float (*da)[HIDDEN]) {
+// Backpropagation through relu: `da` becomes 0 where the activation `a` is 0.
+void relu_backward(const float (*a)[HIDDEN], float (*da)[HIDDEN]) {
     for (int b = 0; b < BATCH; ++b)
         for (int j = 0; j < HIDDEN; ++j) da[b][j] = a[b][j] > 0 ? da[b][j] : 0;
 }
 
-// One gradient step; returns the mean loss of the batch.
+// Make one gradient step; return the mean loss of the batch.
 float step(const float (*x)[INPUTS], const float* y, float rate, Mask& generator,
            Adam& adam, float* weights) {
     float a[BATCH][HIDDEN], b[BATCH][HIDDEN], out[BATCH][1], mask[BATCH][HIDDEN];
@@ -129,10 +129,10 @@ float step(const float (*x)[INPUTS], const float* y, float rate, Mask& generator
     if (rate > 0)
         for (int r = 0; r < BATCH; ++r)
             for (int j = 0; j < HIDDEN; ++j) db[r][j] *= mask[r][j];
-    only_active(b, db);
+    relu_backward(b, db);
     Second::backward(a, db, gradient + SECOND);
     Second::to_inputs(weights + SECOND, db, da);
-    only_active(a, da);
+    relu_backward(a, da);
     First::backward(x, da, gradient);
     adam.apply(gradient, weights);
     return loss / BATCH;
@@ -140,7 +140,8 @@ float step(const float (*x)[INPUTS], const float* y, float rate, Mask& generator
 
 }  // namespace
 
-// Train weights in place. n_rows is a multiple of 32; one loss per epoch.
+// Train `weights` in place, and write one loss per epoch to `losses`. `n_rows` must be
+// a multiple of 32.
 extern "C" void train(int n_rows, int n_epochs, const float* X, const float* y,
                       float rate, float epsilon, int shuffle, int seed,
                       float* weights, float* losses) {

@@ -1,10 +1,11 @@
-"""The same training by other means, for ``speed.py`` to time.
+"""The training of one network with several libraries, timed by ``speed.py``.
 
-Two hidden layers of 20 with relu, dropout, a sigmoid output, binary cross entropy,
-Adam, batches of 32. Each peer is a function of a `Workload` that returns a function;
-that one trains once, from the workload's weights, and returns the loss of each epoch.
-Without shuffling and dropout they all compute the same losses. Where what a peer needs
-is missing, it raises `ImportError`.
+The network has two hidden layers of 20 relu units, dropout and a sigmoid output. It is
+trained with binary cross entropy and Adam, in batches of 32. Each peer is a function
+that takes a `Workload` and returns a fit function. The fit function trains once, from
+the initial weights of the workload, and returns the loss of each epoch. Without
+shuffling and dropout, all peers compute the same losses. A peer raises `ImportError` if
+its library is not installed.
 """
 
 import ctypes
@@ -24,27 +25,27 @@ from sklearn.preprocessing import StandardScaler
 from sklearn_toydnn import DNNClassifier, cache_clear, make_triangle
 
 BATCH_SIZE = 32
-# Not -ffinite-math-only, which is part of -ffast-math: losses become NaN with it.
+# -ffast-math includes -ffinite-math-only, with which losses become NaN.
 FLAGS = ["-O3", "-march=native", "-ffast-math", "-fno-finite-math-only"]
 
 
 @dataclass(frozen=True)
 class Workload:
-    """What is trained: f1, scaled; and with what."""
+    """The data (f1, standardized) and the training settings."""
 
     n_samples: int = 3200
     epochs: int = 50
     dropout_rate: float = 0.2
     shuffle: bool = True
-    epsilon: float = 1e-7  # Adam's; PyTorch adds it elsewhere
+    epsilon: float = 1e-7  # of Adam; PyTorch adds it at another place
 
     def data(self):
-        """Return the points, float32, and their labels."""
+        """Return the points, as float32, and their labels."""
         X, y = make_triangle(self.n_samples, random_state=0)
         return StandardScaler().fit_transform(X).astype(np.float32), y
 
     def net(self, **params):
-        """Return a DNNClassifier for it."""
+        """Return a DNNClassifier with these settings."""
         settings = {
             "epochs": self.epochs,
             "dropout_rate": self.dropout_rate,
@@ -55,7 +56,7 @@ class Workload:
         return DNNClassifier(**settings | params)
 
     def weights(self):
-        """Return the weights that training begins with, in Keras' order."""
+        """Return the initial weights, in the order of Keras."""
         net = self.net().initialize(*self.data())
         return [
             array
@@ -65,13 +66,13 @@ class Workload:
 
 
 def ours(workload):
-    """Fit a DNNClassifier whose program is compiled."""
+    """Fit a DNNClassifier with a compiled program."""
     net, data = workload.net(jit_compile=True), workload.data()
     return lambda: net.fit(*data).history_["loss"]
 
 
 def ours_first(workload):
-    """Fit a DNNClassifier, nothing compiled and nothing on disk."""
+    """Fit a DNNClassifier after clearing all programs, also those on disk."""
     fit = ours(workload)
 
     def fit_first():
@@ -82,7 +83,7 @@ def ours_first(workload):
 
 
 def scikeras(workload):
-    """Fit a scikeras classifier, made as its documentation has it."""
+    """Fit a scikeras classifier, built as in its documentation."""
     import keras
     from scikeras.wrappers import KerasClassifier
 
@@ -120,7 +121,7 @@ def scikeras(workload):
 
 
 def mlp(workload):
-    """Fit scikit-learn's own network, which has no dropout."""
+    """Fit the MLPClassifier of scikit-learn, which has no dropout."""
     (X, y), weights = workload.data(), workload.weights()
     net = MLPClassifier(
         (20, 20),
@@ -143,7 +144,7 @@ def mlp(workload):
 
 
 def skorch(workload):
-    """Fit with skorch around PyTorch, as its documentation has it."""
+    """Fit a PyTorch module with skorch, as in its documentation."""
     import torch
     from skorch import NeuralNetBinaryClassifier
 
@@ -178,7 +179,7 @@ def skorch(workload):
 
 
 def jax(workload):
-    """Train in a loop written by hand in JAX, compiled as a whole."""
+    """Train in a hand-written JAX loop, compiled as a whole."""
     import jax
     from jax import numpy as jnp
 
@@ -239,7 +240,7 @@ def jax(workload):
 
 
 def cpp(workload):
-    """Train in the loops of ``loop.cpp``, compiled here."""
+    """Train in the loops of ``loop.cpp``, which is compiled first."""
     compiler = shutil.which("c++")
     if compiler is None:
         raise ImportError("no C++ compiler")

@@ -1,13 +1,13 @@
-"""How soon the playground answers: in Chromium, as a person sees it.
+"""How soon the playground answers a user, measured in Chromium.
 
-500 points, 50 epochs, structures that have been seen before unless it says otherwise.
-From the key that moves a slider, or the finger that lets it go, to the second frame
-after the browser has been handed a new picture of the plane; pictures a second are
-those that are painted meanwhile. Four visitors, each in a window, ask for a new
-structure at the same moment, again and again: the longest wait of one of them is what
-the page says. Memory is that of the server and all its processes, two minutes after the
-visitors have left, less what it was before they came. The browser runs on the same
-machine, without a graphics card.
+Settings: 500 points, 50 epochs, and structures that are already compiled unless stated
+otherwise. Times run from the key press on a slider, or from the release of its thumb,
+to the second frame after the browser receives a new picture of the plane. Frames per
+second count the pictures painted while a slider is dragged. Four visitors, each in a
+window, request a new structure at the same moment, many times. Their longest wait is
+the largest time that the page reports to one of them. Memory is that of the server and
+all its processes, two minutes after the visitors have left, minus the memory before
+they came. The browser runs on the same machine, without a graphics card.
 """
 
 import os
@@ -22,76 +22,76 @@ from selenium.webdriver import ActionChains, Keys
 
 from .._study import Study
 from ..browser import Tab, browsing, serving
-from .speed import plot, summary, with_marks
+from .speed import add_targets, plot, summary
 
-REACH = {
-    "slider moved by key to regions painted, ms": ("<=", 300),
-    "slider of units let go to regions painted, ms": ("<=", 300),
-    "pictures a second while n_samples is dragged": (">=", 4),
-    "pictures a second while noise is dragged": (">=", 4),
-    "pictures a second while dropout_rate is dragged": (">=", 4),
-    "pictures a second while learning_rate is dragged": (">=", 4),
-    "ten seeds painted, s": ("<=", 1.5),
-    "frames a second while a network is watched": (">=", 10),
+TARGETS = {
+    "key press on a slider to new regions, ms": ("<=", 300),
+    "release of the units slider to new regions, ms": ("<=", 300),
+    "frames per second while dragging n_samples": (">=", 4),
+    "frames per second while dragging noise": (">=", 4),
+    "frames per second while dragging dropout_rate": (">=", 4),
+    "frames per second while dragging learning_rate": (">=", 4),
+    "key press on a slider to ten networks, s": ("<=", 1.5),
+    "frames per second in the watch view": (">=", 10),
     "four visitors, longest wait for a new structure, s": ("<=", 5),
-    "server after the visitors, MB more": ("<=", 50),
+    "server memory growth after the visitors, MB": ("<=", 50),
 }
-SETTING = "?epochs=50"
+QUERY = "?epochs=50"
 N_VISITORS = 4
 
 
 def tasks(**settings):
-    """List the one part there is: all take turns in one browser."""
+    """Yield a single task: all measures use the same browser."""
     yield settings
 
 
 def measure(repeats, structures, rest):
     """Return one row per measurement."""
-    rows, (*_, worst, memory) = [], REACH
+    rows, (*_, longest_wait, memory) = [], TARGETS
     with _serving() as (address, server), browsing() as driver:
         page = Tab(driver, address)
         for repeat in range(repeats):
-            found = _measure_one_visitor(page)
-            rows += [(name, repeat, value) for name, value in found.items()]
+            values = _measure_one_visitor(page)
+            rows += [(name, repeat, value) for name, value in values.items()]
     with _serving() as (address, server), browsing() as driver:
-        page = Tab(driver, address).open(SETTING)
+        page = Tab(driver, address).open(QUERY)
         driver.get("about:blank")
-        time.sleep(20)  # so that all processes are ready
+        time.sleep(20)  # wait until all processes are ready
         before = _memory_of(server.pid)
-        rows.append((worst, 0, max(_visit(page, structures))))
+        rows.append((longest_wait, 0, max(_visit(page, structures))))
         driver.get("about:blank")
         time.sleep(rest)
         rows.append((memory, 0, (_memory_of(server.pid) - before) / 1e6))
-    return with_marks(rows, REACH)
+    return add_targets(rows, TARGETS)
 
 
 @contextmanager
 def _serving():
-    """Serve with no programs kept from before: new structures are to be new."""
+    """Serve the playground with an empty disk cache, so that programs are compiled."""
     with ExitStack() as stack:
         folder = stack.enter_context(TemporaryDirectory())
-        own = os.environ | {"SKLEARN_TOYDNN_CACHE": folder}
-        yield stack.enter_context(serving(env=own))
+        env = os.environ | {"SKLEARN_TOYDNN_CACHE": folder}
+        yield stack.enter_context(serving(env=env))
 
 
 # ---- one visitor
 
 
 def _measure_one_visitor(page):
-    page.open(SETTING)
+    page.open(QUERY)
     page.watch_paints()
-    key, let_go, *drags, ten, watched, _, _ = REACH
-    found = {key: np.median([*_key_to_paint(page)]), let_go: _let_go_to_paint(page)}
+    key, release, *drags, ten, watch, _, _ = TARGETS
+    values = {key: np.median([*_key_to_paint(page)]), release: _release_to_paint(page)}
     for name in drags:
-        found[name] = _drag(page, name.split()[4])
+        values[name] = _drag(page, name.split()[-1])
     page.click("10 networks")
     page.wait_for_status("10 networks, each on fresh data, trained")
-    found[ten] = _ten_to_paint(page)
-    page.open(SETTING + "&view=watch&epochs=300")
+    values[ten] = _ten_to_paint(page)
+    page.open(QUERY + "&view=watch&epochs=300")
     page.watch_paints()
     page.wait(lambda: len(page.seen("paints")) > 2)
-    found[watched] = _rate(page, lambda: time.sleep(3))
-    return found
+    values[watch] = _rate(page, lambda: time.sleep(3))
+    return values
 
 
 def _key_to_paint(page):
@@ -100,27 +100,27 @@ def _key_to_paint(page):
 
 
 def _until_painted(page, act, moment="pressed"):
-    """Return the milliseconds from a key, or a finger that lifts, to a new picture."""
+    """Return the milliseconds from a key press or release to the new picture."""
     page.watch_paints()
     act()
     page.wait(lambda: page.seen("paints"))
     return page.seen("paints")[-1] - page.seen(moment)[-1]
 
 
-def _let_go_to_paint(page):
-    found = []
-    for _ in range(2):  # the second time, all structures have been seen
+def _release_to_paint(page):
+    times = []
+    for _ in range(2):  # the first round compiles the structures
         for step in (-26, 26):
-            thumb = _take_hold(page, "units of layer 1")
+            thumb = _hold_thumb(page, "units of layer 1")
             thumb.move_by_offset(step, 0).perform()
             time.sleep(0.5)
             release = ActionChains(page.driver).release().perform
-            found.append(_until_painted(page, release, "lifted"))
+            times.append(_until_painted(page, release, "lifted"))
             time.sleep(0.5)
-    return np.median(found[2:])
+    return np.median(times[2:])
 
 
-def _take_hold(page, label):
+def _hold_thumb(page, label):
     slider = page.find(label)
     page.run("arguments[0].scrollIntoView({block: 'center'})", slider)
     thumb = page.run("return arguments[0].parentElement", slider)
@@ -128,9 +128,9 @@ def _take_hold(page, label):
 
 
 def _drag(page, label):
-    drag = _take_hold(page, label)
-    for place in range(48):
-        drag.move_by_offset(8 if place // 12 % 2 == 0 else -8, 0)
+    drag = _hold_thumb(page, label)
+    for step in range(48):
+        drag.move_by_offset(8 if step // 12 % 2 == 0 else -8, 0)
     rate = _rate(page, drag.perform)
     ActionChains(page.driver).release().perform()
     page.wait_for_status("One network trained")
@@ -138,7 +138,7 @@ def _drag(page, label):
 
 
 def _rate(page, act):
-    """Return the pictures painted a second while something happens."""
+    """Return the number of pictures painted per second during an action."""
     page.watch_paints()
     start = time.perf_counter()
     act()
@@ -158,12 +158,12 @@ def _ten_to_paint(page):
 
 
 def _visit(page, structures):
-    """Return the longest wait at each of the moments at which all visitors ask."""
+    """Return the longest wait of the visitors for each new structure."""
     driver, windows, waits = page.driver, [], []
     for visitor in range(N_VISITORS):
         driver.switch_to.new_window("window")
         windows.append(driver.current_window_handle)
-        page.open(f"{SETTING}&hidden_layer_sizes=10,{10 + visitor}")
+        page.open(f"{QUERY}&hidden_layer_sizes=10,{10 + visitor}")
     for n_units in range(11, 11 + structures):
         for window in windows:
             driver.switch_to.window(window)
@@ -184,23 +184,23 @@ def _wait_of(page, window, n_units):
 
 
 def _memory_of(pid):
-    """Return the bytes of a process and of all that it has started."""
+    """Return the memory of a process and its descendants in bytes."""
     process = Path(f"/proc/{pid}")
     status = (process / "smaps_rollup").read_text()
-    own = 1024 * int(re.search(r"^Pss:\s+(\d+)", status, re.M)[1])
-    started = [path.read_text() for path in process.glob("task/*/children")]
-    return own + sum(map(_memory_of, " ".join(started).split()))
+    size = 1024 * int(re.search(r"^Pss:\s+(\d+)", status, re.M)[1])
+    children = [path.read_text() for path in process.glob("task/*/children")]
+    return size + sum(map(_memory_of, " ".join(children).split()))
 
 
 STUDY = Study(
     __name__,
-    title="The playground: how soon it answers",
-    alt="Each measure over what it is to reach, a dot per turn.",
+    title="Playground: response times",
+    alt="Each measure relative to its target, a dot per repetition.",
     full={"repeats": 7, "structures": 30, "rest": 120},
     quick={"repeats": 1, "structures": 3, "rest": 10},
     tasks=tasks,
     measure=measure,
     summary=summary,
     plot=plot,
-    n_jobs=1,  # what else runs here would be measured too
+    n_jobs=1,  # other tasks would disturb the times
 )

@@ -1,9 +1,9 @@
-"""How throughput grows with Dask workers: fits a second, and what a task costs.
+"""How throughput grows with the number of Dask workers, and the overhead per task.
 
-The workers are processes of this machine with one thread each, which fit the paper's
-network once it is compiled; a fit is a task. The cost of a task is what is left where
-tasks do nothing, all submitted at once: the time of client and scheduler, of which more
-workers shorten nothing.
+The workers are local processes with one thread each. They fit the network of the paper,
+after it is compiled; each fit is a task. The overhead is the time per task for tasks
+that do nothing, submitted all at once. It is spent in client and scheduler, and more
+workers do not reduce it.
 """
 
 import time
@@ -17,11 +17,11 @@ from sklearn_toydnn import DNNClassifier, make_triangle
 from .._figures import new_figure
 from .._study import Study
 
-FITS, COST = "fits per second, {} workers", "cost of a task, ms"
+FITS, OVERHEAD = "fits per second, n_workers={}", "overhead per task, ms"
 
 
 def tasks(repeats, fits, empty):
-    """List the one part there is."""
+    """Yield a single task, which starts its own workers."""
     yield {"repeats": repeats, "fits": fits, "empty": empty}
 
 
@@ -44,7 +44,7 @@ def measure(repeats, fits, empty):
                 rows.append((FITS.format(workers), repeat, fits / seconds))
                 if workers == 2:
                     seconds = _time_calls(delayed(int)() for _ in range(empty))
-                    rows.append((COST, repeat, 1e3 * seconds / empty))
+                    rows.append((OVERHEAD, repeat, 1e3 * seconds / empty))
     return pd.DataFrame(rows, columns=["measure", "repeat", "value"])
 
 
@@ -60,16 +60,18 @@ def _time_calls(calls):
 
 
 def summary(frame):
-    """Return the median of each measure."""
+    """Return the median and range of each measure."""
     table = frame.groupby("measure")["value"].agg(["median", "min", "max"])
     return table.round(2).reset_index()
 
 
 def plot(frame):
-    """Draw each measure."""
+    """Plot each measure."""
     figure, axes = new_figure(1, 2)
-    cost = frame["measure"] == COST
-    for ax, part in zip(axes[0], [frame[~cost], frame[cost]], strict=True):
+    is_overhead = frame["measure"] == OVERHEAD
+    for ax, part in zip(
+        axes[0], (frame[~is_overhead], frame[is_overhead]), strict=True
+    ):
         sns.stripplot(part, x="measure", y="value", ax=ax)
         ax.set(ylim=(0, None), xlabel="")
     return figure
@@ -77,13 +79,13 @@ def plot(frame):
 
 STUDY = Study(
     __name__,
-    title="Scaling: fits a second on a Dask cluster",
-    alt="Fits a second with one and with two workers, and the cost of an empty task.",
+    title="Scaling: fits per second on a Dask cluster",
+    alt="Fits per second with one and two workers, and the overhead per task.",
     full={"repeats": 5, "fits": 200, "empty": 2000},
     quick={"repeats": 2, "fits": 40, "empty": 500},
     tasks=tasks,
     measure=measure,
     summary=summary,
     plot=plot,
-    n_jobs=1,  # the cluster is to have the machine for itself
+    n_jobs=1,  # the cluster uses the machine alone
 )

@@ -1,8 +1,8 @@
-"""A long run in one process: time per fit, memory, threads and files as fits go by.
+"""Whether time per fit, memory, threads or open files grow over thousands of fits.
 
-Thousands of fits of many structures, each with its own seed, one after the other. Once
-every structure is compiled nothing should grow. (Threads, files and memory are Linux's,
-from ``/proc``; elsewhere they are 0.)
+One process fits many structures one after the other, each fit with a new seed. After
+every structure is compiled, nothing should grow. (Threads, files and memory are read
+from ``/proc``, and are 0 on systems other than Linux.)
 """
 
 import gc
@@ -24,12 +24,12 @@ THREADS, FILES = "threads", "open files"
 
 
 def tasks(**settings):
-    """List the one part there is."""
+    """Yield a single task, which runs in one process."""
     yield settings
 
 
 def measure(fits, structures, block):
-    """Return one row per measure and block of fits."""
+    """Return a row for each measure and block of fits."""
     X, y = make_triangle(500, random_state=0)
     nets = [DNNClassifier((n,), epochs=10) for n in range(1, structures + 1)]
     for net in nets:
@@ -52,36 +52,37 @@ def measure(fits, structures, block):
     return pd.DataFrame(rows, columns=["fits", "measure", "value"])
 
 
-def _count(what):
-    return len(list(Path("/proc/self", what).glob("*")))
+def _count(folder):
+    return len(list(Path("/proc/self", folder).glob("*")))
 
 
 def summary(frame):
-    """Return each measure after the first block and after the last, and what held."""
+    """Return each measure after the first and the last block, and whether it passed."""
     table = frame.pivot(index="fits", columns="measure", values="value")
     first, last = table.iloc[0], table.iloc[-1]
     fits = table.index[-1] - table.index[0]
+    growth = (last[MEMORY] - first[MEMORY]) * 1e3 / fits
     rows = [
-        (TIME, "within 10 %", abs(last[TIME] / first[TIME] - 1) <= 0.1),
-        (MEMORY, "10 kB a fit", (last[MEMORY] - first[MEMORY]) * 1e3 / fits <= 10),
+        (TIME, "changes by 10 % at most", abs(last[TIME] / first[TIME] - 1) <= 0.1),
+        (MEMORY, "grows by 10 kB per fit at most", growth <= 10),
         (THREADS, "constant", last[THREADS] == first[THREADS]),
         (FILES, "constant", last[FILES] == first[FILES]),
     ]
     return pd.DataFrame(
         [
-            (name, round(first[name], 2), round(last[name], 2), asked, _yes(holds))
-            for name, asked, holds in rows
+            (name, round(first[name], 2), round(last[name], 2), target, _yes_no(passed))
+            for name, target, passed in rows
         ],
-        columns=["measure", "first block", "last block", "asked", "holds"],
+        columns=["measure", "first block", "last block", "target", "passed"],
     )
 
 
-def _yes(holds):
-    return "yes" if holds else "no"
+def _yes_no(passed):
+    return "yes" if passed else "no"
 
 
 def plot(frame):
-    """Draw each measure against the fits."""
+    """Plot each measure against the number of fits."""
     figure, axes = new_figure(1, 4, width=3.5, height=3)
     for ax, (name, part) in zip(
         axes[0], frame.groupby("measure", sort=False), strict=True
@@ -101,5 +102,5 @@ STUDY = Study(
     measure=measure,
     summary=summary,
     plot=plot,
-    n_jobs=1,  # the one process
+    n_jobs=1,  # all fits run in one process
 )

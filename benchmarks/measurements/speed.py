@@ -1,11 +1,12 @@
-"""How fast, and how steady in memory: every measure as a ratio of sides in one run.
+"""Speed and memory use of `DNNClassifier`, mostly as ratios to other libraries.
 
-Setting: f1, 4,000 points of which 3,200 train, 50 epochs, batches of 32, two hidden
-layers of 20, dropout 0.2, Adam. The sides take turns, so that a machine that changes
-its speed does so for all of them, and are compared turn by turn. skorch and JAX take
-part where they are installed (``pip install '.[peers]'``), C++ where there is a
-compiler. Each part has a process of its own, and a folder of its own for the programs
-that are kept. What has no mark to reach is there to read the ratios by.
+Workload: f1 with 4,000 points, 3,200 of them for training, 50 epochs, batches of 32,
+two hidden layers of 20 units, dropout 0.2, Adam. Within a repetition, the libraries are
+timed one after the other and compared with each other, so that changes of the
+machine's speed affect all of them. skorch and JAX take part if they are installed
+(``pip install '.[peers]'``), C++ if there is a compiler. Each part runs in a new
+process, with a new folder as disk cache of compiled programs. Measures without a target
+are there to help you read the ratios.
 """
 
 import gc
@@ -44,7 +45,7 @@ INITIALIZERS = [
     "truncated_normal",
     "glorot_uniform",
 ]
-REACH = {
+TARGETS = {
     "fit: scikeras / ours": (">=", 200),
     "fit: MLPClassifier / ours": (">=", 26),
     "fit: skorch / ours": (">=", 50),
@@ -52,29 +53,29 @@ REACH = {
     "fit: C++ / ours": (">=", 0.65),
     "first fit: scikeras / ours": (">=", 10),
     f"{FIRST}: scikeras / ours": (">=", 25),
-    "losses of all peers: largest difference": ("<=", 1e-5),
-    "fit outside its epochs, ms": ("<=", 10),
-    "fit found in memory, ms": ("<=", 5),
+    "losses: largest difference between peers": ("<=", 1e-5),
+    "fit overhead outside epochs, ms": ("<=", 10),
+    "fit loaded from cache, ms": ("<=", 5),
     "predict_proba on 800 rows, ms": ("<=", 3),
     "grid of 2 structures, n_jobs=2, ms per fit": ("<=", 60),
-    "grid of 2 structures on disk, n_jobs=2, ms per fit": ("<=", 50),
+    "grid of 2 structures, programs on disk, n_jobs=2, ms per fit": ("<=", 50),
     "grid of 20 structures, n_jobs=2, ms per fit": ("<=", 280),
-    "grid of 20 structures on disk, n_jobs=2, ms per fit": ("<=", 120),
+    "grid of 20 structures, programs on disk, n_jobs=2, ms per fit": ("<=", 120),
     "grid of 2 structures: n_jobs=1 / n_jobs=2, loky": (">=", 1),
     "grid of 2 structures: n_jobs=1 / n_jobs=2, threading": (">=", 1),
-    "compare six initializers 30 times, n_jobs=2, s": ("<=", 30),
-    "compare / a plain loop that does the same": ("<=", 1.15),
-    "programs for a learning curve of 8 sizes": ("<=", 6),
+    "compare six initializers, 30 repetitions, n_jobs=2, s": ("<=", 30),
+    "compare / equivalent plain loop": ("<=", 1.15),
+    "programs compiled for a learning curve of 8 sizes": ("<=", 6),
     "memory growth, kB per fit": ("<=", 10),
-    "peak over the data, fit of 300 epochs, GB": ("<=", 0.3),
-    "peak over the data, predict with 1,000 units, GB": ("<=", 0.2),
+    "peak memory beyond the data, fit of 300 epochs, GB": ("<=", 0.3),
+    "peak memory beyond the data, predict with 1,000 units, GB": ("<=", 0.2),
     "fit of 784-512-512-10: keras.Model.fit / ours": (">=", 1.6),
     "python -m benchmarks --quick --fresh, second run, s": ("<=", 80),
 }
 
 
 def tasks(repeats, n_samples, memory_fits, large_rows, quick_runs):
-    """List the parts, each measured by itself."""
+    """Yield the parts, each of which is measured in a new process."""
     yield {"part": _fits, "repeats": repeats, "n_samples": n_samples}
     yield {"part": _same_losses, "n_samples": n_samples}
     yield {"part": _small_costs, "repeats": 5 * repeats, "n_samples": n_samples}
@@ -93,15 +94,15 @@ def measure(part, **settings):
     with TemporaryDirectory() as folder:
         cache = str(Path(folder, "programs"))
         with patch.dict(os.environ, SKLEARN_TOYDNN_CACHE=cache):
-            found = _in_new_process(part, **settings)
-    return with_marks(found, REACH)
+            rows = _in_new_process(part, **settings)
+    return add_targets(rows, TARGETS)
 
 
-def with_marks(found, marks):
-    """Return measures, turns and values as a frame, with what each is to reach."""
-    rows = pd.DataFrame(found, columns=["measure", "repeat", "value"])
-    reach = [marks.get(name, ("", np.nan)) for name in rows["measure"]]
-    return rows.join(pd.DataFrame(reach, columns=["relation", "reach"]))
+def add_targets(rows, targets):
+    """Return a frame of rows (measure, repeat, value), with a target for each."""
+    frame = pd.DataFrame(rows, columns=["measure", "repeat", "value"])
+    added = [targets.get(name, ("", np.nan)) for name in frame["measure"]]
+    return frame.join(pd.DataFrame(added, columns=["relation", "target"]))
 
 
 def _in_new_process(function, *args, **kwargs):
@@ -119,31 +120,31 @@ def _seconds(function):
 
 
 def _peers(workload):
-    """Return those of the peers that can be had here."""
-    there = {}
+    """Return the fit functions of the peers that are installed."""
+    fits = {}
     for name, peer in PEERS.items():
         with suppress(ImportError):
-            there[name] = peer(workload)
-    return there
+            fits[name] = peer(workload)
+    return fits
 
 
 def _fits(repeats, n_samples):
-    """Compare a warm fit and a first fit with the peers', turn by turn."""
+    """Compare fits of the peers with a fit and a first fit of ours."""
     workload = Workload(n_samples)
-    others = _peers(workload)
-    sides = {"ours": ours(workload), "ours, first": ours_first(workload)} | others
-    for fit in sides.values():
+    peers = _peers(workload)
+    fits = {"ours": ours(workload), "ours, first": ours_first(workload)} | peers
+    for fit in fits.values():
         fit()
     rows = []
     for repeat in range(repeats):
-        sides["ours, first"]()  # keeps the program
+        fits["ours, first"]()  # writes the program to disk
         on_disk = _in_new_process(_first_fit, workload)
-        for _ in range(2):  # the first fit of the last turn has cleared the program
-            sides["ours"]()
-        seconds = {name: _seconds(fit) for name, fit in sides.items()}
+        for _ in range(2):  # warm up: the first fit has cleared the programs
+            fits["ours"]()
+        seconds = {name: _seconds(fit) for name, fit in fits.items()}
         seconds[FIRST] = on_disk
         rows += [(f"fit: {name}, ms", repeat, 1e3 * t) for name, t in seconds.items()]
-        for name in others:
+        for name in peers:
             ratio = seconds[name] / seconds["ours"]
             rows.append((f"fit: {name} / ours", repeat, ratio))
         ratio = seconds["scikeras"] / seconds["ours, first"]
@@ -161,30 +162,30 @@ def _first_fit(workload):
 
 
 def _same_losses(n_samples):
-    """Compare the losses of ten epochs where nothing is drawn."""
-    still = {"dropout_rate": 0.0, "shuffle": False, "epsilon": 1e-9}
-    workload = Workload(n_samples, epochs=10, **still)
+    """Compare the losses of ten epochs without dropout and shuffling."""
+    deterministic = {"dropout_rate": 0.0, "shuffle": False, "epsilon": 1e-9}
+    workload = Workload(n_samples, epochs=10, **deterministic)
     losses = [ours(workload)(), *(fit() for fit in _peers(workload).values())]
     difference = np.ptp(losses, axis=0).max()
-    return [("losses of all peers: largest difference", 0, difference)]
+    return [("losses: largest difference between peers", 0, difference)]
 
 
 def _small_costs(repeats, n_samples):
-    """Time a fit outside its epochs, one kept on disk, and a prediction."""
+    """Time the overhead of a fit, a fit loaded from the cache, and a prediction."""
     workload, one = Workload(n_samples), Workload(n_samples, epochs=1)
     X, y = workload.data()
     folder = TemporaryDirectory()
-    kept = workload.net(memory=folder.name).fit(X, y)
+    cached = workload.net(memory=folder.name).fit(X, y)
     net, one_epoch = workload.net().fit(X, y), one.net().fit(X, y)
     rows = []
     for repeat in range(repeats):
-        # Epochs all take the same time: what is left at none is not theirs.
+        # Extrapolate to a fit of 0 epochs: all epochs take the same time.
         first, all_ = (_seconds(lambda n=n: n.fit(X, y)) for n in (one_epoch, net))
-        outside = first - (all_ - first) / (net.epochs - 1)
-        rows.append(("fit outside its epochs, ms", repeat, 1e3 * outside))
-        # In a row, as a search that is started again finds them.
-        found = _seconds(lambda: [kept.fit(X, y) for _ in range(10)]) / 10
-        rows.append(("fit found in memory, ms", repeat, 1e3 * found))
+        overhead = first - (all_ - first) / (net.epochs - 1)
+        rows.append(("fit overhead outside epochs, ms", repeat, 1e3 * overhead))
+        # Ten in succession, as in a search that is run again.
+        loaded = _seconds(lambda: [cached.fit(X, y) for _ in range(10)]) / 10
+        rows.append(("fit loaded from cache, ms", repeat, 1e3 * loaded))
         predict = _seconds(lambda: net.predict_proba(X[:800]))
         rows.append(("predict_proba on 800 rows, ms", repeat, 1e3 * predict))
     folder.cleanup()
@@ -192,14 +193,14 @@ def _small_costs(repeats, n_samples):
 
 
 def _grids(repeats, n_samples):
-    """Time grid searches, compilation included, in processes and in threads."""
+    """Time grid searches, including compilation, with processes and with threads."""
     few = {"activation": ["relu", "tanh"], "dropout_rate": np.linspace(0, 0.45, 10)}
     many = {"hidden_layer_sizes": [(n, n) for n in range(1, 21)]}
     rows = []
     for repeat in range(repeats):
 
         def per_fit(grid, n_jobs=2, backend="loky", on_disk=False):
-            _have_new_workers()
+            _start_new_workers()
             cache_clear(disk=not on_disk)
             return 10 * _search(n_samples, grid, n_jobs, backend)  # ms; 100 fits
 
@@ -214,14 +215,15 @@ def _grids(repeats, n_samples):
         ]
         for n_structures, grid in [(2, few), (20, many)]:
             _search(n_samples, grid, 2, "loky")
-            name = f"grid of {n_structures} structures on disk, n_jobs=2, ms per fit"
-            rows.append((name, repeat, per_fit(grid, on_disk=True)))
-    get_reusable_executor().shutdown()  # else this process ends when they do
+            name = f"grid of {n_structures} structures, programs on disk"
+            milliseconds = per_fit(grid, on_disk=True)
+            rows.append((f"{name}, n_jobs=2, ms per fit", repeat, milliseconds))
+    get_reusable_executor().shutdown()  # otherwise this process would wait for them
     return rows
 
 
-def _have_new_workers():
-    """Start two that have imported what they need, but read or compiled nothing."""
+def _start_new_workers():
+    """Start two workers that have imported the package, but have no programs."""
     get_reusable_executor().shutdown()
     Parallel(2)(delayed(cache_clear)() for _ in range(8))
 
@@ -235,13 +237,13 @@ def _search(n_samples, grid, n_jobs, backend):
 
 
 def _comparisons(repeats, n_samples):
-    """Compare initializers, in new processes; and beside a loop, in this one."""
+    """Time a comparison in new workers, and relative to a plain loop."""
     nets = {name: Workload().net(kernel_initializer=name) for name in INITIALIZERS}
     n_train, n_repeats = 4 * n_samples // 5, 30
 
     def compare_all(n_jobs):
-        how = {"train_size": n_train, "n_repeats": n_repeats, "random_state": 0}
-        compare(nets, make_triangle, n_jobs=n_jobs, **how).summary()
+        options = {"train_size": n_train, "n_repeats": n_repeats, "random_state": 0}
+        compare(nets, make_triangle, n_jobs=n_jobs, **options).summary()
 
     def loop():
         for seed in range(n_repeats):
@@ -253,25 +255,29 @@ def _comparisons(repeats, n_samples):
     loop()
     rows = []
     for repeat in range(repeats):
-        _have_new_workers()
+        _start_new_workers()
         seconds = _seconds(lambda: compare_all(2))
-        rows.append(("compare six initializers 30 times, n_jobs=2, s", repeat, seconds))
+        rows.append(
+            ("compare six initializers, 30 repetitions, n_jobs=2, s", repeat, seconds)
+        )
         ratio = _seconds(lambda: compare_all(1)) / _seconds(loop)
-        rows.append(("compare / a plain loop that does the same", repeat, ratio))
+        rows.append(("compare / equivalent plain loop", repeat, ratio))
     get_reusable_executor().shutdown()
     return rows
 
 
 def _learning_curve():
-    """Count the programs that a learning curve from 250 to 8,000 points compiles."""
+    """Count the programs compiled for a learning curve from 250 to 8,000 points."""
     X, y = Workload(10_000).data()
     sizes = np.geomspace(250, 8000, 8).astype(int)
     learning_curve(Workload(epochs=2).net(), X, y, train_sizes=sizes, cv=5, n_jobs=1)
-    return [("programs for a learning curve of 8 sizes", 0, cache_info().misses)]
+    return [
+        ("programs compiled for a learning curve of 8 sizes", 0, cache_info().misses)
+    ]
 
 
 def _memory(fits):
-    """Measure by how much many small fits grow the process after the first 500."""
+    """Measure the growth of the process over many small fits, after the first 500."""
     X, y = Workload(200).data()
     nets = [Workload().net(hidden_layer_sizes=(n,), epochs=2) for n in range(1, 21)]
     warm = 500
@@ -286,12 +292,12 @@ def _memory(fits):
 
 
 def _peaks(rows):
-    """Measure by how much the process grows, at most, in a large fit and prediction."""
+    """Measure the peak memory of a large fit and of a large prediction."""
     X, y = Workload(rows).data()
     net = Workload(epochs=300).net(batch_size=1000)
     wide = Workload(200, epochs=1).net(hidden_layer_sizes=(1000,)).fit(X[:200], y[:200])
     return [
-        ("peak over the data, " + name, 0, _peak(function))
+        ("peak memory beyond the data, " + name, 0, _peak(function))
         for name, function in [
             ("predict with 1,000 units, GB", lambda: wide.predict(X)),
             ("fit of 300 epochs, GB", lambda: net.fit(X, y)),
@@ -300,8 +306,8 @@ def _peaks(rows):
 
 
 def _peak(function):
-    """Return by how many GB the process grew, at most."""
-    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
+    """Return the peak growth of the process in GB."""
+    Path("/proc/self/clear_refs").write_text("5")  # resets the recorded peak
     before = resident_memory()
     function()
     status = Path("/proc/self/status").read_text()
@@ -310,7 +316,7 @@ def _peak(function):
 
 
 def _large_network(repeats, rows):
-    """Compare a network as for MNIST with Keras' own training of it."""
+    """Compare the training of an MNIST-sized network with that of Keras."""
     generator = np.random.default_rng(0)
     X = generator.normal(size=(rows, 784)).astype(np.float32)
     y = generator.integers(10, size=rows)
@@ -333,7 +339,7 @@ def _large_network(repeats, rows):
 
 
 def _quick_run():
-    """Time the second of two quick runs of the whole study, what was kept forgotten."""
+    """Time the second of two quick runs of all studies, without cached tasks."""
     with TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "benchmarks", "--quick", "--fresh"]
         command += ["--output", folder]
@@ -350,37 +356,41 @@ def _quick_run():
 
 
 def summary(frame):
-    """Return the median of each measure beside what it is to reach."""
-    by = ["measure", "relation", "reach"]
+    """Return the median and range of each measure, and whether it meets its target."""
+    by = ["measure", "relation", "target"]
     table = frame.groupby(by, sort=False, dropna=False)["value"]
     table = table.agg(["median", "min", "max"]).reset_index()
-    reached = np.where(
+    passed = np.where(
         table["relation"] == ">=",
-        table["median"] >= table["reach"],
-        table["median"] <= table["reach"],
+        table["median"] >= table["target"],
+        table["median"] <= table["target"],
     )
-    holds = np.where(reached, "yes", np.where(table["reach"].isna(), "", "no"))
+    answer = np.where(passed, "yes", np.where(table["target"].isna(), "", "no"))
     columns = ["median", "min", "max"]
     table[columns] = table[columns].map(lambda value: float(f"{value:.3g}"))
-    return table.assign(holds=holds)
+    return table.assign(passed=answer)
 
 
 def plot(frame):
-    """Draw each measure over what it is to reach: at 1 it just does."""
+    """Plot each measure relative to its target: 1 or more meets the target."""
     figure, axes = new_figure(1, 1, width=12, height=7)
-    frame = frame.dropna(subset="reach")
-    share = frame["value"] / frame["reach"]
-    share = share.where(frame["relation"] == ">=", 1 / share)
-    ax = sns.stripplot(frame.assign(share=share), x="share", y="measure", ax=axes[0][0])
+    frame = frame.dropna(subset="target")
+    ratio = frame["value"] / frame["target"]
+    ratio = ratio.where(frame["relation"] == ">=", 1 / ratio)
+    ax = sns.stripplot(frame.assign(ratio=ratio), x="ratio", y="measure", ax=axes[0][0])
     ax.axvline(1, color="gray")
-    ax.set(xscale="log", xlabel="how far past the mark (1: just reached)", ylabel="")
+    ax.set(
+        xscale="log",
+        xlabel="measure relative to its target (1 or more: target met)",
+        ylabel="",
+    )
     return figure
 
 
 STUDY = Study(
     __name__,
-    title="Speed: DNNClassifier and its peers",
-    alt="Each measure over what it is to reach, a dot per turn.",
+    title="Speed: DNNClassifier and other libraries",
+    alt="Each measure relative to its target, a dot per repetition.",
     full={
         "repeats": 7,
         "n_samples": 3200,
@@ -399,5 +409,5 @@ STUDY = Study(
     measure=measure,
     summary=summary,
     plot=plot,
-    n_jobs=1,  # what else runs here would be measured too
+    n_jobs=1,  # other tasks would disturb the times
 )
