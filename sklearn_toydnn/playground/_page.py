@@ -116,7 +116,7 @@ class View:
 
     def _lay_out(self):
         title = html(
-            "<h1>Playground</h1><p>A small Keras network that is trained again when you "
+            "<h1>Playground</h1><p>A small Keras network. It trains again when you "
             "change a setting. Train it with 10 or 30 seeds to see how much of the "
             "result is luck.</p>"
         )
