@@ -1012,9 +1012,7 @@ def test_a_process_that_dies_is_replaced(workers):
 
 
 @pytest.mark.slow
-def test_a_process_that_has_grown_is_replaced_without_interruption(
-    workers, monkeypatch
-):
+def test_a_process_that_has_grown_is_replaced_without_a_gap(workers, monkeypatch):
     visitor = Visitor(workers)
     visitor.submit(fit_task())
     visitor.wait_for(1)
