@@ -149,7 +149,7 @@ class Workers:
             remaining.end()
 
     def _start_spare(self):
-        """Return a new process, or None if another one is starting: it uses a core."""
+        """Return a new process, or None if one is starting: each start uses a core."""
         return Process() if self._starting.acquire(blocking=False) else None
 
     def _fail_jobs(self, seconds):
@@ -255,7 +255,7 @@ class Workers:
 
 
 def _notify(job, event, value):
-    """Report an event; an error, as of a closed page, must not end the thread."""
+    """Report an event. An error (the page may be closed) must not end the thread."""
     try:
         job.notify(job, event, value)
     except Exception:
