@@ -1,4 +1,4 @@
-"""The playground without a browser: addresses, programs, what is shown, workers."""
+"""Tests of the playground without a browser."""
 
 import asyncio
 import json
@@ -36,13 +36,14 @@ from sklearn_toydnn.playground import (
 from sklearn_toydnn.playground._figures import disagreement, shade
 from sklearn_toydnn.playground._session import COMPILING, Session, _Request
 from sklearn_toydnn.playground._setting import (
+    DEFAULT_LEARNING_RATES,
     MAKERS,
     NAMES,
-    OWN_RATES,
     Choice,
     Layers,
     Setting,
     limits,
+    quote,
 )
 from sklearn_toydnn.playground._url import (
     QUESTIONS,
@@ -63,7 +64,7 @@ def values_within(limit):
         return st.sampled_from(limit.options)
     if isinstance(limit, Layers):
         return st.lists(values_within(limit.units), min_size=1, max_size=4).map(tuple)
-    if limit.is_whole:
+    if limit.is_integer:
         return st.integers(limit.low, limit.high)
     return st.floats(limit.low, limit.high).map(lambda value: round(value, 6))
 
@@ -86,11 +87,11 @@ PAGES = st.builds(
 
 
 @given(PAGES)
-def test_an_address_holds_the_page(page):
+def test_an_address_stores_the_page(page):
     assert read_address(page.address()) == (page, {})
 
 
-def test_the_defaults_are_the_classifiers():
+def test_the_defaults_are_those_of_the_classifier():
     default, params = Setting(), DNNClassifier().get_params()
     shared = set(NAMES) & set(params) - {"random_state"}
     assert shared == {
@@ -127,34 +128,70 @@ def test_the_defaults_are_the_classifiers():
         ("&".join(f"n_samples={n}" for n in range(200)), ""),
     ],
 )
-def test_what_is_wrong_in_an_address_is_said_by_name(query, name):
-    page, wrong = read_address(query)
-    assert [*wrong] == [name]
-    assert name in wrong[name] and len(wrong[name]) < 200
-    spoiled = name.removeprefix("A.")
+def test_a_wrong_value_in_an_address_gives_a_notice_and_the_default(query, name):
+    page, notices = read_address(query)
+    assert [*notices] == [name]
+    assert name in notices[name] and len(notices[name]) < 250
     if name in NAMES and query.count(name) == 1:
-        default = Setting(page.setting.data)
-        assert getattr(page.setting, spoiled) == getattr(default, spoiled)
+        default = getattr(Setting(page.setting.data), name)
+        assert getattr(page.setting, name) == default
+        assert notices[name].endswith(f"Using {quote(default)}.")
+
+
+@pytest.mark.parametrize(
+    "query, notice",
+    [
+        (
+            "n_samples=5",
+            "n_samples must be an integer from 20 to 2,000, got 5. Using 500.",
+        ),
+        (
+            "data=moons&noise=20",
+            "noise must be a number from 0 to 0.5, got 20. Using 0.2.",
+        ),
+        (
+            "early_stopping=yes",
+            "early_stopping must be False or True, got 'yes'. Using False.",
+        ),
+        ("A.epochs=0", "A.epochs must be an integer from 1 to 300, got 0. Using 100."),
+        ("epochs=3&epochs=4", "epochs is given more than once. Using the first value."),
+        ("gpu=1", "The parameter 'gpu' is unknown. Ignoring it."),
+        ("smallest=0.02", "The parameter 'smallest' has a new name: use 'margin'."),
+        (
+            "hidden_layer_sizes=20,",
+            "hidden_layer_sizes must be 1 to 4 integers from 1 to 50, separated by "
+            "commas, got '20,'. Using 20,20.",
+        ),
+    ],
+)
+def test_a_notice_says_what_is_wrong_and_what_is_used(query, notice):
+    _, notices = read_address(query)
+    assert [*notices.values()] == [notice]
+
+
+def test_an_old_parameter_is_not_used():
+    page, notices = read_address("smallest=0.05&gpu=1")
+    assert page == Page() and {*notices} == {"smallest", ""}
 
 
 @given(st.text())
 def test_any_address_opens_a_page(query):
-    page, wrong = read_address(query)
-    assert page == Page() or wrong
+    page, notices = read_address(query)
+    assert page == Page() or notices
 
 
 def test_a_setting_out_of_its_limits_names_the_parameter():
-    with pytest.raises(ValueError, match="n_samples is a whole number from 20 to"):
+    with pytest.raises(ValueError, match="n_samples must be an integer from 20 to 2,0"):
         Setting(n_samples=5)
 
 
-def test_other_data_have_their_own_noise():
+def test_a_new_data_set_resets_the_noise():
     setting = Setting(noise=8.0).changed(data="moons")
     assert (setting.noise, setting.std) == (0.2, 0.05)
     assert setting.changed(epochs=3).noise == 0.2
 
 
-# ---- the program that is shown
+# ---- the generated program
 
 PROGRAMS = [
     Page(QUICK),
@@ -178,7 +215,7 @@ COMPARED = [
 
 @pytest.fixture(scope="module")
 def printed():
-    """What each program prints in a process of its own kind: the last word of each."""
+    """The output of each program, run in one separate process."""
     pages = [*PROGRAMS, *COMPARED]
     run = """if True:
         import contextlib, io, json, sys
@@ -199,53 +236,53 @@ def printed():
     return dict(zip(map(id, pages), lines, strict=True))
 
 
-def accuracy_shown(page):
+def shown_accuracy(page):
     seeds = range(10) if page.view == "ten" else [page.setting.random_state]
     if page.view != "watch":
         return np.mean([_tasks.fit(page.setting, seed).accuracy for seed in seeds])
-    watched = None
+    state = None
     for _ in range(page.setting.epochs):
-        watched, fit = _tasks.train_an_epoch(page.setting, 0, watched)
+        state, fit = _tasks.train_an_epoch(page.setting, 0, state)
     return fit.accuracy
 
 
-def test_a_shown_program_that_is_run_here_gives_the_shown_accuracy(capsys):
+def test_a_program_run_in_this_process_prints_the_shown_accuracy(capsys):
     page = PROGRAMS[0]
     exec(_pipeline.write_program(page), {"__name__": "program"})
-    assert capsys.readouterr().out.split()[-1] == str(accuracy_shown(page))
+    assert capsys.readouterr().out.split()[-1] == str(shown_accuracy(page))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PROGRAMS, ids=lambda page: page.address())
 @pytest.mark.filterwarnings("ignore:Maximum epochs")
-def test_the_shown_program_gives_the_shown_accuracy(page, printed):
+def test_a_program_prints_the_shown_accuracy(page, printed):
     with config_context(enable_metadata_routing=True):
-        assert printed[id(page)].split()[-1] == str(accuracy_shown(page))
+        assert printed[id(page)].split()[-1] == str(shown_accuracy(page))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", COMPARED, ids=lambda page: page.address())
-def test_the_shown_comparison_is_the_one_of_the_page(page, printed):
-    session, heard = started(page)
-    assert printed[id(page)] == f"{session.found}\n"
-    assert session.found.looks == 4
+def test_a_program_prints_the_comparison_of_the_page(page, printed):
+    session, _ = started(page)
+    assert printed[id(page)] == f"{session.result}\n"
+    assert session.result.looks == 4
 
 
-def test_an_epoch_after_the_other_ends_at_the_fit():
+def test_training_epoch_by_epoch_gives_the_same_network_as_fit():
     with config_context(enable_metadata_routing=True):
         fit = _tasks.fit(QUICK, 0)
-        assert accuracy_shown(Page(QUICK, "watch")) == fit.accuracy
+        assert shown_accuracy(Page(QUICK, "watch")) == fit.accuracy
 
 
-def test_keras_own_learning_rates_are_known():
+def test_default_learning_rates_are_those_of_keras():
     import keras
 
-    for name, rate in OWN_RATES.items():
-        own = keras.optimizers.get(name).learning_rate.numpy()
-        assert own == pytest.approx(rate)
+    for name, rate in DEFAULT_LEARNING_RATES.items():
+        default = keras.optimizers.get(name).learning_rate.numpy()
+        assert default == pytest.approx(rate)
 
 
-def test_a_program_is_as_short_as_it_can_be():
+def test_a_program_is_short():
     program = _pipeline.write_program(Page())
     assert "make_triangle(2500 + 500, random_state=seed)" in program
     assert "DNNClassifier(random_state=seed)" in program
@@ -254,7 +291,7 @@ def test_a_program_is_as_short_as_it_can_be():
         assert max(map(len, lines)) <= 88 and len(lines) < 60
 
 
-def test_flips_do_not_follow_the_points():
+def test_flipped_labels_are_independent_of_the_points():
     setting = Setting("moons", flip_y=0.3)
     X, y = _pipeline.make_maker(setting)(4000, random_state=0)
     clean = _pipeline.make_maker(Setting("moons"))(4000, random_state=0)
@@ -264,87 +301,87 @@ def test_flips_do_not_follow_the_points():
     assert abs(np.corrcoef(flipped, X[:, 0])[0, 1]) < 0.05
 
 
-# ---- what a visitor is shown
+# ---- sessions
 
 
-class AtOnce:
-    """Workers that do each task when it is asked for, in this process."""
+class SyncWorkers:
+    """Workers that compute each task immediately, in this process."""
 
     are_ready = True
 
     def __init__(self):
-        self.tasks, self.left = [], []
+        self.tasks, self.canceled = [], []
 
     def submit(self, visitor, job):
         self.current = job
-        self._go_on(job)
+        self._compute(job)
 
     def add(self, visitor, job, tasks):
         job.add(tasks)
-        self._go_on(job)
+        self._compute(job)
 
-    def leave(self, visitor):
-        self.left.append(visitor)
+    def cancel(self, visitor):
+        self.canceled.append(visitor)
 
-    def _go_on(self, job):
+    def _compute(self, job):
         while job.next_task and job is self.current:
-            place, task = job.take()
+            index, task = job.take()
             self.tasks.append(task)
-            job.tell(job, "begins", False)
-            found = getattr(_tasks, task.function)(*task.arguments)
-            job.tell(job, "done", (place, found))
+            job.notify(job, "started", False)
+            value = getattr(_tasks, task.function)(*task.arguments)
+            job.notify(job, "done", (index, value))
 
 
-class OnDemand(AtOnce):
-    """Workers that do what was asked for last when a test says so."""
+class ManualWorkers(SyncWorkers):
+    """Workers that compute the current job when a test calls `work`."""
 
-    def _go_on(self, job):
+    def _compute(self, job):
         pass
 
     def work(self):
         with config_context(enable_metadata_routing=True):
-            super()._go_on(self.current)
+            super()._compute(self.current)
 
 
 class Timers(list):
-    """What waits for its time, which comes when a test says so."""
+    """Delayed calls, which run when a test calls `pass_time`."""
 
     def pass_time(self):
         calls = [*self]
         self.clear()
-        for later, call in calls:
-            later(call)
+        for schedule, call in calls:
+            schedule(call)
 
 
 @pytest.fixture(autouse=True)
 def timers(monkeypatch):
     waiting = Timers()
 
-    def soon(session, seconds, call):
-        waiting.append((session._later, call))
+    def call_after(session, seconds, call):
+        waiting.append((session._schedule, call))
 
-    monkeypatch.setattr(Session, "_soon", soon)
+    monkeypatch.setattr(Session, "_call_after", call_after)
     return waiting
 
 
 def started(page, workers=None):
-    """Return a session that has been told all, and what it said on the way."""
-    heard, waiting = [], []
+    """Return a session with all its results, and a log of its states."""
+    log, waiting = [], []
 
-    def changed():
-        heard.append((session.status, session.verdict is not None, session.fits[:]))
+    def on_change():
+        log.append((session.status, session.verdict is not None, session.fits[:]))
 
-    session = Session(workers or AtOnce(), page, changed, waiting.append)
+    session = Session(workers or SyncWorkers(), page, on_change, waiting.append)
     with config_context(enable_metadata_routing=True):
-        session.ask(page)
+        session.request(page)
         while waiting:
             waiting.pop(0)()
-    return session, heard
+    return session, log
 
 
-def test_seeds_join_as_they_finish():
-    session, heard = started(Page(QUICK, "ten"))
-    assert [len(fits) for *_, fits in heard if fits][::2] == [*range(1, 11)]
+def test_fits_are_shown_as_they_finish():
+    session, log = started(Page(QUICK, "ten"))
+    assert [len(fits) for *_, fits in log if fits][::2] == [*range(1, 11)]
     assert [fit.seed for fit in session.fits] == [*range(10)]
     assert not session.is_busy and session.is_current
     mean, (low, high) = session.mean_accuracy
@@ -352,44 +389,43 @@ def test_seeds_join_as_they_finish():
 
 
 @pytest.mark.slow
-def test_verdicts_are_those_of_looks_only():
+def test_a_verdict_changes_only_at_tests():
     page = Page(QUICK, "versus", QUICK.changed(dropout_rate=0.3), margin=0.002)
-    session, heard = started(page)
-    n_measured = session.found.n_repeats
-    assert n_measured in (20, 40, 80)  # one look does not decide it
-    told = [verdict for status, verdict, _ in heard if "repetitions" in status]
-    assert not any(told[:10]) and told[-1]
+    session, log = started(page)
+    assert session.result.n_repeats in (20, 40, 80)  # one test does not decide it
+    has_verdict = [verdict for status, verdict, _ in log if "repetitions" in status]
+    assert not any(has_verdict[:10]) and has_verdict[-1]
     with config_context(enable_metadata_routing=True):
-        found = compare(
-            {"A": _pipeline.make_pipeline(page.kept, n_largest=60),
+        result = compare(
+            {"A": _pipeline.make_pipeline(page.baseline, n_largest=60),
              "B": _pipeline.make_pipeline(page.setting, n_largest=60)},
             _pipeline.make_maker(page.setting),
-            **_pipeline.compared_with(page.kept, page.setting),
+            **_pipeline.comparison_params(page.baseline, page.setting),
             margin=page.margin,
         )  # fmt: skip
-    pd.testing.assert_frame_equal(found.summary(), session.found.summary())
+    pd.testing.assert_frame_equal(result.summary(), session.result.summary())
 
 
 @pytest.mark.parametrize(
-    "change, word", [({}, "the same"), ({"noise": 3.0}, "other data")]
+    "change, remark", [({}, "the same as A"), ({"noise": 3.0}, "differ in noise,")]
 )
-def test_what_cannot_be_compared_has_no_verdict(change, word):
+def test_settings_that_are_not_comparable_have_no_verdict(change, remark):
     session, _ = started(Page(QUICK.changed(**change), "versus", QUICK))
-    assert word in session.remark and session.verdict is None
+    assert remark in session.remark and session.verdict is None
     assert "compare(" not in _pipeline.write_program(session.page)
     assert session.fits and session.fit_of_a is not None
 
 
 def watch(setting=QUICK):
-    """Return a session that watches a network, and who trains it."""
-    workers = OnDemand()
+    """Return a session with the view "watch", and its workers."""
+    workers = ManualWorkers()
     page = Page(setting, "watch")
     session = Session(workers, page, lambda: None, lambda call: call())
-    session.ask(page)
+    session.request(page)
     return session, workers
 
 
-def test_playing_goes_on_to_the_last_epoch(timers):
+def test_playing_continues_to_the_last_epoch(timers):
     session, workers = watch()
     for n in (1, 2):
         workers.work()
@@ -398,20 +434,20 @@ def test_playing_goes_on_to_the_last_epoch(timers):
     workers.work()
     assert session.status == "Epoch 3 of 3." and not session.is_playing
     assert len(session.fits[0].history["val_loss"]) == 3
-    session.step()  # at the end: from the start
+    session.step()  # after the last epoch, training starts again
     workers.work()
     assert session.status == "Epoch 1 of 3."
 
 
-def test_pausing_leaves_what_is_seen(timers):
-    """The epoch under way is the next to be seen, and not trained again."""
+def test_pausing_leaves_the_shown_epoch(timers):
+    """The epoch being trained is shown next, without training it again."""
     session, workers = watch()
     workers.work()
     timers.pass_time()
-    seen = session.fits[:]
+    shown = session.fits[:]
     session.pause()
     workers.work()
-    assert session.fits == seen and session.status == "Epoch 1 of 3."
+    assert session.fits == shown and session.status == "Epoch 1 of 3."
     assert not session.is_busy
     session.step()
     assert session.status == "Epoch 2 of 3." and len(workers.tasks) == 2
@@ -420,7 +456,7 @@ def test_pausing_leaves_what_is_seen(timers):
     assert session.status == "Epoch 3 of 3."
 
 
-def test_steps_are_no_playing():
+def test_steps_do_not_count_as_playing():
     session, workers = watch(QUICK.changed(epochs=30))
     workers.work()
     session.pause()
@@ -429,51 +465,51 @@ def test_steps_are_no_playing():
     assert session.is_busy and not session.is_playing
 
 
-def test_what_is_paused_shows_another_setting(timers):
+def test_a_paused_page_shows_a_new_setting(timers):
     session, workers = watch()
     workers.work()
     session.pause()
-    session.ask(Page(QUICK.changed(noise=3.0), "watch"))
+    session.request(Page(QUICK.changed(noise=3.0), "watch"))
     workers.work()
     timers.pass_time()
     assert session.is_current and session.status == "Epoch 1 of 3."
     assert not session.is_busy
 
 
-def test_an_epoch_is_of_the_setting_that_is_asked_for(timers):
+def test_playing_after_a_drag_trains_the_requested_setting(timers):
     session, workers = watch()
     workers.work()
-    session.expect(Page(QUICK.changed(hidden_layer_sizes=(1, 20)), "watch"))
+    session.preview(Page(QUICK.changed(hidden_layer_sizes=(1, 20)), "watch"))
     session.play()
     workers.work()
     assert session.status == "Epoch 1 of 3."
 
 
-def test_only_the_newest_is_current_and_the_one_before_may_be_shown():
+def test_only_the_newest_job_is_current_but_an_older_fit_may_be_shown():
     session, _ = started(Page(QUICK))
     old, newer = (_Request(Page(QUICK), [], None) for _ in "12")
     session._job, session.is_current = newer, False
     fit = session.fits[0]
-    session._hear(old, "done", (0, fit))
+    session._handle_event(old, "done", (0, fit))
     assert session.fits == [fit] and not session.is_current
-    session._hear(old, "failed", "of an older one")
+    session._handle_event(old, "failed", "error of an older job")
     assert not session.problem
-    session._hear(newer, "begins", True)
+    session._handle_event(newer, "started", True)
     assert session.status == COMPILING
-    session._hear(newer, "failed", "no")
+    session._handle_event(newer, "failed", "no")
     assert session.problem == "no" and not session.is_busy
 
 
 @pytest.mark.parametrize("view", ["ten", "versus", "watch"])
-def test_what_is_dragged_over_ends_what_was_computed(view):
-    """Else a look, or an epoch, would be of one setting and of the other."""
+def test_dragging_a_slider_ends_the_job(view):
+    """Otherwise a test, or an epoch, would mix two settings."""
     page = Page(QUICK, view, QUICK.changed(dropout_rate=0.5))
     waiting = []
-    session = Session(AtOnce(), page, lambda: None, waiting.append)
+    session = Session(SyncWorkers(), page, lambda: None, waiting.append)
     with config_context(enable_metadata_routing=True):
-        session.ask(page)
+        session.request(page)
         other = QUICK.changed(hidden_layer_sizes=(1, 20))
-        session.expect(Page(other, view, page.kept))
+        session.preview(Page(other, view, page.baseline))
         n_tasks = len(session._workers.tasks)
         while waiting:
             waiting.pop(0)()
@@ -481,31 +517,31 @@ def test_what_is_dragged_over_ends_what_was_computed(view):
     assert session.scores is None and session.verdict is None
 
 
-def test_a_slider_dragged_there_and_back_asks_again():
+def test_a_slider_dragged_back_computes_the_page_again():
     session, _ = started(Page(QUICK))
     waiting = []
-    session._later = waiting.append
+    session._schedule = waiting.append
     with config_context(enable_metadata_routing=True):
-        session.expect(Page(QUICK.changed(hidden_layer_sizes=(1, 20))))
+        session.preview(Page(QUICK.changed(hidden_layer_sizes=(1, 20))))
         assert not session.is_current
-        session.expect(Page(QUICK))
+        session.preview(Page(QUICK))
         while waiting:
             waiting.pop(0)()
     assert session.is_current
 
 
-def test_after_a_failure_nothing_is_busy():
+def test_a_session_is_not_busy_after_a_failure():
     session, _ = started(Page(QUICK, "ten"))
     job = session._job
-    session._hear(job, "spent", "Stopped.")
-    session._hear(job, "done", (3, session.fits[3]))
+    session._handle_event(job, "timed out", "Stopped.")
+    session._handle_event(job, "done", (3, session.fits[3]))
     assert session.problem == "Stopped." and not session.is_busy
     assert session.status == ""
 
 
-def test_fresh_data_are_fresh_for_a_too():
+def test_fresh_data_apply_to_a_too():
     page = Page(QUICK.changed(random_state=30), "versus", QUICK)
-    assert page.kept == page.setting
+    assert page.baseline == page.setting
 
 
 def test_divergence_is_counted():
@@ -515,9 +551,9 @@ def test_divergence_is_counted():
     assert _captions.describe_divergence(session.fits[1:2]) == "Training diverged."
 
 
-def test_the_shade_is_white_where_nothing_is_known():
-    even, sure = np.array([[[0.5, 0.5]]]), np.array([[[0.0, 1.0]]])
-    assert shade(even).mean() > shade(sure).mean()
+def test_shades_are_pale_where_networks_are_unsure_or_agree():
+    unsure, sure = np.array([[[0.5, 0.5]]]), np.array([[[0.0, 1.0]]])
+    assert shade(unsure).mean() > shade(sure).mean()
     votes = np.array([sure, sure, 1 - sure, 1 - sure])
     assert disagreement(votes) == 0.5 and disagreement(votes[:2]) == 0
 
@@ -527,13 +563,13 @@ def test_the_shade_is_white_where_nothing_is_known():
 
 @pytest.fixture
 def view(monkeypatch):
-    """A page whose workers compute at once, and what it waits for."""
+    """A function that makes a page whose workers compute immediately."""
     monkeypatch.setattr(_page.pn.io, "push_notebook", lambda layout: None)
 
     def make(query=""):
         waiting = []
-        page, wrong = read_address(query)
-        made = _page.View(AtOnce(), page, wrong, waiting.append, is_served=True)
+        page, notices = read_address(query)
+        made = _page.View(SyncWorkers(), page, notices, waiting.append, is_served=True)
 
         def settle():
             with config_context(enable_metadata_routing=True):
@@ -551,9 +587,9 @@ def view(monkeypatch):
 
 def widget(view, name):
     for part in view.controls._parts.values():
-        for one in part.widgets:
-            if one.label == name:
-                return one
+        for widget in part.widgets:
+            if widget.label == name:
+                return widget
     raise LookupError(name)
 
 
@@ -573,11 +609,11 @@ def test_a_control_changes_setting_address_and_picture(view):
     assert "noise=4.0" in view._program.text
 
 
-def test_structure_waits_for_the_slider_to_rest(view):
+def test_a_new_network_shape_waits_for_the_release_of_the_slider(view):
     view = view("n_samples=60&epochs=3")
     slider = widget(view, "units of layer 1")
     with config_context(enable_metadata_routing=True):
-        slider._process_events({"value": 7})  # as the browser says it: it is dragged
+        slider._process_events({"value": 7})  # the event of a drag
     view.settle()
     assert view.frame.is_stale
     assert view.session.shown_page.setting.hidden_layer_sizes == (20, 20)
@@ -588,34 +624,34 @@ def test_structure_waits_for_the_slider_to_rest(view):
     assert not view.frame.is_stale
 
 
-def test_a_question_is_put_and_its_sentence_stays(view):
+def test_a_question_opens_its_page_and_its_hint_stays(view):
     view = view()
     with config_context(enable_metadata_routing=True):
         view._show_page(QUESTIONS[0].page)
     view.settle()
     assert widget(view, "kernel_initializer").value == "zeros"
-    assert QUESTIONS[0].words in view._sentence.object
+    assert QUESTIONS[0].hint in view._hint.object
     change(view, "epochs", 4)
-    assert QUESTIONS[0].words in view._sentence.object
+    assert QUESTIONS[0].hint in view._hint.object
     assert view.frame.query.endswith("question=1")
 
 
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.title)
-def test_each_question_fits_its_address(question):
+def test_each_question_is_stored_in_its_address(question):
     assert question.page == read_address(question.page.address())[0]
-    assert question.title.endswith("?") and len(question.words) < 200
+    assert question.title.endswith("?") and len(question.hint) < 200
 
 
 @pytest.mark.slow
-def test_what_is_kept_is_a_and_the_verdict_is_said(view):
+def test_the_page_shows_the_verdict_on_a_and_b(view):
     view = view("n_samples=60&epochs=3")
     with config_context(enable_metadata_routing=True):
-        view._keep_present()
+        view._set_baseline()
     view.settle()
     assert view._views.value == "versus" and "the same as A" in view._status.object
     change(view, "dropout_rate", 0.9)
-    assert view.session.page.kept == QUICK
-    assert "B is <strong>worse" in view._words.object
+    assert view.session.page.baseline == QUICK
+    assert "B is <strong>worse" in view._summary.object
     assert len(view._differences.mean.data["x"]) == 1
     with config_context(enable_metadata_routing=True):
         view._margin.value = 0.05
@@ -624,19 +660,20 @@ def test_what_is_kept_is_a_and_the_verdict_is_said(view):
     assert view.frame.query.endswith("margin=0.05") and "A.epochs=3" in view.frame.query
 
 
-def test_a_word_stands_beside_what_is_wrong(view):
-    view = view("n_samples=5&epochs=3&what=1")
+def test_a_notice_is_shown_beside_its_control(view):
+    view = view("n_samples=5&epochs=3&gpu=1&smallest=0.02")
     alerts = {n: a.object for n, a in view.controls._alerts.items() if a.visible}
-    assert [*alerts] == ["n_samples"] and "from 20 to 2000" in alerts["n_samples"]
-    assert "what&#x27; is no parameter" in view._status.object
+    assert [*alerts] == ["n_samples"] and "from 20 to 2,000" in alerts["n_samples"]
+    assert "gpu&#x27; is unknown" in view._status.object
+    assert "use &#x27;margin&#x27;." in view._status.object
     assert view.session.fits
 
 
-def test_fresh_data_are_fresh(view):
+def test_fresh_data_change_the_points(view):
     view = view("n_samples=60&epochs=3")
     before = view._plane.points.data["x"]
     with config_context(enable_metadata_routing=True):
-        view.controls._draw_afresh()
+        view.controls._draw_new_data()
     view.settle()
     assert view.session.page.setting.random_state == 30
     assert (view._plane.points.data["x"] != before).any()
@@ -651,7 +688,7 @@ def test_three_classes_and_copies_are_drawn(view):
     assert widget(view, "noise").end == 0.5 and view._plane.figure.x_range.end == 3
 
 
-def test_a_network_that_diverges_is_told_of(view):
+def test_the_page_reports_divergence(view):
     view = view(
         "n_samples=60&epochs=20&optimizer=sgd&learning_rate=10&activation=linear"
     )
@@ -672,12 +709,12 @@ def test_play_and_pause(view, timers):
     assert view._play.label == "Pause"
     view.settle()
     assert view._play.label == "Pause" and "Epoch 2 of" in view._status.object
-    view.session.leave()
-    assert view.session._workers.left == [view.session]
+    view.session.cancel()
+    assert view.session._workers.canceled == [view.session]
 
 
-def test_pause_that_comes_after_the_end_does_not_begin_again(view):
-    """In the browser the button still said Pause."""
+def test_a_late_pause_does_not_restart_training(view):
+    """The label in the browser may still be Pause after the last epoch."""
     view = view("view=watch&n_samples=60&epochs=1")
     assert view._play.label == "Play"
     view.frame.pressed = ["Pause", 1]
@@ -688,16 +725,16 @@ def test_pause_that_comes_after_the_end_does_not_begin_again(view):
     assert view._play.label == "Pause"
 
 
-def test_a_notebook_gets_the_same(monkeypatch):
-    monkeypatch.setattr(_page, "shared_workers", AtOnce)
-    monkeypatch.setattr(_page.pn, "extension", lambda **how: None)
+def test_a_notebook_shows_the_same_page(monkeypatch):
+    monkeypatch.setattr(_page, "shared_workers", SyncWorkers)
+    monkeypatch.setattr(_page.pn, "extension", lambda **options: None)
 
     async def cell():
         return playground.playground()
 
     layout = asyncio.run(cell())
-    labels = {one.label for one in layout.select() if hasattr(one, "label")}
-    assert {"n_samples", "noise", "What to look at", "Fresh data"} <= labels
+    labels = {item.label for item in layout.select() if hasattr(item, "label")}
+    assert {"n_samples", "noise", "View", "Fresh data"} <= labels
 
 
 # ---- workers
@@ -712,7 +749,7 @@ def workers():
 
 
 class Scripted:
-    """In place of a process: it answers what a test says, and when."""
+    """A fake process whose answers a test controls."""
 
     is_ready = is_alive = True
     growth = 0
@@ -732,9 +769,9 @@ class Scripted:
 
     def kill(self):
         self.is_alive = False
-        self.say("died")
+        self.reply("died")
 
-    def say(self, event, value=None, seconds=0.0):
+    def reply(self, event, value=None, seconds=0.0):
         self._answers.put((event, value, seconds))
         self._has_answered.set()
 
@@ -751,7 +788,7 @@ class Scripted:
 
 @pytest.fixture
 def scripted(monkeypatch):
-    """Workers with one process, whose part the test plays."""
+    """Workers with one fake process."""
     monkeypatch.setattr(_workers, "Process", Scripted)
     monkeypatch.setattr(_workers, "MAX_SECONDS", np.inf)
     made = Workers(1)
@@ -761,11 +798,11 @@ def scripted(monkeypatch):
     made.close()
 
 
-HANGS = 600  # seconds: no computer is so slow
+HANGS = 600  # seconds after which a test fails
 
 
 def wait_until(condition):
-    """Wait for what needs time of another process."""
+    """Wait until a condition holds that depends on another process."""
     end = time.monotonic() + HANGS
     while not condition():
         assert time.monotonic() < end
@@ -773,28 +810,29 @@ def wait_until(condition):
 
 
 class Visitor:
-    """Somebody who asks, and notes what comes."""
+    """A visitor who submits jobs and records their events."""
 
     def __init__(self, workers):
-        self.workers, self.heard = workers, Queue()
+        self.workers, self.events = workers, Queue()
 
-    def ask(self, *tasks):
-        self.job = Job(tasks, lambda job, *heard: self.heard.put((job, *heard)))
+    def submit(self, *tasks):
+        self.job = Job(tasks, lambda job, *event: self.events.put((job, *event)))
         self.workers.submit(self, self.job)
 
-    def hear(self, n, event="done"):
-        """Return as many values of an event of what was asked for last."""
-        found = []
-        while len(found) < n:
+    def wait_for(self, n, expected="done"):
+        """Return the values of the next `n` events of a kind of the last job."""
+        values = []
+        while len(values) < n:
             try:
-                job, heard, value = self.heard.get(timeout=HANGS)
+                job, event, value = self.events.get(timeout=HANGS)
             except Empty:
-                raise AssertionError(f"heard {len(found)} of {n} {event}") from None
-            if job is self.job and heard == event:
-                found.append(value)
-            elif job is self.job and heard in ("failed", "spent"):
+                message = f"got {len(values)} of {n} events '{expected}'"
+                raise AssertionError(message) from None
+            if job is self.job and event == expected:
+                values.append(value)
+            elif job is self.job and event in ("failed", "timed out"):
                 raise AssertionError(value)
-        return found
+        return values
 
 
 def fit_task(setting=QUICK, seed=0):
@@ -812,15 +850,15 @@ VARIED = [
 ]
 
 
-def test_a_setting_tells_which_compiled_program_it_needs(monkeypatch):
-    """By the same key as the engine, which the server does without."""
+def test_program_keys_agree_with_those_of_the_engine(monkeypatch):
+    """The server computes its own keys, because it does not import the engine."""
     keys = []
 
-    def note(structure):
+    def record_key(structure):
         keys.append(structure.fingerprint())
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training.programs, "borrow", note)
+    monkeypatch.setattr(training.programs, "borrow", record_key)
     with config_context(enable_metadata_routing=True):
         settings = [Setting(**{"n_samples": 500} | values) for values in VARIED]
         for setting in settings:
@@ -833,174 +871,176 @@ def test_a_setting_tells_which_compiled_program_it_needs(monkeypatch):
 
 
 def endless():
-    """Return a setting of so many epochs as no page may ask for."""
+    """Return a setting with more epochs than the limit allows."""
     setting = copy(QUICK)
     object.__setattr__(setting, "epochs", 10_000_000)
     return setting
 
 
-def test_tasks_come_back_with_their_places(workers):
+def test_results_come_with_the_index_of_their_task(workers):
     visitor = Visitor(workers)
-    visitor.ask(*(fit_task(seed=seed) for seed in range(4)))
-    found = dict(visitor.hear(4))
-    assert [found[place].seed for place in range(4)] == [0, 1, 2, 3]
+    visitor.submit(*(fit_task(seed=seed) for seed in range(4)))
+    fits = dict(visitor.wait_for(4))
+    assert [fits[index].seed for index in range(4)] == [0, 1, 2, 3]
     with config_context(enable_metadata_routing=True):
-        assert found[2].accuracy == _tasks.fit(QUICK, 2).accuracy
+        assert fits[2].accuracy == _tasks.fit(QUICK, 2).accuracy
 
 
-def test_a_newer_setting_stops_an_older_one(scripted, monkeypatch):
-    monkeypatch.setattr(_workers, "_LET_FINISH", 0.0)
+def test_a_new_job_stops_the_previous_one(scripted, monkeypatch):
+    monkeypatch.setattr(_workers, "_GRACE_SECONDS", 0.0)
     (process,) = scripted.processes
     visitor = Visitor(scripted)
-    visitor.ask(fit_task(seed=0), fit_task(seed=1))
+    visitor.submit(fit_task(seed=0), fit_task(seed=1))
     assert process.begun.get(timeout=HANGS) == fit_task(seed=0)
     old = visitor.job
-    visitor.ask(fit_task(seed=7))
+    visitor.submit(fit_task(seed=7))
     assert process.stops.get(timeout=HANGS) and old.next_task is None
-    process.say("stopped")
+    process.reply("stopped")
     assert process.begun.get(timeout=HANGS) == fit_task(seed=7)
-    process.say("done", "found")
-    assert visitor.hear(1) == [(0, "found")]
+    process.reply("done", "result")
+    assert visitor.wait_for(1) == [(0, "result")]
 
 
 @pytest.mark.slow
-def test_a_process_at_something_endless_is_soon_free(workers):
+def test_a_new_job_interrupts_an_endless_task(workers):
     visitor = Visitor(workers)
-    visitor.ask(*(fit_task(endless(), seed) for seed in range(50)))
-    visitor.hear(2, "begins")
-    visitor.ask(fit_task(seed=7))
-    ((place, fit),) = visitor.hear(1)
+    visitor.submit(*(fit_task(endless(), seed) for seed in range(50)))
+    visitor.wait_for(2, "started")
+    visitor.submit(fit_task(seed=7))
+    ((_, fit),) = visitor.wait_for(1)
     assert fit.seed == 7
 
 
-def test_each_visitor_gets_their_own_in_turn(workers):
+def test_visitors_take_turns(workers):
     turns = []
 
-    class Noted(Job):
+    class RecordedJob(Job):
         def take(self):
             turns.append(self.visitor)
             return super().take()
 
     visitors = [Visitor(workers) for _ in range(4)]
-    with workers._changed:  # nobody takes anything before all have asked
+    with workers._changed:  # no task starts before all jobs are submitted
         for number, visitor in enumerate(visitors):
             tasks = [fit_task(seed=10 * number + i) for i in range(3)]
-            visitor.job = Noted(tasks, lambda *heard, to=visitor: to.heard.put(heard))
+            visitor.job = RecordedJob(
+                tasks, lambda *event, to=visitor: to.events.put(event)
+            )
             visitor.job.visitor = number
             workers.submit(visitor, visitor.job)
     for number, visitor in enumerate(visitors):
-        seeds = sorted(fit.seed for place, fit in visitor.hear(3))
+        seeds = sorted(fit.seed for _, fit in visitor.wait_for(3))
         assert seeds == [10 * number + i for i in range(3)]
     assert turns == 3 * [0, 1, 2, 3]
 
 
-def test_computing_ends_at_its_limit(scripted, monkeypatch):
+def test_a_job_ends_at_its_time_limit(scripted, monkeypatch):
     monkeypatch.setattr(_workers, "MAX_SECONDS", 1e6)
     (process,) = scripted.processes
     visitor = Visitor(scripted)
-    visitor.ask(*(fit_task(seed=seed) for seed in range(100)))
+    visitor.submit(*(fit_task(seed=seed) for seed in range(100)))
     for seconds in (5e5, 4e5, 3e5):
         process.begun.get(timeout=HANGS)
-        process.say("done", "found", seconds)
-    (words,) = visitor.hear(1, "spent")
-    assert "the most that a page may ask for" in words
-    assert visitor.job.next_task is None and visitor.job.spent == 12e5
-    visitor.ask(fit_task())
-    process.say("done", "found")
-    assert visitor.hear(1)
+        process.reply("done", "result", seconds)
+    (message,) = visitor.wait_for(1, "timed out")
+    assert "the limit of a page" in message
+    assert visitor.job.next_task is None and visitor.job.seconds_used == 12e5
+    visitor.submit(fit_task())
+    process.reply("done", "result")
+    assert visitor.wait_for(1)
 
 
-@pytest.mark.parametrize("hears", [True, False])
-def test_a_task_that_takes_too_long_is_stopped_and_that_is_said(
-    hears, scripted, monkeypatch
+@pytest.mark.parametrize("stops", [True, False])
+def test_a_task_over_the_time_limit_is_stopped_with_a_message(
+    stops, scripted, monkeypatch
 ):
-    """A process hears nothing while it compiles: it is killed."""
+    """A process that does not stop, because it is compiling, is killed."""
     monkeypatch.setattr(_workers, "MAX_SECONDS", 0.0)
-    monkeypatch.setattr(_workers, "_UNTIL_KILLED", HANGS if hears else 0.0)
+    monkeypatch.setattr(_workers, "_KILL_SECONDS", HANGS if stops else 0.0)
     (process,) = scripted.processes
     visitor = Visitor(scripted)
-    visitor.ask(fit_task())
+    visitor.submit(fit_task())
     assert process.stops.get(timeout=HANGS)
-    if hears:
-        process.say("stopped")
-    (words,) = visitor.hear(1, "spent")
-    assert "the most that a page may ask for" in words
+    if stops:
+        process.reply("stopped")
+    (message,) = visitor.wait_for(1, "timed out")
+    assert "the limit of a page" in message
 
 
 @pytest.mark.slow
-def test_something_endless_is_stopped(workers):
+def test_an_endless_task_is_stopped(workers):
     visitor = Visitor(workers)
     with patch.object(_workers, "MAX_SECONDS", 0.5):
-        visitor.ask(*(fit_task(endless(), seed) for seed in range(50)))
-        visitor.hear(1, "spent")
+        visitor.submit(*(fit_task(endless(), seed) for seed in range(50)))
+        visitor.wait_for(1, "timed out")
     assert visitor.job.next_task is None
-    visitor.ask(fit_task())
-    assert visitor.hear(1)
+    visitor.submit(fit_task())
+    assert visitor.wait_for(1)
 
 
-def test_a_task_goes_where_its_program_is(workers):
+def test_a_task_goes_to_the_process_with_its_program(workers):
     setting = QUICK.changed(hidden_layer_sizes=(3, 14))
     visitor = Visitor(workers)
     for seed in range(6):
-        visitor.ask(fit_task(setting, seed))
-        visitor.hear(1)
-    having = [p for p in workers.processes if setting.program_key in p.programs]
-    assert len(having) == 1
+        visitor.submit(fit_task(setting, seed))
+        visitor.wait_for(1)
+    owners = [p for p in workers.processes if setting.program_key in p.programs]
+    assert len(owners) == 1
 
 
-def test_a_task_that_fails_says_why(workers):
+def test_a_failed_task_gives_its_error(workers):
     visitor = Visitor(workers)
-    visitor.ask(Task("fit", ("no setting", 0), frozenset()))
+    visitor.submit(Task("fit", ("no setting", 0), frozenset()))
     with pytest.raises(AssertionError, match="has no attribute"):
-        visitor.hear(1)
+        visitor.wait_for(1)
 
 
 @pytest.mark.slow
 def test_a_process_that_dies_is_replaced(workers):
     visitor = Visitor(workers)
     wait_until(lambda: all(process.is_ready for process in workers.processes))
-    visitor.ask(*(fit_task(endless(), seed) for seed in range(5)))
-    visitor.hear(2, "begins")
+    visitor.submit(*(fit_task(endless(), seed) for seed in range(5)))
+    visitor.wait_for(2, "started")
     pids = [process.pid for process in workers.processes]
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
     with pytest.raises(AssertionError, match="ended unexpectedly"):
-        visitor.hear(5)
-    visitor.ask(fit_task())
-    assert visitor.hear(1)
+        visitor.wait_for(5)
+    visitor.submit(fit_task())
+    assert visitor.wait_for(1)
     wait_until(lambda: not {p.pid for p in workers.processes} & {*pids})
 
 
 @pytest.mark.slow
-def test_a_process_that_has_grown_is_replaced_meanwhile(workers, monkeypatch):
+def test_a_process_that_has_grown_is_replaced_without_a_gap(workers, monkeypatch):
     visitor = Visitor(workers)
-    visitor.ask(fit_task())
-    visitor.hear(1)
+    visitor.submit(fit_task())
+    visitor.wait_for(1)
     before = {process.pid for process in workers.processes}
     monkeypatch.setattr(_workers, "MAX_GROWTH", -1)
 
     def are_replaced():
-        visitor.ask(fit_task(), fit_task())
-        visitor.hear(2)  # it is never without an answer
+        visitor.submit(fit_task(), fit_task())
+        visitor.wait_for(2)  # tasks are computed during the replacement
         return not {p.pid for p in workers.processes} & before
 
     wait_until(are_replaced)
 
 
 @pytest.mark.slow
-def test_nothing_is_left_to_a_process_that_is_gone(workers, monkeypatch):
+def test_no_task_waits_for_a_process_that_has_ended(workers, monkeypatch):
     setting = QUICK.changed(hidden_layer_sizes=(4, 13))
     visitor = Visitor(workers)
-    visitor.ask(fit_task(setting))
-    visitor.hear(1)
-    (having,) = [p for p in workers.processes if setting.program_key in p.programs]
-    os.kill(having.pid, signal.SIGKILL)
-    wait_until(lambda: having not in workers.processes)
-    visitor.ask(fit_task(setting))
-    assert visitor.hear(1)
+    visitor.submit(fit_task(setting))
+    visitor.wait_for(1)
+    (owner,) = [p for p in workers.processes if setting.program_key in p.programs]
+    os.kill(owner.pid, signal.SIGKILL)
+    wait_until(lambda: owner not in workers.processes)
+    visitor.submit(fit_task(setting))
+    assert visitor.wait_for(1)
 
 
-def test_a_process_that_cannot_start_is_told_of(monkeypatch):
+def test_a_process_that_cannot_start_gives_a_message(monkeypatch):
     class Broken(_workers.Process):
         def __init__(self):
             super().__init__()
@@ -1010,36 +1050,36 @@ def test_a_process_that_cannot_start_is_told_of(monkeypatch):
     workers = Workers(1)
     visitor = Visitor(workers)
     try:
-        with pytest.raises(AssertionError, match="No process can be started"):
-            visitor.ask(fit_task())
-            visitor.hear(1)
+        with pytest.raises(AssertionError, match="No worker process could be started"):
+            visitor.submit(fit_task())
+            visitor.wait_for(1)
     finally:
         workers.close()
 
 
 @pytest.mark.slow
-def test_the_server_does_without_tensorflow_when_a_network_is_watched():
-    """It would hold half a gigabyte for nothing."""
+def test_the_server_stores_a_training_state_without_tensorflow():
+    """TensorFlow would take half a gigabyte of memory."""
     code = """if True:
         import sys, threading
         from sklearn_toydnn.playground import _workers
         from sklearn_toydnn.playground._setting import Setting
         from sklearn_toydnn.playground._workers import Job, Task, Workers
 
-        def tell(job, event, value):
+        def notify(job, event, value):
             if event == "done":
                 done.append(value)
-                heard.set()
+                has_answer.set()
 
         if __name__ == "__main__":
             _workers.MAX_SECONDS = float("inf")
-            heard, done, workers = threading.Event(), [], Workers(1)
+            has_answer, done, workers = threading.Event(), [], Workers(1)
             task = Task("train_an_epoch", (Setting(), 0, None), frozenset(["epoch"]))
-            workers.submit("somebody", Job([task], tell))
-            assert heard.wait(600)
+            workers.submit("visitor", Job([task], notify))
+            assert has_answer.wait(600)
             workers.close()
-            place, (watched, fit) = done[0]
-            assert isinstance(watched, bytes) and fit.accuracy > 0
+            _, (state, fit) = done[0]
+            assert isinstance(state, bytes) and fit.accuracy > 0
             sys.exit("tensorflow" in sys.modules)
     """
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -1048,19 +1088,19 @@ def test_the_server_does_without_tensorflow_when_a_network_is_watched():
 # ---- the command
 
 
-def test_a_port_in_use_is_said(capsys):
-    with socket.socket() as taken:
-        taken.bind((__main__.HOST, 0))
-        taken.listen()
-        port = taken.getsockname()[1]
+def test_a_port_in_use_gives_a_message(capsys):
+    with socket.socket() as server:
+        server.bind((__main__.HOST, 0))
+        server.listen()
+        port = server.getsockname()[1]
         with pytest.raises(SystemExit, match=f"Port {port}: Address already in use"):
             __main__.main(["--port", str(port)])
     with pytest.raises(SystemExit):
         __main__.main(["--port", "99999"])
-    assert "a port is from 0 to 65535, not 99999" in capsys.readouterr().err
+    assert "must be an integer from 0 to 65,535, got 99999" in capsys.readouterr().err
 
 
-def test_without_panel_the_extra_is_named():
+def test_the_error_without_panel_names_the_extra():
     code = (
         "import sys; sys.modules['panel'] = None\n"
         "from sklearn_toydnn.playground.__main__ import main\n"

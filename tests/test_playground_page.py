@@ -1,4 +1,4 @@
-"""The playground in a real browser."""
+"""Tests of the playground in a browser."""
 
 import re
 import subprocess
@@ -25,15 +25,15 @@ from benchmarks.browser import (
 )
 
 pytestmark = pytest.mark.skipif(
-    MISSING is not None, reason=f"there is no {MISSING}, with which to look at the page"
+    MISSING is not None, reason=f"{MISSING} is not installed"
 )
 
 
-# Nothing is stopped for its slowness, and playing is not over before it is paused.
+# No time limit, and training slow enough to be paused.
 PATIENT = """
 from sklearn_toydnn.playground import __main__, _session, _workers
 _workers.MAX_SECONDS = float("inf")
-_session._FRAMES = 2
+_session._MAX_FRAME_RATE = 2
 __main__.main()
 """
 
@@ -55,10 +55,10 @@ def page(driver, address):
     return Tab(driver, address)
 
 
-# ---- it opens
+# ---- opening and security
 
 
-def test_it_opens_with_nothing_from_elsewhere(page):
+def test_the_page_loads_nothing_from_other_hosts(page):
     page.open()
     assert page.driver.title == "sklearn-toydnn playground"
     assert float(page.accuracy()) > 0.9
@@ -67,21 +67,21 @@ def test_it_opens_with_nothing_from_elsewhere(page):
     assert page.errors() == []
 
 
-def test_a_page_that_connects_again_takes_nothing_from_elsewhere(address):
-    """It gets a new session where the server has dropped its first one."""
+def test_a_reconnecting_page_loads_nothing_from_other_hosts(address):
+    """It gets a new session if the server has dropped the first one."""
 
     async def session():
         request = HTTPRequest(address.replace("http", "ws") + "ws")
         token = generate_jwt_token(generate_session_id())
         connection = await websocket_connect(request, subprotocols=["bokeh", token])
-        await connection.read_message()  # it says that it listens
-        ask = Protocol().create("PULL-DOC-REQ")
-        for part in (ask.header_json, ask.metadata_json, ask.content_json):
+        await connection.read_message()  # acknowledgment of the connection
+        pull = Protocol().create("PULL-DOC-REQ")
+        for part in (pull.header_json, pull.metadata_json, pull.content_json):
             await connection.write_message(part)
         received = ""
         while '"roots"' not in received:
             received = str(await connection.read_message())
-            assert received != "None", "it does not answer"
+            assert received != "None", "the server does not answer"
         connection.close()
         return received
 
@@ -89,17 +89,19 @@ def test_a_page_that_connects_again_takes_nothing_from_elsewhere(address):
     assert links == []
 
 
-def test_it_serves_this_machine_alone(address):
+def test_the_server_listens_on_this_machine_only(address):
     port = urlsplit(address).port
     with open("/proc/net/tcp") as table:
-        places = [line.split()[1] for line in table if line.split()[3] == "0A"]
-    assert [place for place in places if place.endswith(f":{port:04X}")] == [
+        addresses = [line.split()[1] for line in table if line.split()[3] == "0A"]
+    assert [one for one in addresses if one.endswith(f":{port:04X}")] == [
         f"0100007F:{port:04X}"
     ]
 
 
-@pytest.mark.parametrize("origin, may", [("http://evil.example", False), (None, True)])
-def test_no_page_from_elsewhere_may_talk_to_it(address, origin, may):
+@pytest.mark.parametrize(
+    "origin, is_allowed", [("http://evil.example", False), (None, True)]
+)
+def test_pages_of_other_origins_cannot_connect(address, origin, is_allowed):
     url = address.replace("http", "ws") + "ws"
     request = HTTPRequest(
         url,
@@ -111,16 +113,18 @@ def test_no_page_from_elsewhere_may_talk_to_it(address, origin, may):
     async def connect():
         (await websocket_connect(request, subprotocols=["bokeh"])).close()
 
-    if may:  # there is no token with which to go on, but the origin is not refused
+    if is_allowed:  # the token is missing, but the server accepts the origin
         IOLoop().run_sync(connect)
     else:
         with pytest.raises(HTTPClientError, match="403"):
             IOLoop().run_sync(connect)
 
 
-@pytest.mark.parametrize("host, may", [("evil.example", False), ("localhost", True)])
-def test_no_foreign_name_leads_to_it(address, host, may):
-    """DNS can have a foreign page's own host be this machine."""
+@pytest.mark.parametrize(
+    "host, is_allowed", [("evil.example", False), ("localhost", True)]
+)
+def test_foreign_host_names_are_refused(address, host, is_allowed):
+    """With DNS rebinding, the host of a foreign page resolves to this machine."""
     port = urlsplit(address).port
     headers = {"Host": f"{host}:{port}", "Origin": f"http://{host}:{port}"}
     timeouts = {"connect_timeout": HANGS, "request_timeout": HANGS}
@@ -140,10 +144,10 @@ def test_no_foreign_name_leads_to_it(address, host, may):
     async def collect():
         return [code async for code in answers()]
 
-    assert IOLoop().run_sync(collect) == [200 if may else 403] * 3
+    assert IOLoop().run_sync(collect) == [200 if is_allowed else 403] * 3
 
 
-def test_every_control_has_a_name_and_is_reached_by_keyboard(page):
+def test_every_control_has_a_name_and_takes_the_keyboard_focus(page):
     page.open("?augmentation=copies&early_stopping=True")
     roles = {"slider", "combobox", "checkbox", "button", "spinbutton", "textbox"}
 
@@ -151,7 +155,7 @@ def test_every_control_has_a_name_and_is_reached_by_keyboard(page):
         tree = page.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
         return [n for n in tree if n.get("role", {}).get("value") in roles]
 
-    # They are drawn one after the other, the last of them here.
+    # The controls are drawn one by one; this is the last.
     page.control("n_iter_no_change")
     page.wait(lambda: len(find_controls()) > 25)
     controls = find_controls()
@@ -163,7 +167,7 @@ def test_every_control_has_a_name_and_is_reached_by_keyboard(page):
         assert states.get("focusable", {}).get("value") or hidden, node
 
 
-# ---- what each control does
+# ---- controls
 
 SLIDERS = [
     *("n_samples", "noise", "flip_y", "fraction", "std", "dropout_rate"),
@@ -220,7 +224,7 @@ def test_the_link_restores_the_page(page):
 
 
 @pytest.mark.slow
-def test_going_back_leaves_the_page(page):
+def test_back_leaves_the_page(page):
     page.driver.get("about:blank")
     page.open("?n_samples=60&epochs=3")
     for _ in range(3):
@@ -242,7 +246,9 @@ def test_the_shown_code_gives_the_accuracy(page, query):
     printed = float(done.stdout.split()[-1])
     assert f"{printed:.4f}" == page.accuracy()
     if "ten" not in query:
-        assert float(page.accuracy()) == printed  # of 2,000 points: four digits
+        assert (
+            float(page.accuracy()) == printed
+        )  # exact with four digits for 2,000 points
 
 
 def test_the_code_is_shown_and_copied(page):
@@ -260,12 +266,12 @@ def test_the_code_is_shown_and_copied(page):
     assert copied == page.program() and "DNNClassifier(" in copied
 
 
-# ---- how it is shown
+# ---- display
 
 
 @pytest.mark.slow
 def test_watching_plays_pauses_and_steps(page):
-    def epoch():  # where it takes time, that it is computed is said in between
+    def epoch():  # the status may say "Computing …" in between
         return int(page.wait_for_status(r"Epoch (\d+) of")[1])
 
     page.open("?view=watch&epochs=300&n_samples=60")
@@ -280,7 +286,7 @@ def test_watching_plays_pauses_and_steps(page):
 
 
 @pytest.mark.slow
-def test_a_dragged_slider_greys_the_picture_and_trains_at_rest(page):
+def test_a_dragged_slider_grays_the_picture_and_trains_when_released(page):
     page.open("?n_samples=60&epochs=3")
     slider = page.control("units of layer 1")
     thumb = page.run("return arguments[0].parentElement", slider)
@@ -288,52 +294,53 @@ def test_a_dragged_slider_greys_the_picture_and_trains_at_rest(page):
     drag = ActionChains(page.driver).click_and_hold(thumb).move_by_offset(-40, 0)
     drag.perform()
     page.wait(lambda: page.opacity() < 0.5)
-    assert page.program() != before  # of what is asked for
+    assert page.program() != before  # already that of the new setting
     assert "trained" in page.words()
     page.run(
-        "window.said = []; new MutationObserver(() => window.said.push("
+        "window.statuses = []; new MutationObserver(() => window.statuses.push("
         "  deep('[role=status]').map(e => e.textContent).join()))"
         ".observe(deep('[role=status]')[0].parentNode,"
         "  {childList: true, subtree: true, characterData: true})"
     )
     ActionChains(page.driver).release().perform()
     page.wait(lambda: page.opacity() == 1)
-    assert any("Compiling" in words for words in page.run("return window.said"))
+    assert any("Preparing" in text for text in page.run("return window.statuses"))
 
 
 @pytest.mark.slow
-def test_a_against_b_says_its_verdict_after_a_look(page):
+def test_the_comparison_shows_its_verdict(page):
     page.open("?n_samples=60&epochs=3&dropout_rate=0.9")
-    page.click("Keep the present setting as A")
-    page.wait_for_status("B is still the same as A")
+    page.click("Use this setting as A")
+    page.wait_for_status("B is the same as A")
     page.press("dropout_rate", Keys.HOME)
     page.wait_for_status("B is better")
-    assert "up to four looks" in page.words()
+    assert "up to four tests" in page.words()
     assert "compare(" in page.program()
     assert "A.dropout_rate=0.9" in page.query()
 
 
 @pytest.mark.slow
-def test_a_question_is_put(page):
+def test_a_question_opens_its_page(page):
     page.open()
     page.click("Can zero weights learn?")
-    page.wait_for_status("only the bias of the output learns")
+    page.wait_for_status("only the output bias learns")
     page.wait(lambda: page.accuracy() != "0.9815")
     assert page.query() == "?kernel_initializer=zeros&question=1"
     assert 'kernel_initializer="zeros"' in page.program()
 
 
 @pytest.mark.slow
-def test_bad_addresses_open_the_page_with_a_word(page):
-    page.open("?n_samples=1e9&noise=<script>alert(1)</script>&what=1")
-    for words in (
-        "n_samples is a whole number from 20 to 2000: '1e9' is not",
-        "noise is a number from 0.0 to 20.0",
-        "'what' is no parameter here",
+def test_wrong_addresses_open_the_page_with_notices(page):
+    page.open("?n_samples=1e9&noise=<script>alert(1)</script>&gpu=1&smallest=0.02")
+    for notice in (
+        "n_samples must be an integer from 20 to 2,000, got 1e9. Using 500.",
+        "noise must be a number from 0 to 20, got '<script>alert(1)</script>'.",
+        "The parameter 'gpu' is unknown.",
+        "The parameter 'smallest' has a new name: use 'margin'.",
     ):
-        page.wait(lambda words=words: words in page.words())
+        page.wait(lambda notice=notice: notice in page.words())
     page.press("n_samples")
-    page.wait(lambda: "n_samples is a whole" not in page.words())
+    page.wait(lambda: "n_samples must be" not in page.words())
 
 
 @pytest.mark.slow
@@ -345,13 +352,13 @@ def test_it_fits_a_phone(page):
         assert page.run("return document.documentElement.scrollWidth") <= 400
         page.run("arguments[0].scrollIntoView({block: 'end'})", page.control("epochs"))
         top = page.run("return deep('canvas')[0].getBoundingClientRect().top")
-        assert 0 <= top < 400  # the picture stays while the controls scroll
+        assert 0 <= top < 400  # the picture stays visible while controls scroll
     finally:
         page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 @pytest.mark.slow
-def test_two_visitors_have_their_own(page):
+def test_two_visitors_have_separate_sessions(page):
     page.open("?n_samples=60&epochs=3")
     first = page.driver.current_window_handle
     page.driver.switch_to.new_window("tab")

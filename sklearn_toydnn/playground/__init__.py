@@ -1,28 +1,29 @@
-"""The playground: change a setting, and real networks are trained again, many times."""
+"""An interactive page that trains real networks again whenever you change a setting."""
 
 
 def playground():
-    """Return the playground, to be looked at in a notebook.
+    """Return the playground for display in a notebook.
 
-    A page for one network's setting: what it says of the plane, its curves, its
-    accuracy; of ten or thirty seeds, where they disagree; epoch by epoch; and one
-    setting against another, with the verdict of :func:`~sklearn_toydnn.compare`. In a
-    browser alone it is opened by ``python -m sklearn_toydnn.playground``.
+    The page shows the decision regions, learning curves and accuracy of one network. It
+    also shows where networks with 10 or 30 seeds disagree, how a network learns epoch
+    by epoch, and how two settings compare, with the verdict of
+    :func:`~sklearn_toydnn.compare`. To open the page in a browser without a notebook,
+    run ``python -m sklearn_toydnn.playground``.
 
     Returns
     -------
     page : panel.Column
-        The page, which a notebook shows where it is a cell's last value.
+        The page. A notebook displays it if it is the last value of a cell.
 
     Raises
     ------
     ImportError
-        If Panel is missing: the extra ``playground`` has it.
+        If Panel is not installed. Install the extra ``playground``.
 
     Notes
     -----
-    Computing is done in processes of its own, which end with this one; all pages of a
-    process share them.
+    Networks are trained in separate worker processes, which all pages of this process
+    share. They end with this process.
 
     Examples
     --------

@@ -7,7 +7,7 @@ import panel_material_ui as pmui
 import param
 
 from ._layout import html
-from ._setting import MAKERS, MAX_LAYERS, OWN_RATES, Number, limits
+from ._setting import DEFAULT_LEARNING_RATES, MAKERS, MAX_LAYERS, Number, limits
 
 SECTIONS = {
     "Data": ("data", "n_samples", "noise", "flip_y"),
@@ -21,51 +21,54 @@ SECTIONS = {
         *("early_stopping", "n_iter_no_change"),
     ),
 }
-_WORDS = {
-    "data": "What draws the points",
-    "n_samples": "Points to train on",
-    "noise": "Standard deviation by which points move once they are labelled",
-    "flip_y": "Share of labels that are turned into another",
-    "augmentation": "Noise on the training points alone",
-    "fraction": "Noisy copies, as a share of the points",
-    "std": "Standard deviation of that noise",
-    "layers": "Hidden layers",
-    "dropout_rate": "Share of the last layer's units dropped in training",
-    "learning_rate": "The optimizer's: optimizer__learning_rate",
-    "n_iter_no_change": "Epochs without a better one after which training ends",
-    "early_stopping": "Ends where validation accuracy no longer rises",
+_HINTS = {
+    "data": "Data set",
+    "n_samples": "Number of training points",
+    "noise": "Standard deviation of the noise that moves points after labeling",
+    "flip_y": "Fraction of labels changed to another class",
+    "augmentation": "Noise on the training points only",
+    "fraction": "Number of noisy copies, as a fraction of the points",
+    "std": "Standard deviation of the augmentation noise",
+    "layers": "Number of hidden layers",
+    "dropout_rate": "Fraction of the last hidden layer's units dropped in training",
+    "learning_rate": "Learning rate of the optimizer (optimizer__learning_rate)",
+    "n_iter_no_change": "Training stops after this many epochs without improvement",
+    "early_stopping": "Stop when the validation accuracy no longer rises",
+    "margin": "Smallest difference in accuracy that matters to you",
 }
 _WIDE = {"size": "small", "sizing_mode": "stretch_width"}
 
 
 def _widget(label, limit):
-    """Return a widget for what is within limits."""
-    options = {"label": label, "description": _WORDS.get(label, ""), **_WIDE}
+    """Return a widget for the allowed values of a parameter."""
+    options = {"label": label, "description": _HINTS.get(label, ""), **_WIDE}
     if isinstance(limit, Number):
-        kind = pmui.IntSlider if limit.is_whole else pmui.FloatSlider
+        kind = pmui.IntSlider if limit.is_integer else pmui.FloatSlider
         scale = {"start": limit.low, "end": limit.high, "step": limit.step}
         return kind(**scale, margin=(3, 10), tooltips=False, **options)
     if limit.options == (False, True):
         return pmui.Checkbox(margin=(3, 10), **options)
-    if label == "learning_rate":  # something to drag; "auto" is where Keras' own is
+    if label == "learning_rate":  # the slider shows "auto" as the default of Keras
         rates = [rate for rate in limit.options if rate != "auto"]
         return pmui.DiscreteSlider(
             options=rates, margin=(3, 10), tooltips=False, **options
         )
     if label == "data":
-        return select(label, {maker.words: name for name, maker in MAKERS.items()})
+        return select(label, {maker.label: name for name, maker in MAKERS.items()})
     return select(label, list(limit.options))
 
 
 def select(label, options, **params):
-    """Return a list to choose from: Panel's own, which is opened by keyboard too."""
-    words = _WORDS.get(label)
-    params = {"sizing_mode": "stretch_width", "description": words} | params
+    """Return a list of options: Panel's widget, because it opens by keyboard too."""
+    params = {
+        "sizing_mode": "stretch_width",
+        "description": _HINTS.get(label),
+    } | params
     return pn.widgets.Select(label=label, options=options, **params)
 
 
 class _Scalar:
-    """The control of a parameter that is one value."""
+    """The control of a parameter with a single value."""
 
     def __init__(self, name, data):
         self.widget = _widget(name, limits(name, data))
@@ -76,7 +79,7 @@ class _Scalar:
         return round(value, 6) if isinstance(value, float) else value
 
     def show(self, value, limit):
-        if isinstance(limit, Number):  # of other data noise has another scale
+        if isinstance(limit, Number):  # the scale of the noise depends on the data
             scale = {"start": limit.low, "end": limit.high, "step": limit.step}
             self.widget.param.update(**scale, value=value)
         else:
@@ -84,7 +87,7 @@ class _Scalar:
 
 
 class _Sizes:
-    """The control of the layers: how many, and the units of each."""
+    """The controls of the number of hidden layers and the units of each."""
 
     def __init__(self, name, data):
         self._layers = _widget("layers", Number(1, MAX_LAYERS, 1))
@@ -102,21 +105,23 @@ class _Sizes:
         for i, widget in enumerate(self._units):
             widget.visible = i < len(sizes)
             widget.value = sizes[min(i, len(sizes) - 1)]
-        for widget in self.widgets:  # or to come to rest there were no change
+        # Without this, a slider released at its old value would report no change.
+        for widget in self.widgets:
             with param.edit_constant(widget):
                 widget.value_throttled = widget.value
 
 
 class Controls:
-    """The widgets of a setting, and the setting of the widgets.
+    """The widgets of a setting.
 
-    `asked` is told of each setting to compute; `expected` of one that is dragged over
-    and needs a program of its own, which is asked for when the slider rests.
+    `on_change` is called with each setting to compute. `on_drag` is called with the
+    setting while a slider is dragged that changes the compiled program; `on_change`
+    follows when the slider is released.
     """
 
-    def __init__(self, setting, asked, expected):
-        self._setting, self._asked, self._expected = setting, asked, expected
-        self._is_shown = False
+    def __init__(self, setting, on_change, on_drag):
+        self._setting, self._on_change, self._on_drag = setting, on_change, on_drag
+        self._is_updating = False
         self._parts = {
             name: (_Sizes if name == "hidden_layer_sizes" else _Scalar)(
                 name, setting.data
@@ -132,77 +137,79 @@ class Controls:
             name: _column(*part.widgets, self._alerts[name])
             for name, part in self._parts.items()
         }
-        fresh = pmui.Button(
+        new_data = pmui.Button(
             label="Fresh data", variant="outlined", margin=(6, 10), **_WIDE
         )
-        fresh.on_click(lambda event: self._draw_afresh())
+        new_data.on_click(lambda event: self._draw_new_data())
         self.view = _column()
         for title, names in SECTIONS.items():
             self.view.append(html(f"<h2>{title}</h2>"))
             self.view.extend([self._rows[name] for name in names])
             if title == "Data":
-                self.view.append(fresh)
+                self.view.append(new_data)
         self.show(setting)
-        self._listen()
+        self._watch_widgets()
 
     @property
     def names(self):
         """Set of str: The parameters that have a control."""
         return set(self._parts)
 
-    # ---- what is asked
+    # ---- from the widgets
 
-    def _listen(self):
+    def _watch_widgets(self):
         for name, part in self._parts.items():
             for widget in part.widgets:
                 if name == "hidden_layer_sizes":
                     widget.param.watch(
-                        lambda event: self._read(self._expected), "value"
+                        lambda event: self._read_widgets(self._on_drag), "value"
                     )
-                    moments = "value_throttled"
+                    event_name = "value_throttled"
                 else:
-                    moments = "value"
-                widget.param.watch(lambda event: self._read(self._asked), moments)
+                    event_name = "value"
+                widget.param.watch(
+                    lambda event: self._read_widgets(self._on_change), event_name
+                )
 
-    def _read(self, tell):
-        """Tell of the setting of the widgets, if they are moved by the visitor."""
-        if self._is_shown:
+    def _read_widgets(self, callback):
+        """Call back with the setting of the widgets, unless `show` changes them."""
+        if self._is_updating:
             return
-        found = {name: part.read() for name, part in self._parts.items()}
-        if found["learning_rate"] == OWN_RATES[self._setting.optimizer]:
-            found["learning_rate"] = "auto"
-        if found["data"] != self._setting.data:
-            del found["noise"], found["std"]
-        tell(self._setting.changed(**found))
+        values = {name: part.read() for name, part in self._parts.items()}
+        if values["learning_rate"] == DEFAULT_LEARNING_RATES[self._setting.optimizer]:
+            values["learning_rate"] = "auto"
+        if values["data"] != self._setting.data:
+            del values["noise"], values["std"]
+        callback(self._setting.changed(**values))
 
-    def _draw_afresh(self):
+    def _draw_new_data(self):
         limit = limits("random_state", self._setting.data)
         seed = self._setting.random_state + limit.step
         seed = seed if seed <= limit.high else limit.low
-        self._asked(self._setting.changed(random_state=seed))
+        self._on_change(self._setting.changed(random_state=seed))
 
-    # ---- what is shown
+    # ---- to the widgets
 
-    def show(self, setting, wrong=None):
-        """Show a setting, and by name what was wrong with what was asked."""
-        self._setting, self._is_shown = setting, True
+    def show(self, setting, notices=None):
+        """Show a setting, and notices beside the controls that they are about."""
+        self._setting, self._is_updating = setting, True
         try:
             for name, part in self._parts.items():
                 value = getattr(setting, name)
                 if name == "learning_rate" and value == "auto":
-                    value = OWN_RATES[setting.optimizer]
+                    value = DEFAULT_LEARNING_RATES[setting.optimizer]
                 part.show(value, limits(name, setting.data))
         finally:
-            self._is_shown = False
+            self._is_updating = False
         augmented = setting.augmentation != "none"
         self._rows["std"].visible = augmented
         self._rows["fraction"].visible = setting.augmentation == "copies"
         self._rows["n_iter_no_change"].visible = setting.early_stopping
         for name, alert in self._alerts.items():
-            words = (wrong or {}).get(name, "")
-            alert.object = words and f'<span role="alert">{escape(words)}</span>'
-            alert.visible = bool(words)
+            text = (notices or {}).get(name, "")
+            alert.object = text and f'<span role="alert">{escape(text)}</span>'
+            alert.visible = bool(text)
 
 
-def _column(*inside):
-    return pn.Column(*inside, sizing_mode="stretch_width", margin=0)
+def _column(*items):
+    return pn.Column(*items, sizing_mode="stretch_width", margin=0)

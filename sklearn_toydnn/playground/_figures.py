@@ -1,6 +1,6 @@
-"""The pictures of the playground: the plane, curves, a dot a seed.
+"""The pictures of the playground: decision regions, learning curves and scores.
 
-They are made once and their data exchanged, so that nothing flickers.
+Each figure is created once. Updates replace only its data, which avoids flicker.
 """
 
 import numpy as np
@@ -14,12 +14,12 @@ INK = "#222222"
 
 
 def class_colors(n_classes):
-    """Return red, green and blue of the labels, from 0 to 255: as in `plotting`."""
+    """Return the RGB colors of the classes (0 to 255), the same as in `plotting`."""
     return np.round(255 * _label_colors(n_classes)[:, :3]).astype(int)
 
 
 def _figure(name, **options):
-    """Return a figure without tools, so that a finger on it scrolls the page."""
+    """Return a figure without tools, so that touching it scrolls the page."""
     options = {"sizing_mode": "stretch_width"} | options
     fig = figure(name=name, toolbar_location=None, tools="", **options)
     fig.title.text_font_style, fig.title.text_font_size = "normal", "14px"
@@ -32,7 +32,7 @@ def _figure(name, **options):
 
 
 class Plane:
-    """Points over what is said of the plane."""
+    """Decision regions, or another color map of the plane, with training points."""
 
     def __init__(self, name):
         self.figure = _figure(
@@ -45,7 +45,7 @@ class Plane:
             width=400,
             height=400,
             min_border=5,
-            min_border_top=26,  # for a title that comes later
+            min_border_top=26,  # space for a title that is set later
         )
         self.figure.grid.visible = False
         self.image = ColumnDataSource(
@@ -63,7 +63,7 @@ class Plane:
         )
 
     def show(self, title, maker, rgb, fit=None):
-        """Show colours of shape (n, n, 3), from the lowest row up, and points."""
+        """Show colors of shape (n, n, 3), lowest row first, and the training points."""
         left, right, bottom, top = maker.extent
         fig = self.figure
         fig.title.text = title
@@ -78,9 +78,9 @@ class Plane:
             "image": [np.ascontiguousarray(rgba).view(np.uint32)[..., 0]],
         }
         self.points.data = _points(fit, maker.n_classes)
-        # Many would hide what the network says.
-        many = len(self.points.data["x"]) > 600
-        self.dots.glyph.update(size=3 if many else 5, line_width=0 if many else 0.6)
+        # Many large dots would hide the decision regions.
+        small = len(self.points.data["x"]) > 600
+        self.dots.glyph.update(size=3 if small else 5, line_width=0 if small else 0.6)
 
 
 def _points(fit, n_classes):
@@ -91,32 +91,32 @@ def _points(fit, n_classes):
         "x": fit.X[:, 0],
         "y": fit.X[:, 1],
         "color": colors.astype(np.uint32)[fit.y],
-        "alpha": np.where(np.arange(len(fit.y)) < fit.n_own, 1.0, 0.5),
+        "alpha": np.where(np.arange(len(fit.y)) < fit.n_original, 1.0, 0.5),
     }
 
 
 def shade(proba):
-    """Return the colour of the likeliest class, the paler the less likely it is."""
+    """Return the color of the most probable class, paler at a lower probability."""
     n_classes = proba.shape[-1]
-    sure = (proba.max(-1, keepdims=True) - 1 / n_classes) / (1 - 1 / n_classes)
-    weight = 0.08 + 0.57 * sure
+    confidence = (proba.max(-1, keepdims=True) - 1 / n_classes) / (1 - 1 / n_classes)
+    weight = 0.08 + 0.57 * confidence
     return 255 - weight * (255 - class_colors(n_classes)[proba.argmax(-1)])
 
 
 def disagreement(probas):
-    """Return for each point the share of networks that are not of the majority."""
+    """Return the fraction of networks that disagree with the majority at each point."""
     n_classes = probas.shape[-1]
     votes = np.eye(n_classes)[probas.argmax(-1)].mean(0)
     return 1 - votes.max(-1)
 
 
 def shade_of_disagreement(share):
-    """Return white where all agree, and the darker the more they are divided."""
+    """Return white where all networks agree, darker red where more disagree."""
     return 255 - 2 * share[..., None] * (255 - np.array([178, 24, 43]))
 
 
 class Curves:
-    """A score against the epochs, in training and validation; of many, bands."""
+    """Learning curves: training and validation metric, with bands over networks."""
 
     def __init__(self, metric):
         self.metric = metric
@@ -147,7 +147,7 @@ class Curves:
             self.sources[name] = source
 
     def show(self, fits, n_epochs):
-        """Show the histories of networks."""
+        """Show the training histories of one or more networks."""
         bands = {
             name: _band([fit.history[name] for fit in fits]) for name in self.sources
         }
@@ -156,7 +156,7 @@ class Curves:
             [[*band["low"], *band["high"]] for band in bands.values()]
         )
         values = values[np.isfinite(values)]
-        # In steps: a range that changes has all of its picture laid out again.
+        # The range changes in steps, because each change redraws the whole figure.
         if len(values) and self.metric == "loss":
             self.figure.y_range.end = np.ceil(values.max() * 10.5) / 10
         elif len(values):
@@ -167,7 +167,7 @@ class Curves:
 
 
 def _band(curves):
-    """Return mean, lowest and highest of curves, of which some may end earlier."""
+    """Return the mean, minimum and maximum of curves of different lengths."""
     n_epochs = max(map(len, curves), default=0)
     table = np.full((len(curves), n_epochs), np.nan)
     for row, curve in zip(table, curves, strict=True):
@@ -181,7 +181,7 @@ def _band(curves):
 
 
 class Dots:
-    """Numbers as dots, a dot a seed, with their mean and its interval."""
+    """One dot per seed or repetition, with the mean and its confidence interval."""
 
     def __init__(self, name, label, has_zero=False):
         self.figure = _figure(
@@ -210,16 +210,17 @@ class Dots:
         )
 
     def show(self, values, mean=None, interval=None, margin=None):
-        """Show numbers and, once they are known, their mean and its interval."""
-        # Side by side, not one on another.
-        places = np.arange(len(values)) * 0.618 % 1.0
-        self.dots.data = {"x": values, "y": 0.75 * places}
-        at = {"x": [], "y": [], "low": [], "high": []}
+        """Show values and, if given, their mean, its interval and the margin."""
+        # Spread the dots vertically, so that equal values do not overlap.
+        heights = np.arange(len(values)) * 0.618 % 1.0
+        self.dots.data = {"x": values, "y": 0.75 * heights}
+        summary = {"x": [], "y": [], "low": [], "high": []}
         if interval is not None:
             low, high = interval
-            at = {"x": [mean], "y": [-0.5], "low": [low], "high": [high]}
-        self.mean.data = at
-        shown = [*values, *at["low"], *at["high"], *([0, margin] if margin else [])]
+            summary = {"x": [mean], "y": [-0.5], "low": [low], "high": [high]}
+        self.mean.data = summary
+        shown = [*values, *summary["low"], *summary["high"]]
+        shown += [0, margin] if margin else []
         if shown:
             low, high = min(shown), max(shown)
             step = max(0.01, np.round((high - low) / 10, 2))

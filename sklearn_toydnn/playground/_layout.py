@@ -1,9 +1,9 @@
-"""What the page is made of: its layout, and the two parts that are not widgets."""
+"""The layout of the page, and its two custom components."""
 
 import panel as pn
 import param
 
-# On phones all parts are one column, in which the picture stays while controls scroll.
+# On phones all parts form one column. The picture stays visible while controls scroll.
 _STYLES = {
     "page": """
         :host {display: grid; grid-template-columns: 290px minmax(0, 1fr); gap: 0 16px;
@@ -45,7 +45,7 @@ _STYLES = {
         """,
     "code": "@media (max-width: 800px) {:host {order: 8}}",
 }
-_OUTDATED = (
+_GRAYED_IF_STALE = (
     ":host {opacity: var(--opacity, 1); transition: opacity 0.2s var(--delay, 0s)}"
 )
 _TEXT = """
@@ -56,10 +56,10 @@ p {margin: 2px 0; font-size: 1.05em}
 """
 
 
-def part(name, *inside):
-    """Return a part of the page, in its place."""
+def part(name, *items):
+    """Return a column of items in the named area of the layout."""
     return pn.Column(
-        *inside,
+        *items,
         stylesheets=[_STYLES[name]],
         styles={"grid-area": name},
         sizing_mode="stretch_width",
@@ -68,37 +68,37 @@ def part(name, *inside):
 
 
 def html(text="", css=""):
-    """Return a pane of words."""
+    """Return a pane with an HTML text."""
     return pn.pane.HTML(
         text, stylesheets=[_TEXT, css], sizing_mode="stretch_width", margin=(0, 10)
     )
 
 
-def outdated(item):
-    """Return a part, or words, that are greyed while they are out of date."""
-    item.stylesheets = [*item.stylesheets, _OUTDATED]
+def grayed_if_stale(item):
+    """Gray an item while the shown result is stale; return the item."""
+    item.stylesheets = [*item.stylesheets, _GRAYED_IF_STALE]
     return item
 
 
 class Frame(pn.custom.JSComponent):
-    """What is around the page: its address, and whether its pictures are out of date.
+    """The address of the page, and the graying of stale pictures.
 
-    The address is exchanged in place, with no entry in the history. Pictures are greyed
-    by a variable of the style sheets: a class of theirs would have them made again.
+    A new address replaces the old one, without an entry in the browser's history. A CSS
+    variable grays the pictures, because a new CSS class would make Panel redraw them.
     """
 
     query = param.String()
     is_stale = param.Boolean()
     has_address = param.Boolean()
-    is_drawn = param.Boolean()  # which the browser says
-    pressed = param.List()  # what the button of playing said when pressed, and when
+    is_drawn = param.Boolean()  # set by the browser
+    pressed = param.List()  # label of the Play button when it was pressed, and the time
     _esm = """
     export function render({model, el}) {
       let root = el;
       while (root.getRootNode() instanceof ShadowRoot) root = root.getRootNode().host;
-      const grey = () => {
+      const gray = () => {
         root.style.setProperty("--opacity", model.is_stale ? 0.4 : 1);
-        // Late, so that what takes no time does not flicker.
+        // The delay avoids flicker when the new result arrives quickly.
         root.style.setProperty("--delay", model.is_stale ? "0.4s" : "0s");
       };
       const show = () => {
@@ -107,14 +107,14 @@ class Frame(pn.custom.JSComponent):
         window.history.replaceState(null, "", query);
       };
       model.on("query", show);
-      model.on("is_stale", grey);
+      model.on("is_stale", gray);
       model.is_drawn = true;
     }
     """
 
 
 class Code(pn.custom.JSComponent):
-    """A program to be read and copied."""
+    """The generated program, with a button that copies it."""
 
     text = param.String()
     _stylesheets = [

@@ -1,6 +1,6 @@
-"""A setting as scikit-learn's objects and as the program that makes them.
+"""A setting as scikit-learn objects, and as the program that creates them.
 
-Both come from one list of calls: what is shown is what is computed.
+Both come from the same list of calls, so the program gives the result of the page.
 """
 
 import re
@@ -14,13 +14,13 @@ from ._setting import DATA, N_TEST, N_VAL, Setting
 from ._url import N_SEEDS
 
 WIDTH = 79
-SEED = "seed"  # the name of it in a program
+SEED = "seed"  # name of the variable in a program
 _DEFAULT = Setting()
 _ROUTING = "sklearn.set_config(enable_metadata_routing=True)"
 
 
 class Call(NamedTuple):
-    """A call of a class or function by its name."""
+    """A call of a class or function."""
 
     name: str
     module: str
@@ -28,18 +28,18 @@ class Call(NamedTuple):
     is_seeded: bool = False
 
     def make(self, seed=None):
-        """Call it."""
+        """Return the result of the call."""
         params = self.params
         if self.is_seeded and seed is not None:
             params = params | {"random_state": seed}
         return getattr(import_module(self.module), self.name)(**params)
 
     def arguments(self):
-        """Return the arguments as they are written in a program."""
+        """Return the source code of the arguments."""
         return [f"{name}={_write(value)}" for name, value in self.params.items()]
 
     def write(self, seeded, indent, after="", before=""):
-        """Return the call as it is written in a program, in its line."""
+        """Return the source code of the call."""
         arguments = self.arguments()
         if self.is_seeded and seeded:
             arguments.append(f"random_state={SEED}")
@@ -51,7 +51,7 @@ def _write(value):
 
 
 def write_call(name, arguments, indent=0, after="", width_before=0):
-    """Return a call, broken into lines where it does not fit into one."""
+    """Return the source code of a call, on several lines if it is too long for one."""
     line = f"{name}({', '.join(arguments)}){after}"
     if width_before + len(line) + indent <= WIDTH and "\n" not in line:
         return line
@@ -64,39 +64,39 @@ def write_call(name, arguments, indent=0, after="", width_before=0):
 
 
 def maker_call(setting):
-    """Return the call that draws data, of which the number and the seed are open."""
+    """Return the call that draws data, without `n_samples` and `random_state`."""
     maker = setting.maker
     params = dict(maker.params)
     if setting.noise or maker.noise_name != "noise":
         params[maker.noise_name] = setting.noise
-    if setting.flip_y and maker.own_flips:
+    if setting.flip_y and maker.flips_labels:
         params["flip_y"] = setting.flip_y
     return Call(maker.function, maker.module, params)
 
 
 def make_maker(setting):
-    """Return a function of number and `random_state` that draws data."""
+    """Return a function of `n_samples` and `random_state` that draws data."""
     call = maker_call(setting)
     maker = partial(getattr(import_module(call.module), call.name), **call.params)
     if _flips(setting):
-        return partial(_flipped, maker, setting.flip_y, setting.maker.n_classes)
+        return partial(_make_flipped, maker, setting.flip_y, setting.maker.n_classes)
     return maker
 
 
 def _flips(setting):
-    return setting.flip_y and not setting.maker.own_flips
+    return setting.flip_y and not setting.maker.flips_labels
 
 
-def _flipped(maker, share, n_classes, n_samples, random_state):
-    """Turn a share of the labels into the next one."""
+def _make_flipped(maker, fraction, n_classes, n_samples, random_state):
+    """Draw data and change a fraction of the labels to the next class."""
     X, y = maker(n_samples, random_state=random_state)
-    # Another generator than the maker's, whose numbers place the points.
-    flipped = np.random.default_rng(random_state).uniform(size=n_samples) < share
+    # A different generator than the maker's, so flips are independent of the points.
+    flipped = np.random.default_rng(random_state).uniform(size=n_samples) < fraction
     return X, np.where(flipped, (y + 1) % n_classes, y)
 
 
 def _write_flips(setting):
-    """Return the definition of `_flipped`, for a program."""
+    """Return the source code of a function like `_make_flipped`."""
     call = maker_call(setting)
     arguments = ["n_samples", *call.arguments(), "random_state=random_state"]
     return f"""\
@@ -112,16 +112,16 @@ def make(n_samples, random_state):
 
 
 def steps(setting):
-    """Return the calls of the steps of a pipeline; the network is the last."""
-    found = []
+    """Return the calls that create the steps of the pipeline, the network last."""
+    calls = []
     if setting.augmentation == "copies":
         params = {"fraction": setting.fraction, "std": setting.std}
-        found.append(Call("GaussianAugmenter", "sklearn_toydnn", params, True))
+        calls.append(Call("GaussianAugmenter", "sklearn_toydnn", params, True))
     elif setting.augmentation == "jitter":
         params = {"std": setting.std}
-        found.append(Call("GaussianNoise", "sklearn_toydnn", params, True))
-    found.append(Call("StandardScaler", "sklearn.preprocessing", {}))
-    return [*found, _network(setting)]
+        calls.append(Call("GaussianNoise", "sklearn_toydnn", params, True))
+    calls.append(Call("StandardScaler", "sklearn.preprocessing", {}))
+    return [*calls, _network(setting)]
 
 
 def _network(setting):
@@ -143,28 +143,29 @@ def _network(setting):
 
 
 def make_steps(setting, seed=None):
-    """Return the steps; the network takes validation points."""
+    """Return the steps; the network requests validation data."""
     *before, net = [call.make(seed) for call in steps(setting)]
     return [*before, net.set_fit_request(X_val=True, y_val=True)]
 
 
 def first(X, y, n):
-    """Return the first points."""
+    """Return the first `n` points."""
     return X[:n], y[:n]
 
 
 def make_pipeline(setting, seed=None, n_largest=0):
-    """Return the steps as a pipeline that scales validation points too.
+    """Return a pipeline of the steps that also scales the validation data.
 
-    Of more points than a setting has, up to `n_largest`, it trains on the first.
+    If `n_samples` of the setting is less than `n_largest`, the pipeline trains on the
+    first `n_samples` of the points that it gets.
     """
     from imblearn import FunctionSampler
     from imblearn.pipeline import make_pipeline
 
     all_steps = make_steps(setting, seed)
     if setting.n_samples < n_largest:
-        few = FunctionSampler(func=first, kw_args={"n": setting.n_samples})
-        all_steps.insert(0, few)
+        sampler = FunctionSampler(func=first, kw_args={"n": setting.n_samples})
+        all_steps.insert(0, sampler)
     return make_pipeline(*all_steps, transform_input=["X_val"])
 
 
@@ -184,8 +185,10 @@ def _write_pipeline(setting, seeded, indent, n_largest=0):
 
 
 def write_program(page):
-    """Return the program of a page: run, it prints what the page shows."""
-    compares = page.view == "versus" and not why_not_compared(page.kept, page.setting)
+    """Return a program that prints the result that the page shows."""
+    compares = page.view == "versus" and not reason_not_comparable(
+        page.baseline, page.setting
+    )
     if compares:
         program = _write_comparison(page)
     elif page.view == "watch":
@@ -229,7 +232,7 @@ print(np.mean(scores))
 
 
 def _write_body(setting, indent=0):
-    """Return what is to be imported, and lines that draw, make and fit."""
+    """Return names to import, and the lines that draw the data and fit."""
     pipeline = _write_pipeline(setting, True, indent)
     lines = [
         *_write_data(setting, indent),
@@ -240,8 +243,8 @@ def _write_body(setting, indent=0):
 
 
 def _write_watching(setting):
-    """Return training epoch by epoch."""
-    setting = setting.changed(early_stopping=False)  # of a fit, not of its epochs
+    """Return a program that trains epoch by epoch."""
+    setting = setting.changed(early_stopping=False)  # `partial_fit` rejects it
     *augment, scaler, net = steps(setting)
     lines = [f"{SEED} = {setting.random_state}", *_write_data(setting, 0)]
     for call in augment:
@@ -263,7 +266,7 @@ for epoch in range({setting.epochs}):
 
 
 def _write_comparison(page):
-    a, b = page.kept, page.setting
+    a, b = page.baseline, page.setting
     n_largest = max(a.n_samples, b.n_samples)
     names = _names([*steps(a), *steps(b)]) | {"compare": "sklearn_toydnn"}
     definition = ""
@@ -280,7 +283,7 @@ def _write_comparison(page):
     arguments = [
         '{"A": a, "B": b}',
         maker,
-        *(f"{k}={_write(v)}" for k, v in compared_with(a, b).items()),
+        *(f"{k}={_write(v)}" for k, v in comparison_params(a, b).items()),
         f"margin={page.margin}",
     ]
     return f"""\
@@ -288,28 +291,29 @@ def _write_comparison(page):
 {definition}
 a = {_write_pipeline(a, False, 0, n_largest)}
 b = {_write_pipeline(b, False, 0, n_largest)}
-found = {write_call("compare", arguments)}
-print(found)
+result = {write_call("compare", arguments)}
+print(result)
 """
 
 
 def _names(calls):
-    """Return names to import, with their modules."""
+    """Return the names to import, with their modules."""
     return {call.name: call.module for call in calls}
 
 
 def _write_head(setting, names, routing=True):
-    """Return imports, settings and the definition of the maker, if it needs one."""
+    """Return imports, configuration and, if needed, a function that draws the data."""
     names, modules = names | _names([maker_call(setting)]), {}
     if routing:
-        samples = not names.keys().isdisjoint({"GaussianAugmenter", "FunctionSampler"})
-        names["make_pipeline"] = "imblearn.pipeline" if samples else "sklearn.pipeline"
+        resamples = {*names} & {"GaussianAugmenter", "FunctionSampler"}
+        package = "imblearn" if resamples else "sklearn"
+        names["make_pipeline"] = f"{package}.pipeline"
     for name, module in names.items():
         modules.setdefault(module, []).append(name)
     lines = ["import numpy as np", *(["import sklearn"] if routing else [])]
     lines += [
-        f"from {module} import {', '.join(sorted(found))}"
-        for module, found in sorted(modules.items())
+        f"from {module} import {', '.join(sorted(imported))}"
+        for module, imported in sorted(modules.items())
     ]
     lines += ["", _ROUTING] if routing else []
     lines += ["", "", _write_flips(setting)] if _flips(setting) else []
@@ -318,26 +322,26 @@ def _write_head(setting, names, routing=True):
 
 
 def _write_data(setting, indent):
-    """Return the lines that draw points and part them."""
+    """Return the lines that draw the data and split them."""
     call = maker_call(setting)
     n_samples = f"{N_TEST + N_VAL} + {setting.n_samples}"
     name, arguments = call.name, [n_samples, *call.arguments()]
     if _flips(setting):
         name, arguments = "make", [n_samples]
-    drawn = write_call(name, [*arguments, f"random_state={SEED}"], indent)
-    places = [N_TEST, N_TEST + N_VAL]
+    call_text = write_call(name, [*arguments, f"random_state={SEED}"], indent)
+    bounds = [N_TEST, N_TEST + N_VAL]
     return [
-        f"X, y = {drawn}",
-        f"X_test, X_val, X = np.split(X, {places})",
-        f"y_test, y_val, y = np.split(y, {places})",
+        f"X, y = {call_text}",
+        f"X_test, X_val, X = np.split(X, {bounds})",
+        f"y_test, y_val, y = np.split(y, {bounds})",
     ]
 
 
-# ---- A against B
+# ---- comparison of A and B
 
 
-def compared_with(a, b):
-    """Return how two settings are compared: parameters of `compare`."""
+def comparison_params(a, b):
+    """Return the parameters of `compare` for two settings."""
     return {
         "train_size": max(a.n_samples, b.n_samples),
         "test_size": N_TEST,
@@ -349,13 +353,14 @@ def compared_with(a, b):
     }
 
 
-def why_not_compared(a, b):
-    """Return why the accuracies of two settings are of different questions, or ""."""
+def reason_not_comparable(a, b):
+    """Return the reason why two settings cannot be compared, or an empty string."""
     if a == b:
-        return "B is still the same as A: change something."
-    if {*DATA}.isdisjoint(a.differences(b)):
+        return "B is the same as A. Change a parameter to compare them."
+    differing = [name for name in a.differences(b) if name in DATA]
+    if not differing:
         return ""
     return (
-        "A and B have other data, noise or flipped labels: their accuracies answer "
-        "different questions. Keep the present setting as A, then change another thing."
+        f"A and B differ in {', '.join(differing)}, so their accuracies are not "
+        'comparable. Click "Use this setting as A", then change another parameter.'
     )

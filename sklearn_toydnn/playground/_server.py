@@ -1,4 +1,4 @@
-"""A server of the page, for this machine alone."""
+"""A server of the page that only this machine can reach."""
 
 import panel as pn
 from panel.io.resources import LOCAL_DIST
@@ -19,20 +19,21 @@ _TEMPLATE = """
 
 
 def serve(host, port, announce):
-    """Serve pages until Ctrl-C; all they need comes from here."""
-    workers = shared_workers()  # they take seconds to be ready
+    """Serve pages until Ctrl-C, with all resources from this server."""
+    workers = shared_workers()  # started early, because they need seconds
     server = pn.serve(
         make_page,
         address=host,
         port=port,
-        # No page from elsewhere may talk to this one.
+        # Refuse WebSocket connections from pages of other origins.
         websocket_origin=[f"{host}:{port}", f"localhost:{port}"],
         title=TITLE,
         show=False,
         start=False,
         verbose=False,
     )
-    # A foreign name may lead here, and Tornado lets a page from it talk to its host.
+    # A foreign host name may resolve to this machine (DNS rebinding). Tornado would
+    # accept a page from that host, because its origin equals its host.
     refusal = Rule(_ForeignHost(host), ErrorHandler, {"status_code": 403})
     server._tornado.default_router.rules.insert(0, refusal)
     server.start()
@@ -46,21 +47,21 @@ def serve(host, port, announce):
 
 
 class _ForeignHost(Matcher):
-    """Match requests, also for a WebSocket, that name another machine than this."""
+    """Match requests, including WebSocket ones, for a host that is not this machine."""
 
     def __init__(self, host):
         self._hosts = {host, "localhost"}
 
     def match(self, request):
-        """Return the arguments of the handler, or None where there is no match."""
+        """Return the arguments of the handler, or None if the host is allowed."""
         return None if request.host_name in self._hosts else {}
 
 
 def make_page():
-    """Return what a visitor gets."""
+    """Return the document for one visitor."""
     page = pn.Template(_TEMPLATE)
     page.add_panel("playground", for_visitor())
-    # Panel says this as it writes the page, too late for one that reconnects to a new
-    # session: that one would ask Panel's network for style sheets.
+    # Panel sets this when it renders the page. That is too late for a page that
+    # reconnects with a new session: it would load style sheets from Panel's CDN.
     pn.state.curdoc.template_variables["dist_url"] = LOCAL_DIST
     return page

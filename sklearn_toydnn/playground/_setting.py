@@ -1,4 +1,4 @@
-"""A setting of the playground: data, augmentation and a network, and their limits."""
+"""A setting of the playground (data, augmentation, network) and its allowed values."""
 
 from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
@@ -9,66 +9,68 @@ from .._engine.compiled.capacity import Capacity
 MAX_LAYERS = 4
 
 
-# ---- what a parameter may be
+# ---- allowed values of a parameter
 
 
 class Choice(NamedTuple):
-    """One of these."""
+    """One of several options."""
 
     options: tuple
 
     def read(self, text):
-        """Return the option of this name, or raise ValueError."""
+        """Return the option with this text, or raise ValueError."""
         for option in self.options:
-            if write(option) == text:
+            if to_text(option) == text:
                 return option
-        raise ValueError(f"is one of {', '.join(map(write, self.options))}")
+        *others, last = map(quote, self.options)
+        one_of = "one of " if len(others) > 1 else ""
+        raise ValueError(f"must be {one_of}{', '.join(others)} or {last}")
 
     def check(self, value):
-        """Raise ValueError if a value is none of them."""
-        self.read(write(value))
+        """Raise ValueError if a value is not one of the options."""
+        self.read(to_text(value))
 
 
 class Number(NamedTuple):
-    """A number from `low` to `high`; a slider has steps."""
+    """A number from `low` to `high`; a slider moves by `step`."""
 
     low: float
     high: float
     step: float
 
     @property
-    def is_whole(self):
-        """bool: Whether it is an int."""
+    def is_integer(self):
+        """bool: Whether the number must be an integer."""
         return isinstance(self.step, int)
 
     def read(self, text):
         """Return the number, or raise ValueError."""
         try:
-            value = (int if self.is_whole else float)(text)
+            value = (int if self.is_integer else float)(text)
         except ValueError:
-            raise ValueError(self._words) from None
+            raise ValueError(self._requirement) from None
         self.check(value)
         return value
 
     def check(self, value):
-        """Raise ValueError if it is out of range."""
-        kind = Integral if self.is_whole else Real
+        """Raise ValueError if a value has the wrong type or is out of range."""
+        kind = Integral if self.is_integer else Real
         if not (isinstance(value, kind) and self.low <= value <= self.high):
-            raise ValueError(self._words)
+            raise ValueError(self._requirement)
 
     @property
-    def _words(self):
-        kind = "whole number" if self.is_whole else "number"
-        return f"is a {kind} from {self.low} to {self.high}"
+    def _requirement(self):
+        kind = "an integer" if self.is_integer else "a number"
+        return f"must be {kind} from {self.low:,g} to {self.high:,g}"
 
 
 class Layers(NamedTuple):
-    """The units of each hidden layer."""
+    """The number of units of each hidden layer."""
 
     units: Number
 
     def read(self, text):
-        """Return the numbers of units, or raise ValueError."""
+        """Return the tuple of numbers of units, or raise ValueError."""
         try:
             sizes = tuple(map(self.units.read, text.split(",")))
         except ValueError:
@@ -77,20 +79,26 @@ class Layers(NamedTuple):
         return sizes
 
     def check(self, value):
-        """Raise ValueError if there are too many layers or units, or too few."""
+        """Raise ValueError if the number of layers or units is out of range."""
         low, high = self.units.low, self.units.high
         if not 1 <= len(value) <= MAX_LAYERS or not all(
             low <= units <= high for units in value
         ):
             raise ValueError(
-                f"is 1 to {MAX_LAYERS} numbers from {low} to {high}, as 20,20"
+                f"must be 1 to {MAX_LAYERS} integers from {low} to {high}, "
+                "separated by commas"
             )
 
 
-def write(value):
-    """Return a value as it is written in an address."""
+def quote(value):
+    """Return a value as a message shows it: only strings have quotation marks."""
+    return repr(value) if isinstance(value, str) else to_text(value)
+
+
+def to_text(value):
+    """Return the text of a value in an address."""
     if isinstance(value, tuple):
-        return ",".join(map(write, value))
+        return ",".join(map(to_text, value))
     if isinstance(value, float):
         return f"{value:.15g}"
     return str(value)
@@ -100,23 +108,23 @@ def write(value):
 
 
 class Maker(NamedTuple):
-    """A maker of data: what it is called, and the scale of what it makes."""
+    """A function that draws data, and the scale of its data."""
 
     function: str
-    words: str
+    label: str
     module: str = "sklearn_toydnn"
     noise_name: str = "noise"
     noise: float = 0.0
     max_noise: float = 20.0
     std: float = 2.0
-    unit: float = 0.5  # of noise: a slider's step
+    noise_step: float = 0.5
     extent: tuple = (-50.0, 50.0, -50.0, 50.0)
     params: dict = {}  # noqa: RUF012
     n_classes: int = 2
 
     @property
-    def own_flips(self):
-        """bool: Whether it flips labels itself."""
+    def flips_labels(self):
+        """bool: Whether the function has a parameter `flip_y`."""
         return self.module == "sklearn_toydnn"
 
 
@@ -147,8 +155,14 @@ MAKERS = {
 
 
 _ACTIVATIONS = ("relu", "tanh", "sigmoid", "elu", "linear")
-# Keras' own, for which "auto" stands.
-OWN_RATES = {"adam": 1e-3, "nadam": 1e-3, "rmsprop": 1e-3, "adagrad": 1e-3, "sgd": 1e-2}
+# The defaults of Keras, which "auto" selects.
+DEFAULT_LEARNING_RATES = {
+    "adam": 1e-3,
+    "nadam": 1e-3,
+    "rmsprop": 1e-3,
+    "adagrad": 1e-3,
+    "sgd": 1e-2,
+}
 _LIMITS = {
     "data": Choice(tuple(MAKERS)),
     "n_samples": Number(20, 2000, 10),
@@ -167,7 +181,7 @@ _LIMITS = {
             *("zeros", "ones"),
         )
     ),
-    "optimizer": Choice(tuple(OWN_RATES)),
+    "optimizer": Choice(tuple(DEFAULT_LEARNING_RATES)),
     "learning_rate": Choice(
         ("auto", 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
     ),
@@ -176,15 +190,16 @@ _LIMITS = {
     "early_stopping": Choice((False, True)),
     "n_iter_no_change": Number(1, 50, 1),
 }
-DATA = ("data", "noise", "flip_y")  # what two settings must share to be compared
+# Two settings are comparable only if these parameters are equal.
+DATA = ("data", "noise", "flip_y")
 N_VAL, N_TEST = 500, 2000
 
 
 @dataclass(frozen=True)
 class Setting:
-    """Data, augmentation and a network; the defaults are `DNNClassifier`'s.
+    """Data, augmentation and network; network defaults are those of `DNNClassifier`.
 
-    A `noise` or `std` of None is the maker's own.
+    If `noise` or `std` is None, it is set to the default of the data set.
     """
 
     data: str = "triangle"
@@ -201,37 +216,41 @@ class Setting:
     dropout_rate: float = 0.2
     kernel_initializer: str = "glorot_uniform"
     optimizer: str = "adam"
-    learning_rate: Any = "auto"  # Keras' own
+    learning_rate: Any = "auto"
     batch_size: int = 32
     epochs: int = 100
     early_stopping: bool = False
     n_iter_no_change: int = 10
 
     def __post_init__(self):
-        _LIMITS["data"].check(self.data)
+        self._check("data")
         for name in ("noise", "std"):
             if getattr(self, name) is None:
                 object.__setattr__(self, name, getattr(self.maker, name))
         for name in NAMES:
-            try:
-                limits(name, self.data).check(getattr(self, name))
-            except ValueError as error:
-                raise ValueError(f"{name} {error}") from None
+            self._check(name)
+
+    def _check(self, name):
+        value = getattr(self, name)
+        try:
+            limits(name, self.data).check(value)
+        except ValueError as error:
+            raise ValueError(f"{name} {error}, got {value!r}.") from None
 
     @property
     def maker(self):
-        """Maker: What draws the data."""
+        """Maker: The function that draws the data."""
         return MAKERS[self.data]
 
     def changed(self, **values):
-        """Return a setting with other values; of other data noise has another scale."""
+        """Return a copy with other values; a new data set resets `noise` and `std`."""
         if values.get("data", self.data) != self.data:
             values = {"noise": None, "std": None} | values
         return replace(self, **values)
 
     @property
     def program_key(self):
-        """tuple: What is equal where the compiled program is the same."""
+        """tuple: Settings with equal keys share a compiled program."""
         n_rows = self.n_samples
         if self.augmentation == "copies":
             n_rows += round(self.fraction * n_rows)
@@ -242,16 +261,16 @@ class Setting:
         )
 
     def differences(self, other):
-        """Return the names of what is not equal in another setting."""
+        """Return the names of the parameters that differ from another setting."""
         return [name for name in NAMES if getattr(self, name) != getattr(other, name)]
 
 
-NAMES = [one.name for one in fields(Setting)]
+NAMES = [field.name for field in fields(Setting)]
 
 
 def limits(name, data):
-    """Return what a parameter may be, for these data."""
-    maker = MAKERS[data]
+    """Return the allowed values of a parameter for a data set."""
     if name in ("noise", "std"):
-        return Number(0.0, maker.max_noise, maker.unit)
+        maker = MAKERS[data]
+        return Number(0.0, maker.max_noise, maker.noise_step)
     return _LIMITS[name]

@@ -1,4 +1,4 @@
-"""What is computed, in a worker process: networks, what they say of the plane, scores.
+"""The tasks of worker processes: train networks, predict the plane, compute scores.
 
 Each task takes settings and returns arrays and plain values.
 """
@@ -17,32 +17,32 @@ from sklearn.metrics import accuracy_score, log_loss
 
 from ..comparison.repetition import FreshData, Repetitions, draw_entropy
 from ._pipeline import (
-    compared_with,
+    comparison_params,
     make_maker,
     make_pipeline,
     make_steps,
 )
 from ._setting import N_TEST, N_VAL
 
-N_GRID = 100  # points along each side of the picture
+N_GRID = 100  # points along each side of the plane
 
 
 @dataclass
 class Fit:
-    """A trained network, and what it was trained on."""
+    """The results of a trained network, and its training points."""
 
     seed: int
-    proba: np.ndarray  # (N_GRID, N_GRID, n_classes): from the lowest row of points up
+    proba: np.ndarray  # (N_GRID, N_GRID, n_classes), lowest row first
     history: dict
     accuracy: float  # on test points
-    X: np.ndarray = field(repr=False)  # with what augmentation adds
+    X: np.ndarray = field(repr=False)  # after augmentation
     y: np.ndarray = field(repr=False)
-    n_own: int  # points that are no copies
+    n_original: int  # points before copies were added
     warning: str = ""
 
 
-class Drawn(NamedTuple):
-    """Points to train on, to validate and to test."""
+class Sample(NamedTuple):
+    """A training set, validation set and test set."""
 
     X: Any
     y: Any
@@ -53,23 +53,23 @@ class Drawn(NamedTuple):
 
 
 def draw(setting, seed):
-    """Draw points for one seed: the first ones to test, then those to validate."""
+    """Draw the data of one seed, in the order test, validation, training."""
     n_samples = N_TEST + N_VAL + setting.n_samples
     drawn = make_maker(setting)(n_samples, random_state=seed)
     (X_test, X_val, X), (y_test, y_val, y) = (
         np.split(array, [N_TEST, N_TEST + N_VAL]) for array in drawn
     )
-    return Drawn(X, y, X_val, y_val, X_test, y_test)
+    return Sample(X, y, X_val, y_val, X_test, y_test)
 
 
 @cache
 def grid(extent):
-    """Return the points of the plane that a picture asks about."""
+    """Return the points of the plane at which a picture shows the prediction."""
     left, right, bottom, top = extent
     half = 0.5 / N_GRID
-    places = np.linspace(half, 1 - half, N_GRID)
+    positions = np.linspace(half, 1 - half, N_GRID)
     x0, x1 = np.meshgrid(
-        left + (right - left) * places, bottom + (top - bottom) * places
+        left + (right - left) * positions, bottom + (top - bottom) * positions
     )
     return np.column_stack([x0.ravel(), x1.ravel()])
 
@@ -78,25 +78,25 @@ def grid(extent):
 
 
 def fit(setting, seed):
-    """Train a network as the program that is shown does."""
+    """Train a network in the same way as the generated program."""
     sample = draw(setting, seed)
     pipe = make_pipeline(setting, seed)
-    with _noting_divergence() as caught:
+    with _recording_warnings() as caught:
         pipe.fit(sample.X, sample.y, X_val=sample.X_val, y_val=sample.y_val)
     *_, scaler, net = [step for _, step in pipe.steps]
-    points = _augmented(setting, seed, sample)
-    return _show(setting, seed, sample, points, scaler, net, net.history_, caught)
+    points = _augment(setting, seed, sample)
+    return _make_fit(setting, seed, sample, points, scaler, net, net.history_, caught)
 
 
 @contextmanager
-def _noting_divergence():
+def _recording_warnings():
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConvergenceWarning)
         yield caught
 
 
-def _show(setting, seed, sample, points, scaler, net, history, caught):
-    """Return what there is to be seen of a network."""
+def _make_fit(setting, seed, sample, points, scaler, net, history, caught):
+    """Return the results of a trained network."""
     plane = net.predict_proba(scaler.transform(grid(setting.maker.extent)))
     return Fit(
         seed,
@@ -105,12 +105,12 @@ def _show(setting, seed, sample, points, scaler, net, history, caught):
         float(net.score(scaler.transform(sample.X_test), sample.y_test)),
         *points,
         len(sample.X),
-        " ".join(str(one.message) for one in caught) if net.diverged_ else "",
+        " ".join(str(warning.message) for warning in caught) if net.diverged_ else "",
     )
 
 
-def _augmented(setting, seed, sample):
-    """Return the points as the scaler gets them: the same again, for the same seed."""
+def _augment(setting, seed, sample):
+    """Return the training points after augmentation, the same for the same seed."""
     step = make_steps(setting, seed)[0]
     if setting.augmentation == "copies":
         return step.fit_resample(sample.X, sample.y)
@@ -119,46 +119,50 @@ def _augmented(setting, seed, sample):
     return sample.X, sample.y
 
 
-# ---- a network that is watched
+# ---- one epoch
 
 
-def train_an_epoch(setting, seed, watched=None):
-    """Train for one epoch; return what goes on from there, and the network now.
+def train_an_epoch(setting, seed, state=None):
+    """Train for one epoch; return the state for the next epoch and the results.
 
-    What goes on is pickled, so that the server need not import TensorFlow to hold it.
+    The state is pickled, so that the server can store it without TensorFlow.
     """
-    setting = setting.changed(early_stopping=False)  # of a fit, not of its epochs
+    setting = setting.changed(early_stopping=False)  # `partial_fit` rejects it
     sample = draw(setting, seed)
-    X, y = _augmented(setting, seed, sample)
-    if watched is None:
+    X, y = _augment(setting, seed, sample)
+    if state is None:
         *_, scaler, net = make_steps(setting, seed)
         scaler, history = scaler.fit(X), {}
     else:
-        scaler, net, history = pickle.loads(watched)
-    with _noting_divergence() as caught:
+        scaler, net, history = pickle.loads(state)
+    with _recording_warnings() as caught:
         net.partial_fit(scaler.transform(X), y, classes=np.unique(y))
-    now = {name: values[-1] for name, values in net.history_.items()}
+    latest = {name: values[-1] for name, values in net.history_.items()}
     proba = net.predict_proba(scaler.transform(sample.X_val))
-    now["val_loss"] = log_loss(sample.y_val, proba, labels=net.classes_)
-    now["val_accuracy"] = accuracy_score(sample.y_val, net.classes_[proba.argmax(1)])
-    history = {name: [*history.get(name, []), value] for name, value in now.items()}
-    shown = _show(setting, seed, sample, (X, y), scaler, net, history, caught)
-    return pickle.dumps((scaler, net, history)), shown
+    latest["val_loss"] = log_loss(sample.y_val, proba, labels=net.classes_)
+    latest["val_accuracy"] = accuracy_score(sample.y_val, net.classes_[proba.argmax(1)])
+    history = {name: [*history.get(name, []), value] for name, value in latest.items()}
+    result = _make_fit(setting, seed, sample, (X, y), scaler, net, history, caught)
+    return pickle.dumps((scaler, net, history)), result
 
 
-# ---- A against B
+# ---- comparison of A and B
 
 
 def score(a, b, repeat):
-    """Return the scores of A and B in a repetition, as `compare` measures them."""
-    how = compared_with(a, b)
-    n_train, n_test, n_val = how["train_size"], how["test_size"], how["val_size"]
+    """Return the scores of A and B in one repetition, the same as `compare`."""
+    params = comparison_params(a, b)
+    n_train, n_test, n_val = (
+        params["train_size"],
+        params["test_size"],
+        params["val_size"],
+    )
     pipe = partial(make_pipeline, n_largest=n_train)
     repetitions = Repetitions(
         {"A": pipe(a), "B": pipe(b)},
         FreshData(make_maker(b), n_train, n_test, n_val),
-        how["scoring"],
-        draw_entropy(how["random_state"]),
+        params["scoring"],
+        draw_entropy(params["random_state"]),
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -166,6 +170,6 @@ def score(a, b, repeat):
 
 
 def warm_up(setting):
-    """Make the process ready: import, trace, compile for a setting."""
+    """Prepare the process: import, trace and compile for a setting."""
     sklearn.set_config(enable_metadata_routing=True)
     fit(setting, 0)

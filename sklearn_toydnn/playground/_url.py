@@ -1,159 +1,187 @@
-"""What a page of the playground is about, and the address that holds it.
+"""The state of a page, and the address that stores it.
 
-An address is taken apart against the limits of a setting; what is out of them is said
-beside its field, and the default stands for it. Nothing in it is evaluated.
+The values in an address are checked against the limits of a setting and never
+evaluated. A wrong value gives a notice beside its field and is replaced by the default.
 """
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
-from ._setting import NAMES, Choice, Number, Setting, limits, write
+from ._setting import NAMES, Choice, Number, Setting, limits, quote, to_text
 
 VIEWS = {
     "one": "One network",
     "ten": "10 networks",
     "thirty": "30 networks",
     "watch": "Watch it learn",
-    "versus": "A against B",
+    "versus": "Compare A and B",
 }
 N_SEEDS = {"one": 1, "ten": 10, "thirty": 30, "watch": 1, "versus": 1}
 MARGIN = Choice((0.002, 0.005, 0.01, 0.02, 0.05))
-_KEPT = "A."  # before the names of what is kept as A
+_RENAMED = {"smallest": "margin"}  # parameters in the addresses of version 0.2.0
+_BASELINE = "A."  # prefix of the parameters of A
 _MAX_FIELDS = 100
+_MAX_CHARACTERS = 40  # of a value in a notice
 
 
 @dataclass(frozen=True)
 class Page:
-    """What is asked of the page: a setting, how it is looked at, what is kept as A."""
+    """A setting, its view, and the baseline A with which it is compared.
+
+    The view "versus" uses the setting itself as A if there is no baseline. `question`
+    is the number of the question that the page started with, or 0.
+    """
 
     setting: Setting = field(default_factory=Setting)
     view: str = "one"
-    kept: Setting | None = None
+    baseline: Setting | None = None
     margin: float = 0.01
-    question: int = 0  # from 1 on: what it began with
+    question: int = 0
 
     def __post_init__(self):
-        kept = self.kept or (self.setting if self.view == "versus" else None)
-        if kept:  # fresh data are fresh for both
-            kept = kept.changed(random_state=self.setting.random_state)
-        object.__setattr__(self, "kept", kept)
+        baseline = self.baseline or (self.setting if self.view == "versus" else None)
+        if baseline:  # A and B share the seed of their data
+            baseline = baseline.changed(random_state=self.setting.random_state)
+        object.__setattr__(self, "baseline", baseline)
 
     def address(self):
-        """Return the query of the address that holds all this."""
+        """Return the query string that stores the page."""
         pairs = [] if self.view == "one" else [("view", self.view)]
-        pairs += _written(self.setting)
-        if self.kept:  # at least a name: A is there even where all is as by default
-            kept = _written(self.kept) or [("data", self.kept.data)]
-            pairs += [(_KEPT + name, text) for name, text in kept]
+        pairs += _changed_parameters(self.setting)
+        if self.baseline:
+            # At least one parameter, so that A is stored even if all are defaults.
+            changed = _changed_parameters(self.baseline)
+            changed = changed or [("data", self.baseline.data)]
+            pairs += [(_BASELINE + name, text) for name, text in changed]
         for name in ("margin", "question"):
             if getattr(self, name) != getattr(Page, name):
-                pairs.append((name, write(getattr(self, name))))
+                pairs.append((name, to_text(getattr(self, name))))
         return urlencode(pairs, safe=",")
 
 
-def _written(setting):
+def _changed_parameters(setting):
     names = setting.differences(Setting(setting.data))
     pairs = [(name, getattr(setting, name)) for name in names]
     if setting.data != Setting.data:
         pairs.insert(0, ("data", setting.data))
-    return [(name, write(value)) for name, value in pairs]
+    return [(name, to_text(value)) for name, value in pairs]
 
 
 def read_address(query):
-    """Return the page of an address, and what is wrong with it, by field."""
-    wrong, given = {}, {}
+    """Return the page of a query string, and a dict of notices by parameter."""
+    notices, texts = {}, {}
     try:
         pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=_MAX_FIELDS)
     except ValueError:
-        return Page(), {"": "The address has too many parameters."}
+        notice = (
+            f"The address has more than {_MAX_FIELDS} parameters. Using none of them."
+        )
+        return Page(), {"": notice}
     for name, text in pairs:
-        known = name.removeprefix(_KEPT) in NAMES or name in _OTHER_LIMITS
-        if name in given or not known:
-            problem = "is given twice" if name in given else "is no parameter here"
-            wrong[name if known else ""] = f"{name[:40]!r} {problem}"
-        given.setdefault(name, text)
-    others = {
-        name: value
-        for name, limit in _OTHER_LIMITS.items()
-        if (value := _read(name, limit, given, wrong)) is not None
-    }
-    setting = _read_setting(given, wrong, "")
-    kept = None
-    if any(name.startswith(_KEPT) for name in given):
-        kept = _read_setting(given, wrong, _KEPT)
-    return Page(setting, kept=kept, **others), wrong
-
-
-def _read_setting(given, wrong, prefix):
-    data = (
-        _read(prefix + "data", limits("data", Setting.data), given, wrong)
-        or Setting.data
-    )
+        if name in _RENAMED:
+            notices[name] = (
+                f"The parameter {name!r} has a new name: use {_RENAMED[name]!r}."
+            )
+        elif name.removeprefix(_BASELINE) not in NAMES and name not in _PAGE_LIMITS:
+            notices[""] = f"The parameter {_shorten(name)!r} is unknown. Ignoring it."
+        elif name in texts:
+            notices[name] = f"{name} is given more than once. Using the first value."
+        texts.setdefault(name, text)
     values = {
-        name: _read(prefix + name, limits(name, data), given, wrong)
-        for name in NAMES
-        if name != "data"
+        name: _read(name, limit, getattr(Page, name), texts, notices)
+        for name, limit in _PAGE_LIMITS.items()
     }
-    return Setting(data, **{k: v for k, v in values.items() if v is not None})
+    setting = _read_setting(texts, notices, "")
+    baseline = None
+    if any(name.startswith(_BASELINE) for name in texts):
+        baseline = _read_setting(texts, notices, _BASELINE)
+    return Page(setting, baseline=baseline, **values), notices
 
 
-def _read(name, limit, given, wrong):
-    """Return a value, or None if there is none or a wrong one."""
-    if name not in given:
-        return None
+def _read_setting(texts, notices, prefix):
+    def read(name, data, default):
+        return _read(prefix + name, limits(name, data), default, texts, notices)
+
+    data = read("data", Setting.data, Setting.data)
+    default = Setting(data)
+    names = [name for name in NAMES if name != "data"]
+    return Setting(data, **{n: read(n, data, getattr(default, n)) for n in names})
+
+
+def _read(name, limit, default, texts, notices):
+    """Return the value of a parameter: its default if it is missing or wrong."""
+    if name not in texts:
+        return default
+    text = texts[name]
     try:
-        return limit.read(given[name])
+        return limit.read(text)
     except ValueError as error:
-        wrong[name] = f"{name} {error}: {given[name][:40]!r} is not"
-        return None
+        notices[name] = f"{name} {error}, got {_quote(text)}. Using {quote(default)}."
+        return default
 
 
-# ---- questions to begin with
+def _quote(text):
+    """Return a short form of a text, with quotation marks if it is not a number."""
+    try:
+        float(text)
+    except ValueError:
+        return repr(_shorten(text))
+    return _shorten(text)
+
+
+def _shorten(text):
+    return text if len(text) <= _MAX_CHARACTERS else f"{text[:_MAX_CHARACTERS]}…"
+
+
+# ---- questions to start with
 
 
 class Question(NamedTuple):
-    """A page to begin with, and what is to be seen there."""
+    """A page to start with, and a hint on what to look at."""
 
     title: str
-    words: str
+    hint: str
     page: Page
 
 
-def _page(number, view, kept=None, **values):
+def _page(number, view, baseline=None, **values):
+    """Return a page; `baseline` holds the values of A that differ from B."""
     setting = Setting(**values)
-    return Page(setting, view, kept and setting.changed(**kept), question=number)
+    return Page(
+        setting, view, baseline and setting.changed(**baseline), question=number
+    )
 
 
 QUESTIONS = (
     Question(
         "Can zero weights learn?",
-        "With all weights zero only the bias of the output learns: one answer for all "
-        "points. Choose another kernel_initializer, as glorot_uniform.",
+        "If all weights start at zero, only the output bias learns: all points get the "
+        "same prediction. Choose another kernel_initializer, such as glorot_uniform.",
         _page(1, "one", kernel_initializer="zeros"),
     ),
     Question(
         "When is a learning rate too high?",
-        "The loss soon falls no further, and ten networks end far apart: see the dots. "
-        "Drag learning_rate down, and watch them come together.",
+        "The loss soon stops falling, and the accuracies of ten networks differ widely "
+        "(see the dots). Lower learning_rate and watch the dots come together.",
         _page(2, "ten", learning_rate=0.3),
     ),
     Question(
         "What does noise do to the boundary?",
-        "Points that have moved after they were labelled blur the boundary: the shade "
-        "pales there, and no network can be right about all. Drag noise to 0.",
+        "Points that move after labeling blur the boundary: the colors are paler "
+        "there, and no network can classify all points correctly. Lower noise to 0.",
         _page(3, "ten", noise=8.0),
     ),
     Question(
-        "Few points: which answer is luck?",
-        "Where it is red, thirty networks disagree, and what one of them says is luck. "
-        "Drag n_samples up, and watch the red shrink to the boundary.",
+        "Few points: which predictions are luck?",
+        "In red areas, the 30 networks disagree: the prediction of a single network is "
+        "luck there. Raise n_samples and watch the red shrink to the boundary.",
         _page(4, "thirty", n_samples=60),
     ),
     Question(
-        "Does f2 need width?",
-        "A has 5 units in each layer and B 40: rings cut by two lines are too much for "
-        "a narrow network.",
+        "Does f2 need wide layers?",
+        "A has 5 units in each layer, B has 40. The classes form rings cut by two "
+        "lines, which are too complex for a narrow network.",
         _page(
             5,
             "versus",
@@ -165,7 +193,7 @@ QUESTIONS = (
         ),
     ),
 )
-_OTHER_LIMITS = {
+_PAGE_LIMITS = {
     "view": Choice(tuple(VIEWS)),
     "margin": MARGIN,
     "question": Number(0, len(QUESTIONS), 1),

@@ -1,8 +1,8 @@
-"""Worker processes that compute for all visitors, and are replaced as they grow.
+"""Worker processes that compute for all visitors.
 
-Compiled programs never give their memory back; a process does. What a visitor asks for
-is a job, a list of tasks; a newer job of the same visitor ends the older one. Visitors
-take turns, task by task.
+The memory of compiled programs is only released when a process ends, so processes that
+have grown are replaced. A request of a visitor is a job: a list of tasks. A new job of
+a visitor ends the previous one. Visitors take turns, task by task.
 """
 
 import logging
@@ -18,16 +18,18 @@ from typing import NamedTuple
 
 from ._setting import Setting
 
-MAX_SECONDS = 10.0  # of computing, for a job, all processes together
-MAX_GROWTH = 300 * 2**20  # of a process: some twenty programs
-IDLE_GROWTH = 16 * 2**20  # of one that nobody has needed for so many seconds
+MAX_SECONDS = 10.0  # computing time of a job, summed over processes
+# Bytes by which a process may grow (about 20 programs), and the lower limit after
+# IDLE_SECONDS without a task.
+MAX_GROWTH = 300 * 2**20
+IDLE_GROWTH = 16 * 2**20
 IDLE_SECONDS = 60.0
-_LET_FINISH = 0.3  # seconds in which a task of an older job may still end
-_UNTIL_KILLED = 4.0  # seconds in which a fit hears that it is to stop
+_GRACE_SECONDS = 0.3  # before a task of an older job is stopped
+_KILL_SECONDS = 4.0  # before a process that does not stop is killed
 
 
 class Task(NamedTuple):
-    """A function of `_tasks`, its arguments, and which compiled programs it needs."""
+    """A function of `_tasks`, its arguments, and the compiled programs it needs."""
 
     function: str
     arguments: tuple
@@ -35,46 +37,46 @@ class Task(NamedTuple):
 
 
 class Job:
-    """What a visitor asks for: tasks, and whom to tell what comes of them.
+    """The tasks of a request, and the function that receives its events.
 
-    `tell` is called in threads of the workers, as ``tell(job, event, value)`` with one
-    of the events "begins" (value: whether a program is to be compiled), "done" (what
-    the task returned, with its place among the tasks), "failed" and "spent" (words).
+    Threads of the workers call ``notify(job, event, value)``. The events and their
+    values are "started" (whether a program must be compiled), "done" (the index of the
+    task and its result), "failed" (a message) and "timed out" (a message).
     """
 
-    def __init__(self, tasks, tell):
+    def __init__(self, tasks, notify):
         self._waiting = list(enumerate(tasks))
         self._n_tasks, self.n_running = len(self._waiting), 0
-        self.tell, self.spent = tell, 0.0
+        self.notify, self.seconds_used = notify, 0.0
 
     def add(self, tasks):
-        """Ask for more, in the same time."""
+        """Add tasks that share the time limit of the job."""
         self._waiting += enumerate(tasks, self._n_tasks)
         self._n_tasks += len(tasks)
 
     @property
     def next_task(self):
-        """tuple: Place and task, or None."""
+        """Tuple or None: The index of the next waiting task, and the task."""
         return self._waiting[0] if self._waiting else None
 
     def take(self):
-        """Return the next task, no longer waiting."""
+        """Remove the next waiting task and return it with its index."""
         self.n_running += 1
         return self._waiting.pop(0)
 
     def end(self):
-        """Drop what waits."""
+        """Drop the waiting tasks."""
         self._waiting.clear()
 
 
 class Workers:
-    """Processes, each with a thread that hands it tasks."""
+    """Worker processes, each with a thread that passes tasks to it."""
 
     def __init__(self, n_workers=None):
         n_workers = n_workers or min(4, os.cpu_count() or 1)
         self._changed, self._starting = threading.Condition(), threading.Semaphore()
-        self._jobs = OrderedDict()  # by visitor, whose turn is next first
-        self._busy, self._learning = set(), set()
+        self._jobs = OrderedDict()  # by visitor; the first one is next
+        self._busy, self._compiling = set(), set()
         self._closed = False
         self.processes = [Process() for _ in range(n_workers)]
         self._threads = [
@@ -86,11 +88,11 @@ class Workers:
 
     @property
     def are_ready(self):
-        """bool: Whether a process can compute."""
+        """bool: Whether at least one process is ready."""
         return any(process.is_ready for process in self.processes)
 
     def submit(self, visitor, job):
-        """Compute for a visitor, and nothing else any more."""
+        """Start a job of a visitor, and end the previous one."""
         with self._changed:
             older = self._jobs.get(visitor)
             if older is not None and older is not job:
@@ -99,14 +101,14 @@ class Workers:
             self._changed.notify_all()
 
     def add(self, visitor, job, tasks):
-        """Compute more for a job, unless there is a newer one."""
+        """Add tasks to a job, unless its visitor has a newer one."""
         with self._changed:
             if self._jobs.setdefault(visitor, job) is job:
                 job.add(tasks)
                 self._changed.notify_all()
 
-    def leave(self, visitor):
-        """Compute nothing more for a visitor."""
+    def cancel(self, visitor):
+        """End the job of a visitor."""
         with self._changed:
             job = self._jobs.pop(visitor, None)
             if job:
@@ -120,13 +122,13 @@ class Workers:
         for thread in self._threads:
             thread.join()
 
-    # ---- a thread of each process
+    # ---- the thread of each process
 
     def _serve(self, i):
         process, spare, n_failed = self.processes[i], None, 0
         while not self._closed:
             if spare is not None and spare.has_become_ready():
-                process, spare = self._exchange(i, process, spare), None
+                process, spare = self._replace(i, process, spare), None
                 self._starting.release()
             work = self._wait_for_work(process, IDLE_SECONDS if spare is None else 1.0)
             if work:
@@ -137,56 +139,56 @@ class Workers:
             if not process.is_alive:
                 n_failed = 0 if process.is_ready else n_failed + 1
                 if n_failed:
-                    self._give_up(2.0**n_failed)
-                process = self._exchange(i, process, Process())
+                    self._fail_jobs(2.0**n_failed)
+                process = self._replace(i, process, Process())
             elif spare is None and process.growth > (
                 MAX_GROWTH if work else IDLE_GROWTH
             ):
                 spare = self._start_spare()
-        for one in filter(None, (process, spare)):
-            one.end()
+        for remaining in filter(None, (process, spare)):
+            remaining.end()
 
     def _start_spare(self):
-        """Start a process if no other one is starting: it takes a core for seconds."""
+        """Return a new process, or None if one is starting: each start uses a core."""
         return Process() if self._starting.acquire(blocking=False) else None
 
-    def _give_up(self, seconds):
-        """Say that nothing can be computed, and wait before it is tried again."""
+    def _fail_jobs(self, seconds):
+        """Report to all visitors that no process starts, and wait before a retry."""
         with self._changed:
             jobs = [*self._jobs.values()]
             self._jobs.clear()
         for job in jobs:
-            _tell(job, "failed", _NO_START)
+            _notify(job, "failed", _NO_START)
         end = time.monotonic() + min(60.0, seconds)
         while time.monotonic() < end and not self._closed:
             time.sleep(0.1)
 
-    def _exchange(self, i, process, other):
-        with self._changed:  # nothing is left to it any more
+    def _replace(self, i, process, other):
+        with self._changed:  # from here on, no task is reserved for the old process
             self.processes[i] = other
             self._changed.notify_all()
         process.end()
         return other
 
     def _wait_for_work(self, process, seconds):
-        """Return visitor, job, place and task; None after a while without any."""
+        """Return visitor, job, index and task, or None after some seconds."""
         end = time.monotonic() + seconds
         with self._changed:
             while not self._closed:
                 work = self._choose(process)
                 if work or not process.is_alive:
                     return work
-                left = min(end - time.monotonic(), 0.2 if not process.is_ready else 9)
-                if left <= 0:
+                timeout = min(end - time.monotonic(), 9 if process.is_ready else 0.2)
+                if timeout <= 0:
                     break
-                self._changed.wait(left)
+                self._changed.wait(timeout)
         return None
 
     def _choose(self, process):
-        """Take a task for a process: the visitor's whose turn it is.
+        """Return the next task for a process: the first one, in order of visitors.
 
-        One that needs a program is left to a process that has it and is free, or that
-        is just compiling it.
+        Skip a task whose program this process lacks, if a free process has the program
+        or any process is compiling it.
         """
         if not process.has_become_ready():
             return None
@@ -196,45 +198,47 @@ class Workers:
             needed = job.next_task[1].programs
             missing = needed - process.programs
             if missing and (
-                missing & self._learning
+                missing & self._compiling
                 or any(needed <= free.programs for free in self._free())
             ):
                 continue
             self._busy.add(process)
             self._jobs.move_to_end(visitor)
-            self._learning |= missing
+            self._compiling |= missing
             return visitor, job, *job.take()
         return None
 
     def _free(self):
         return [process for process in self.processes if process not in self._busy]
 
-    def _compute(self, process, visitor, job, place, task):
-        """Have a process compute a task, as long as it is wanted and there is time."""
+    def _compute(self, process, visitor, job, index, task):
+        """Compute a task; stop it if its job is outdated or over its time limit."""
         missing = task.programs - process.programs
-        _tell(job, "begins", bool(missing))
+        _notify(job, "started", bool(missing))
         start, stopped = time.monotonic(), None
         process.begin(task)
         while not process.has_answered(0.05):
             seconds = time.monotonic() - start
             is_old = self._closed or self._jobs.get(visitor) is not job
-            # Of a task there is only the time that passes, compiling and others' too.
-            is_spent = job.spent > MAX_SECONDS or seconds > 2 * MAX_SECONDS
-            if stopped is None and (is_spent or (is_old and seconds > _LET_FINISH)):
+            # The computing time of a running task is unknown: its elapsed time includes
+            # compiling and waiting for other processes.
+            is_over_limit = job.seconds_used > MAX_SECONDS or seconds > 2 * MAX_SECONDS
+            is_unwanted = is_old and seconds > _GRACE_SECONDS
+            if stopped is None and (is_over_limit or is_unwanted):
                 process.stop()
                 stopped = seconds
-            elif stopped is not None and seconds - stopped > _UNTIL_KILLED:
+            elif stopped is not None and seconds - stopped > _KILL_SECONDS:
                 process.kill()
         event, value, seconds = process.answer(task)
         with self._changed:
             self._busy.discard(process)
-            self._learning -= missing
-            job.spent += seconds
+            self._compiling -= missing
+            job.seconds_used += seconds
             job.n_running -= 1
-            if event == "died" and stopped is not None:  # it did not hear in time
+            if event == "died" and stopped is not None:  # killed above
                 event = "stopped"
             is_cut = event == "stopped" or (
-                job.spent > MAX_SECONDS and job.next_task is not None
+                job.seconds_used > MAX_SECONDS and job.next_task is not None
             )
             if event != "done" or is_cut:
                 job.end()
@@ -243,57 +247,57 @@ class Workers:
                 del self._jobs[visitor]
             self._changed.notify_all()
         if event == "done":
-            _tell(job, event, (place, value))
+            _notify(job, event, (index, value))
         elif event != "stopped":
-            _tell(job, "failed", value or _DIED)
+            _notify(job, "failed", value or _DIED)
         if is_cut:
-            _tell(job, "spent", _SPENT)
+            _notify(job, "timed out", _OVER_LIMIT)
 
 
-def _tell(job, event, value):
-    """Tell a visitor, who may have left: no reason for a thread to end."""
+def _notify(job, event, value):
+    """Report an event. An error (the page may be closed) must not end the thread."""
     try:
-        job.tell(job, event, value)
+        job.notify(job, event, value)
     except Exception:
-        logging.getLogger(__name__).exception("A visitor could not be told.")
+        logging.getLogger(__name__).exception("A visitor could not be notified.")
 
 
-_SPENT = (
-    f"Stopped after {MAX_SECONDS:.0f} seconds of computing, the most that a page may "
-    "ask for: fewer points or epochs, or larger batches, take less."
+_OVER_LIMIT = (
+    f"Stopped after {MAX_SECONDS:.0f} seconds of computing, the limit of a page. Use "
+    "fewer points, fewer epochs or larger batches."
 )
-_NO_START = "No process can be started that computes: the terminal says why."
-_DIED = "The computing process ended unexpectedly; there is a new one: try again."
+_NO_START = "No worker process could be started. The terminal shows the error."
+_DIED = "The worker process ended unexpectedly and was replaced. Try again."
 
 
 # ---- a process
 
 
 class Process:
-    """A process with a connection to it; it takes some seconds to become ready."""
+    """A worker process and the connection to it; it needs some seconds to start."""
 
     def __init__(self):
         context = get_context("spawn")
         self._connection, other = context.Pipe()
-        self._process = context.Process(target=_work, args=(other,), daemon=True)
+        self._process = context.Process(target=_run_tasks, args=(other,), daemon=True)
         self._process.start()
         other.close()
-        self.programs = {Setting().program_key}  # by warming up
+        self.programs = {Setting().program_key}  # compiled by `warm_up`
         self.memory = self.growth = 0
         self.is_ready = False
 
     @property
     def pid(self):
-        """int: Its number in the system."""
+        """int: The process ID."""
         return self._process.pid
 
     @property
     def is_alive(self):
-        """bool: Whether it runs."""
+        """bool: Whether the process is running."""
         return self._process.is_alive()
 
     def has_become_ready(self):
-        """Return whether it can compute; asked by the one thread that serves it."""
+        """Return whether the process is ready; only its own thread calls this."""
         if not self.is_ready and self._connection.poll():
             with suppress(EOFError, OSError):
                 self.memory = self._connection.recv()
@@ -301,26 +305,26 @@ class Process:
         return self.is_ready
 
     def begin(self, task):
-        """Hand over a task."""
+        """Send a task."""
         with suppress(OSError):
             self._connection.send(task)
 
     def stop(self):
-        """Have it stop what it computes."""
+        """Ask the process to stop its task."""
         with suppress(OSError):
             self._connection.send(None)
 
     def kill(self):
-        """End it at once."""
+        """Kill the process."""
         self._process.kill()
         self._process.join()
 
     def has_answered(self, seconds):
-        """Return whether there is an answer, or will never be one."""
+        """Wait; return whether there is an answer or the process has ended."""
         return self._connection.poll(seconds) or not self._process.is_alive()
 
     def answer(self, task):
-        """Return an event, its value and the seconds of computing."""
+        """Return the event, its value and the computing time in seconds."""
         try:
             event, value, seconds, memory = self._connection.recv()
         except (EOFError, OSError):
@@ -331,46 +335,47 @@ class Process:
         return event, value, seconds
 
     def end(self):
-        """End it."""
+        """Kill the process and close its resources."""
         self._connection.close()
         self._process.kill()
         self._process.join()
         self._process.close()
 
 
-def _work(connection):
-    """Do tasks as they come, until the connection ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # for the server, which ends this
+def _run_tasks(connection):
+    """Run tasks until the connection closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server ends this process
     waiting = SimpleQueue()
-    threading.Thread(target=_listen, args=(connection, waiting), daemon=True).start()
-    # Here, since it takes seconds.
+    threading.Thread(target=_receive, args=(connection, waiting), daemon=True).start()
+    # Imported here because the import takes seconds.
     from .._engine.compiled.program_cache import cache_info, resident_memory
     from . import _tasks
 
     _tasks.warm_up(Setting())
     connection.send(resident_memory())
     while True:
-        task, compiling = waiting.get(), cache_info().seconds
-        start, busy = time.perf_counter(), time.process_time()
+        task, compile_start = waiting.get(), cache_info().seconds
+        start, cpu_start = time.perf_counter(), time.process_time()
         try:
-            found = "done", getattr(_tasks, task.function)(*task.arguments)
+            answer = "done", getattr(_tasks, task.function)(*task.arguments)
         except KeyboardInterrupt:
-            found = "stopped", None
+            answer = "stopped", None
         except Exception as error:
-            found = "failed", f"{error}"
-        # Compiling is not what is asked for, nor is waiting for others.
-        seconds = time.perf_counter() - start - (cache_info().seconds - compiling)
-        seconds = max(0.0, min(seconds, time.process_time() - busy))
-        connection.send((*found, seconds, resident_memory()))
+            answer = "failed", f"{error}"
+        # Neither compiling nor waiting for other processes counts as computing time.
+        compile_seconds = cache_info().seconds - compile_start
+        seconds = time.perf_counter() - start - compile_seconds
+        seconds = max(0.0, min(seconds, time.process_time() - cpu_start))
+        connection.send((*answer, seconds, resident_memory()))
 
 
-def _listen(connection, waiting):
-    """Pass on tasks; stop the fits where there is none."""
+def _receive(connection, waiting):
+    """Queue the tasks of a connection; None stops the running fits."""
     while True:
         try:
             task = connection.recv()
         except (EOFError, OSError):
-            os._exit(0)  # nobody is there any more
+            os._exit(0)  # the server has ended
         if task is not None:
             waiting.put(task)
         else:
