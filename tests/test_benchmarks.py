@@ -711,7 +711,7 @@ def test_the_report_tells_of_each_sentence_in_the_papers_order(page_of_a_run):
     assert page.said["h3"] == claims["claim"].unique().tolist()
     sections = claims["section"].unique().tolist()
     assert page.said["h2"][1 : 1 + len(sections)] == sections
-    quotes = claims["quote"].unique()
+    quotes = claims["sentence"].unique()
     assert page.said["blockquote"] == [quote for quote in quotes if quote]
     n = claims["claim"].nunique()
     findings, contents, verdicts = np.split(page.said["li"], [5, 5 + n])

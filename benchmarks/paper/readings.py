@@ -59,10 +59,10 @@ def cross_check(ranked):
             {
                 "chosen by": f"Table {chosen_by}",
                 "reading": name_of(chosen),
-                "p-value, chosen by": chosen[f"p_score {chosen_by}"].round(3),
+                "p-value": chosen[f"p_score {chosen_by}"].round(3),
                 "tested on": f"Table {tested_on}",
                 "rank": f"{1 + (scores < chosen[scores.name]).sum()} of {len(both)}",
-                "p-value, tested on": chosen[f"p_score {tested_on}"].round(3),
+                "p-value there": chosen[f"p_score {tested_on}"].round(3),
             }
         )
     return pd.DataFrame(rows)

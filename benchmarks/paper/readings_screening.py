@@ -1,8 +1,8 @@
 """What the paper leaves open: all readings, over a few seeds.
 
-The paper omits or contradicts several settings. The network: it mentions two hidden
-layers of 20 units and "four layers", which fit if a layer of 2 units comes first. Also
-open are the optimizer, the batch size, the dropout rate, the scaling of the points and
+The paper omits several settings, or contradicts itself. It mentions two hidden layers
+of 20 units and "four layers", which agree if a layer of 2 units comes first. Also open
+are the optimizer, the batch size, the dropout rate, the scaling of the points and
 the number of epochs. For Table III the number of points is open too: its accuracies are
 multiples of 1/400, those of Table I are multiples of 1/800. This study trains Tables I
 and III under every combination; one history gives the scores for all numbers of epochs.

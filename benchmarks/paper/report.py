@@ -111,10 +111,11 @@ def findings(claims, places, ranked):
         f"{_counts(of_paper[~is_first])}.",
         "The paper publishes 24 losses and accuracies. Our 95 % prediction intervals "
         f"contain {places['plain']['within']} of them under the plain reading and "
-        f"{places['closest']['within']} under the closest, whose intervals are wide "
-        f"and which was chosen to fit these numbers. We trained {len(ranked)} readings "
-        f"with many seeds: {len(left)} are not ruled out, and {deep} of these have a "
-        "first layer of two units. We cannot tell which one was used.",
+        f"{places['closest']['within']} under the closest. (The closest reading was "
+        "chosen to fit these numbers, and its intervals are wide.) We trained "
+        f"{len(ranked)} readings with many seeds: {len(left)} are not ruled out, and "
+        f"{deep} of these have a first layer of two units. We cannot tell which one "
+        "was used.",
         f'"{MORE}": {more.verdict("plain")} under the plain reading (a factor of '
         f"{more.factor('plain')} with each doubling, for the function that gains the "
         f"least), {more.verdict('closest')} under the closest "
@@ -319,7 +320,6 @@ WORDS = {
     "published_first": "published candidate listed first",
     "first_ParameterGrid": "first in the order of ParameterGrid",
     "first_printed": "first in the order of the paper",
-    "score": "score (lower is better)",
     "left_out": "mean score of left-out seeds",
     "p_score": "p-value of the score",
     "p_extreme": "p-value, too extreme",

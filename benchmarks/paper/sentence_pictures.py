@@ -58,7 +58,7 @@ def draw_claim(rows):
     ax.set_yticks(range(len(rows)), [row["variant"] for row in rows])
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.tick_params(labelsize=9)
-    ax.set_xlabel(SIDES[rows[0]["how"]], fontsize=8)
+    ax.set_xlabel(SIDES[rows[0]["quantifier"]], fontsize=8)
     for side in ("top", "right", "left"):
         ax.spines[side].set_visible(False)
     return to_png(figure, dpi=150, colors=32)
