@@ -76,7 +76,8 @@ def test_playground_table():
     table = speed.summary(pd.read_csv(RESULTS / "playground.csv"))
     for row in table.to_dict("records"):
         relation = {"<=": "at most", ">=": "at least"}[row["relation"]]
-        line = rf"{re.escape(row['measure'])} +{row['median']:g} +{relation} {row['reach']:g}"
+        measure, goal = re.escape(row["measure"]), f"{relation} {row['reach']:g}"
+        line = rf"{measure} +{row['median']:g} +{goal}"
         assert re.search(rf"^{line}$", PLAYGROUND, re.M), line
 
 
@@ -186,15 +187,13 @@ def test_calibration_table(calibrated):
     assert len(shown) > 9
     for measure, how, *shares, relation, expected in shown:
         row = calibrated.loc[measure, how]
-        expected_shares = [
-            f"{100 * row[name]:.1f}" for name in ("share", "low", "high")
-        ]
-        assert (shares, relation) == (expected_shares, row["relation"])
+        saved_shares = [f"{100 * row[name]:.1f}" for name in ("share", "low", "high")]
+        assert (shares, relation) == (saved_shares, row["relation"])
         assert float(expected) == pytest.approx(100 * row["expected"], rel=1e-2)
 
 
 def test_levels_hold_except_for_the_stated_cases(calibrated):
-    """The page states the error rates of skewed differences and of overlapping splits."""
+    """The page states the error rates of the other cases."""
     wrong = calibrated[calibrated["holds"] == "no"]
     exempt = (*calibration.SKEWED, calibration.NEIGHBOURS, "search of")
     names = wrong.index.get_level_values("measure")
