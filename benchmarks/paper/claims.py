@@ -1,30 +1,30 @@
 """The claims of the paper, tested: one verdict for each claim.
 
-What is compared. A sentence of the paper becomes one or more testable claims, and each
-claim becomes comparisons between networks. Comparisons are paired: both networks of a
-pair use the same data, split and initial weights, drawn from one seed. (Exceptions:
-other functions or numbers of samples need other data, and the study of fluctuations
-uses one data set.) Errors and losses are compared by their ratio, because differences
-are tiny near an accuracy of 99.7 %; the report also shows the differences. The margin,
-the smallest effect that counts as relevant, is a factor of 1.1 (also for each doubling
-of the number of samples). It is 0.005 for the accuracy above the majority class, and
-0.001 for the mean distance from the median. The paper reports the best score of all
-epochs, which is too good, above all on few validation points. Claims about the tables
-of the paper are decided by these scores. Claims about learning are decided by the error
-on 4,000 test points. All claims are tested after 5, 10, 20, 50 and more epochs. The
-last epoch of a reading decides; earlier epochs use the error on validation points.
+Comparisons. A sentence of the paper becomes one or more testable claims, and each claim
+becomes comparisons between networks. Comparisons are paired: both networks of a pair
+use the same data, split and initial weights, drawn from one seed. (Exceptions: other
+functions or numbers of samples need other data, and the study of fluctuations uses one
+data set.) Errors and losses are compared by their ratio, because differences are tiny
+near an accuracy of 99.7 %; the report also shows the differences. The margin, the
+smallest effect that counts as relevant, is a factor of 1.1 (also for each doubling of
+the number of samples). It is 0.005 for the accuracy above the majority class, and 0.001
+for the mean distance from the median. The paper reports the best score of all epochs,
+which is too good, above all on few validation points. Claims about the tables of the
+paper are decided by these scores. Claims about learning are decided by the error on
+4,000 test points. All claims are tested after 5, 10, 20, 50 and more epochs. The last
+epoch of a reading decides; earlier epochs use the error on validation points.
 
-How a claim is tested. The tests are those of the function compare: a t-test of no
-effect, and an equivalence test of an effect smaller than the margin. There is one
-family of tests for each reading and, for Table II, for zero and random initial weights;
-Holm's method corrects over its claims. "X is best" requires that X beats every rival,
-so the least favorable comparison decides. "X can help" requires one comparison in which
-it helps, and "not always" one step without an improvement beyond the margin; both use
+Tests. They are the tests of the function compare: a t-test of no effect, and an
+equivalence test of an effect smaller than the margin. There is one family of tests for
+each reading and, for Table II, for zero and random initial weights; Holm's method
+corrects over its claims. "X is best" requires that X beats every rival, so the least
+favorable comparison decides. "X can help" requires one comparison in which it helps,
+and "not always" one step without an improvement beyond the margin; both use
 Bonferroni's correction.
 
-The verdicts. Supported: an effect in favor of the claim is significant, and not shown
-to be smaller than the margin. Supported, but negligible: it is significant, and smaller
-than the margin. Contradicted, and contradicted, but negligible: the same for an effect
+Verdicts. Supported: an effect in favor of the claim is significant, and not shown to be
+smaller than the margin. Supported, but negligible: it is significant, and smaller than
+the margin. Contradicted, and contradicted, but negligible: the same for an effect
 against the claim; for "X is best", another one is better. No difference: no effect is
 significant, and in the deciding comparison an effect as large as the margin is ruled
 out. Inconclusive: none of these. Not testable: no effect could show, because neither

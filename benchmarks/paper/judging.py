@@ -50,7 +50,7 @@ class Effect:
 
 
 def ratio(ours, theirs, published=(np.nan, np.nan), untestable="", n_points=None):
-    """Return the effect of dividing their errors, losses or other costs by ours.
+    """Return the effect: their errors, losses or other costs divided by ours.
 
     A cost of 0 or less counts as half of the smallest positive one. The effect is not
     testable (ceiling) if the median cost is 0 on both sides. `n_points` is the number

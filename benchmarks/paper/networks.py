@@ -1,4 +1,4 @@
-"""The paper's networks: data, split and initial weights of a fit from one seed."""
+"""The paper's networks, fitted with data, split and initial weights from one seed."""
 
 import numpy as np
 import pandas as pd

@@ -8,7 +8,7 @@ from .summaries import SCORE_OF
 
 TABLE = {"minimum loss and maximum accuracy": ["loss", "accuracy"]}
 ERROR = {"error": ["error"]}
-WORTH_LEARNING = 0.005  # accuracy above the share of the majority class
+LEARNING_MARGIN = 0.005  # accuracy above the share of the majority class
 
 
 def costs(rows, measure):

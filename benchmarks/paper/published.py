@@ -12,8 +12,8 @@ def name_of_copies(fraction, std):
     return f"{fraction:.0%} copies, \N{GREEK SMALL LETTER SIGMA} = {std:g}"
 
 
-# Two readings fill in what the paper leaves open: the most obvious one, and the one
-# that makes its numbers the most likely, from the study `readings`.
+# Two choices for the settings that the paper leaves open: the most obvious one, and the
+# one that makes its numbers the most likely, from the study `readings`.
 READINGS = {
     "plain": {
         "hidden_layer_sizes": (20, 20),

@@ -1,4 +1,4 @@
-"""What the paper leaves open: the most likely readings, over 30 seeds.
+"""Open settings of the paper: the most likely readings, over 30 seeds.
 
 The picture shows where each published value lies among our seeds. If all values lie at
 the edges, the reading is not the paper's. If all lie in the middle, its seeds vary too
@@ -70,7 +70,7 @@ def cross_check(ranked):
 
 STUDY = Study(
     __name__,
-    title="What the paper leaves open: the most likely readings, many seeds",
+    title="Open settings of the paper: the most likely readings, many seeds",
     alt=(
         "A row for each of the most likely readings, at its most likely number of "
         "epochs. Marks show where the 24 published values of Tables I and III lie "

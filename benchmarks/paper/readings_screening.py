@@ -1,4 +1,4 @@
-"""What the paper leaves open: all readings, over a few seeds.
+"""Open settings of the paper: all readings, over a few seeds.
 
 The paper omits several settings, or contradicts itself. It mentions two hidden layers
 of 20 units and "four layers", which agree if a layer of 2 units comes first. Also open
@@ -207,7 +207,7 @@ def name_of(reading):
 
 STUDY = Study(
     __name__,
-    title="What the paper leaves open: all readings, a few seeds",
+    title="Open settings of the paper: all readings, a few seeds",
     alt=(
         "A row for each reading, at its most likely number of epochs. Marks show where "
         "the 24 published values of Tables I and III lie among our seeds, from below "

@@ -3,7 +3,7 @@
 from itertools import permutations, product
 
 from ..judging import NO_LEARNING, SOME, Claim, Hypothesis
-from ..paired_effects import WORTH_LEARNING, paired_ratio
+from ..paired_effects import LEARNING_MARGIN, paired_ratio
 from ..published import TABLE2
 from ..summaries import interval, pick
 from ..table2_grid_search import PARAMETERS, best
@@ -49,7 +49,7 @@ class Leaders:
     def learns(self, function, arm):
         """Return whether a candidate predicts better than the majority class."""
         rows = self._scores[function, *arm].dropna(subset="test_accuracy")
-        return interval(rows["test_accuracy"] - rows["majority"])[0] > WORTH_LEARNING
+        return interval(rows["test_accuracy"] - rows["majority"])[0] > LEARNING_MARGIN
 
     def effect(self, epoch, function, ours, theirs, chosen=True):
         """Compare two candidates.

@@ -8,8 +8,8 @@ from ..judging import NO_LEARNING, NONE, SOME, Claim, Effect
 from ..networks import N_TEST
 from ..paired_effects import (
     ERROR,
+    LEARNING_MARGIN,
     TABLE,
-    WORTH_LEARNING,
     costs,
     make_hypotheses,
     n_points,
@@ -118,7 +118,7 @@ def claims(frame, fluctuations):
         "Conclusions",
         [*make_hypotheses(fluctuations, _steadier, ERROR, **away)],
     )
-    gain = {"quantifier": NONE, "margin": WORTH_LEARNING}
+    gain = {"quantifier": NONE, "margin": LEARNING_MARGIN}
     # `majority` is a share of the test points; only the last epoch has a test accuracy.
     last = last_epochs(frame)
     sigmoid = make_hypotheses(
