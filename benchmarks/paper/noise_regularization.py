@@ -39,8 +39,8 @@ MEASURES = {
     "weight_norm": "norm of the weights",
     "gradient_norm": "root mean square gradient",
     "test_accuracy": "test accuracy, last epoch",
-    "perturbed_accuracy": "test accuracy, weights perturbed by 20 %",
-    "pruned_accuracy": "test accuracy, 5 % of weights pruned",
+    "perturbed_accuracy": "accuracy, perturbed weights",
+    "pruned_accuracy": "accuracy, pruned weights",
     "penalty": "Tikhonov penalty",
     "added_loss": "loss added by the noise",
 }
@@ -191,7 +191,7 @@ def plot(frame):
     frame = frame.assign(
         ratio=frame["added_loss"] / frame["penalty"].replace(0, np.nan)
     )
-    shown = {**MEASURES, "ratio": "loss added by the noise / penalty"}
+    shown = {**MEASURES, "ratio": "added loss / penalty"}
     for name in ("penalty", "added_loss"):
         del shown[name]
     for ax, name in zip(axes.flat, shown, strict=True):
