@@ -723,7 +723,7 @@ def test_the_report_lists_the_sentences_in_the_order_of_the_paper(parsed_report)
     assert page.texts["h3"] == claims["claim"].unique().tolist()
     sections = claims["section"].unique().tolist()
     assert page.texts["h2"][1 : 1 + len(sections)] == sections
-    quotes = claims["quote"].unique()
+    quotes = claims["sentence"].unique()
     assert page.texts["blockquote"] == [quote for quote in quotes if quote]
     n = claims["claim"].nunique()
     findings, contents, verdicts = np.split(page.texts["li"], [5, 5 + n])

@@ -78,10 +78,10 @@ def test_networks_are_recorded_during_training(noise):
     network = {**READINGS["plain"], "epochs": 7}
     with config_context(enable_metadata_routing=True):
         noisy = Noisy(network, noise, 1.0, random_state=0).fit(X, y)
-    assert [*noisy.read_] == [5, 7]
-    five, seven = (net.coefs_[0] for net in noisy.read_.values())
+    assert [*noisy.nets_] == [5, 7]
+    five, seven = (net.coefs_[0] for net in noisy.nets_.values())
     assert not np.array_equal(five, seven)
-    assert noisy.read_[7].n_iter_ == 7 and noisy.read_[5].n_iter_ == 5
+    assert noisy.nets_[7].n_iter_ == 7 and noisy.nets_[5].n_iter_ == 5
 
 
 def test_all_fluctuations_use_one_data_set():

@@ -1,4 +1,4 @@
-"""How published numbers are scored under a reading, and how readings are ranked."""
+"""Scores of the published numbers under a reading, and the ranking of readings."""
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from benchmarks.paper.readings_screening import GRID, SETTING
 
 
 def outcomes(n, spread=0.3, shift=0.0, seed=0, table="Table I"):
-    """Draw losses and errors of seeds around the published ones, cells in common."""
+    """Draw the losses and errors of seeds around the published values."""
     generator = np.random.default_rng(seed)
     rows = []
     for number in range(n):
@@ -33,7 +33,7 @@ def outcomes(n, spread=0.3, shift=0.0, seed=0, table="Table I"):
 
 
 def test_the_energy_score_is_smallest_for_the_truth():
-    """On average over outcomes; neither too sharp nor too wide a forecast wins."""
+    """On average, a forecast that is too narrow or too wide scores worse."""
     generator = np.random.default_rng(0)
 
     def mean_score(spread, shift=0.0):
@@ -51,7 +51,7 @@ def test_the_energy_score_is_smallest_for_the_truth():
     assert true < min(mean_score(0.4), mean_score(2.5), mean_score(1.0, shift=0.5))
 
 
-def test_the_energy_score_is_fair_to_few_seeds():
+def test_the_energy_score_does_not_depend_on_the_number_of_seeds():
     generator = np.random.default_rng(0)
     few, many = (
         np.mean(
@@ -71,16 +71,16 @@ def test_in_one_dimension_it_is_known():
     assert energy_score(forecast, outcome) == pytest.approx((2 + 1 + 1) / 3 - 2 / 2)
 
 
-def test_quantiles_tell_where_values_lie():
+def test_quantiles():
     forecast = np.array([[1.0, 1.0, 5.0], [2.0, 2.0, 5.0]])
     np.testing.assert_array_equal(
         quantiles(forecast, np.array([1.5, 0.0, 5.0])), [0.5, 0.0, 0.5]
     )
 
 
-def test_a_reading_that_is_right_is_seldom_ruled_out():
-    """Its published numbers are one more of its seeds."""
-    found = []
+def test_a_true_reading_is_seldom_ruled_out():
+    """The published numbers are one more seed of the reading."""
+    results = []
     for seed in range(60):
         rows = outcomes(31, seed=seed)
         one = rows[rows["seed"] == 30].set_index("cell")
@@ -89,11 +89,11 @@ def test_a_reading_that_is_right_is_seldom_ruled_out():
         published["published_accuracy"] = one["max_val_accuracy"]
         with pytest.MonkeyPatch.context() as patch:
             patch.setitem(CELLS, "Table I", published.reset_index())
-            found.append(judge(rows[rows["seed"] < 30].assign(r=0), ["r"]).iloc[0])
-    found = pd.DataFrame(found)
+            results.append(judge(rows[rows["seed"] < 30].assign(r=0), ["r"]).iloc[0])
+    results = pd.DataFrame(results)
     for name in ("p_score", "p_extreme", "p_central"):
-        assert (found[name] <= 0.1).mean() <= 0.2
-        assert found[name].mean() == pytest.approx(0.5, abs=0.12)
+        assert (results[name] <= 0.1).mean() <= 0.2
+        assert results[name].mean() == pytest.approx(0.5, abs=0.12)
 
 
 @pytest.mark.parametrize(
@@ -103,14 +103,14 @@ def test_a_reading_that_is_right_is_seldom_ruled_out():
         ({"spread": 1.5}, ["p_central"]),
     ],
 )
-def test_a_reading_that_is_wrong_is_told(shape, small):
-    """Elsewhere, it is too extreme; too wide, it is too central."""
+def test_a_false_reading_is_detected(shape, small):
+    """A shifted reading is too extreme; a wide reading is too central."""
     row = judge(outcomes(30, **shape).assign(r=0), ["r"]).iloc[0]
     for name in ("p_score", "p_extreme", "p_central"):
         assert (row[name] < 0.05) == (name in small), name
 
 
-def test_an_error_of_0_counts_as_half_a_point():
+def test_an_error_of_0_counts_as_half_a_validation_point():
     rows = outcomes(3).assign(max_val_accuracy=1.0)
     ours, _ = reading_tests.vectors(rows)
     np.testing.assert_allclose(np.exp(ours[:, 6:]), 0.5 / 800)
@@ -120,8 +120,8 @@ def test_an_error_of_0_counts_as_half_a_point():
 
 
 @pytest.fixture
-def two_readings():
-    """Return a reading that is right, one that is not, and one by Table I only."""
+def three_readings():
+    """Return a true reading, a false one, and one that fits Table I only."""
     parts = []
     for batch, shifts in {32: (0.0, 0.0), 50: (2.0, 2.0), 64: (0.0, 2.0)}.items():
         for table, shift in zip(CELLS, shifts, strict=True):
@@ -134,8 +134,8 @@ def two_readings():
     return pd.concat(parts)
 
 
-def test_the_likeliest_reading_comes_first_and_the_impossible_last(two_readings):
-    ranked = readings_screening.rank(two_readings)
+def test_readings_are_ranked_and_ruled_out(three_readings):
+    ranked = readings_screening.rank(three_readings)
     assert ranked["batch_size"].tolist() == [32, 64, 50]
     assert ranked["ruled_out"].tolist() == [False, True, True]
     assert ranked["score"].tolist() == pytest.approx(
@@ -143,21 +143,20 @@ def test_the_likeliest_reading_comes_first_and_the_impossible_last(two_readings)
     )
 
 
-def test_what_one_table_chooses_is_tested_on_the_other(two_readings):
-    checked = readings.cross_check(readings_screening.rank(two_readings))
+def test_the_choice_of_one_table_is_tested_on_the_other(three_readings):
+    checked = readings.cross_check(readings_screening.rank(three_readings))
     assert checked["tested on"].tolist() == ["Table III", "Table I"]
-    assert "batch 32" in checked["reading"][1]  # the one that is right by Table III
+    assert "batch 32" in checked["reading"][1]  # the only one that fits Table III
     assert (
-        checked["rank"][1] in ("1 of 3", "2 of 3")
-        and checked["as likely on it"][1] > 0.1
+        checked["rank"][1] in ("1 of 3", "2 of 3") and checked["p-value there"][1] > 0.1
     )
-    others = two_readings[two_readings["batch_size"] != 32]
+    others = three_readings[three_readings["batch_size"] != 32]
     by_one = readings.cross_check(readings_screening.rank(others))
     assert "batch 64" in by_one["reading"][0]
-    assert by_one["as likely there"][0] > 0.1 > by_one["as likely on it"][0]
+    assert by_one["p-value"][0] > 0.1 > by_one["p-value there"][0]
 
 
-def test_the_better_half_of_the_settings_goes_on_and_the_plain_one():
+def test_the_better_half_and_the_plain_reading_get_many_seeds():
     settings = [*readings_screening.ParameterGrid(GRID)]
     assert len(settings) == 32
     frames = []
@@ -167,14 +166,14 @@ def test_the_better_half_of_the_settings_goes_on_and_the_plain_one():
             columns = readings_screening.to_columns(setting)
             frames.append(rows.assign(**columns, epoch=100))
     tasks = [*readings.tasks(pd.concat(frames), seeds=2, epochs=100)]
-    going_on = [task["setting"] for task in tasks[::2]]
-    assert going_on[:16] == settings[:16]
+    chosen = [task["setting"] for task in tasks[::2]]
+    assert chosen[:16] == settings[:16]
     plain = {name: READINGS["plain"][name] for name in SETTING}
-    assert plain in going_on and len(going_on) in (16, 17)
+    assert plain in chosen and len(chosen) in (16, 17)
     assert [task["seed"] for task in tasks[:2]] == [0, 1]
 
 
-def test_a_setting_goes_through_a_table_and_back():
+def test_settings_survive_a_table():
     for setting in readings_screening.ParameterGrid(GRID):
-        there = readings_screening.to_columns(setting)
-        assert readings_screening.to_setting(there) == setting
+        columns = readings_screening.to_columns(setting)
+        assert readings_screening.to_setting(columns) == setting

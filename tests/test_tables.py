@@ -1,4 +1,4 @@
-"""What README and docs say of kept results and of tests is so."""
+"""README and docs agree with the saved results and with the tests."""
 
 import re
 from importlib import import_module
@@ -17,7 +17,7 @@ from benchmarks.paper.published import READINGS
 from sklearn_toydnn import compare
 
 ROOT = Path(__file__).parents[1]
-README, PAPER, TROUBLE, COMPARING, PLAYGROUND, AT_HOME, FAST = (
+README, PAPER, TROUBLE, COMPARING, PLAYGROUND, SCIKIT_LEARN, FAST = (
     (ROOT / page).read_text()
     for page in (
         "README.rst",
@@ -30,7 +30,7 @@ README, PAPER, TROUBLE, COMPARING, PLAYGROUND, AT_HOME, FAST = (
     )
 )
 RESULTS = ROOT / "benchmarks" / "results"
-# What the table of docs/fast.rst calls the measures of speed.csv.
+# Measures of speed.csv by their names in the table of docs/fast.rst.
 SPEED = {
     "scikeras, time of a fit over ours": "fit: scikeras / ours",
     "skorch, the same": "fit: skorch / ours",
@@ -61,33 +61,33 @@ SPEED = {
 }
 
 
-def test_it_is_as_fast_as_it_says():
+def test_speed_table():
     shown = re.findall(r"^(\S.*?) +([\d.]+) +([\d.]+) to ([\d.]+)$", FAST, flags=re.M)
     assert [measure for measure, *_ in shown] == [*SPEED]
     values = pd.read_csv(RESULTS / "speed.csv").groupby("measure")["value"]
-    for measure, *said in shown:
-        found = values.get_group(SPEED[measure])
-        for number, of in zip(said, ("median", "min", "max"), strict=True):
+    for measure, *numbers in shown:
+        group = values.get_group(SPEED[measure])
+        for number, statistic in zip(numbers, ("median", "min", "max"), strict=True):
             n_digits = len(number.partition(".")[2])
-            assert f"{found.agg(of):.{n_digits}f}" == number, (measure, of)
+            assert f"{group.agg(statistic):.{n_digits}f}" == number, measure
 
 
-def test_the_playground_answers_as_soon_as_it_says():
+def test_playground_table():
     table = speed.summary(pd.read_csv(RESULTS / "playground.csv"))
     for row in table.to_dict("records"):
-        asked = {"<=": "at most", ">=": "at least"}[row["relation"]]
-        measure = re.escape(row["measure"])
-        line = rf"{measure} +{row['median']:g} +{asked} {row['target']:g}"
+        relation = {"<=": "at most", ">=": "at least"}[row["relation"]]
+        measure, goal = re.escape(row["measure"]), f"{relation} {row['target']:g}"
+        line = rf"{measure} +{row['median']:g} +{goal}"
         assert re.search(rf"^{line}$", PLAYGROUND, re.M), line
 
 
-def test_the_table_lists_the_studies():
+def test_table_of_studies():
     listed = re.findall(r"^``(\w+)``  ", PAPER, flags=re.M)
     assert listed == STUDIES + MEASUREMENTS
 
 
-def test_each_line_of_what_works_has_its_test():
-    shown = re.findall(r"^\S.*  (test_\w+)$", AT_HOME, flags=re.M)
+def test_each_scikit_learn_tool_has_its_test():
+    shown = re.findall(r"^\S.*  (test_\w+)$", SCIKIT_LEARN, flags=re.M)
     tests = "".join(path.read_text() for path in (ROOT / "tests").glob("*.py"))
     assert len(shown) > 30
     for name in shown:
@@ -104,24 +104,24 @@ def test_each_line_of_what_works_has_its_test():
         ("full disks", "full disks"),
     ],
 )
-def test_it_has_withstood_as_much_as_it_says(tried, kind, survived):
-    """In a run of all slow tests, which counts what they have tried."""
-    said = re.search(rf"^{tried} +([\d,]+) +``pytest -m slow", TROUBLE, flags=re.M)[1]
+def test_robustness_table(tried, kind, survived):
+    """A run of all slow tests counts its trials."""
+    stated = re.search(rf"^{tried} +([\d,]+) +``pytest -m slow", TROUBLE, flags=re.M)[1]
     if not survived[kind]:
-        pytest.skip("the tests that try it have not been run in this process")
-    assert survived[kind] >= int(said.replace(",", ""))
+        pytest.skip("the tests that count it did not run in this process")
+    assert survived[kind] >= int(stated.replace(",", ""))
 
 
-def kept(name):
-    """Return a study and its kept results."""
+def saved(name):
+    """Return a study and its saved results."""
     study = import_module(f"benchmarks.paper.{name}").STUDY
     return SimpleNamespace(study=study, frame=pd.read_csv(RESULTS / f"{name}.csv"))
 
 
-def test_the_verdicts_are_those_of_the_full_run():
+def test_table_of_verdicts():
     verdict = r"(\w[\w ,:]*, \d+ of \d+)"
     shown = re.findall(rf"^(\S.*?)  +{verdict}  +{verdict}$", PAPER, flags=re.M)
-    frame = kept("claims").frame
+    frame = saved("claims").frame
     assert set(frame["run"]) == {"full"}
     rows = deciding(frame)
     assert [claim for claim, *_ in shown] == rows["claim"].unique().tolist()
@@ -132,37 +132,37 @@ def test_the_verdicts_are_those_of_the_full_run():
         ], claim
 
 
-def test_what_it_says_in_short_is_what_the_run_found():
+def test_findings():
     tables = ["table1_augmentation", "table3_initializers"]
-    places = report.published_places({name: kept(name) for name in tables})
-    ranked = readings_screening.rank(kept("readings").frame)
-    findings = report.findings(kept("claims").frame, places, ranked)
+    places = report.published_places({name: saved(name) for name in tables})
+    ranked = readings_screening.rank(saved("readings").frame)
+    findings = report.findings(saved("claims").frame, places, ranked)
     for finding in findings:
         assert f"* {finding}" in " ".join(PAPER.split())
     assert findings[0] in " ".join(README.split())
 
 
-def test_the_readme_shows_some_of_the_verdicts():
+def test_verdicts_in_the_readme():
     shown = re.findall(r"^(\S.*?)  +(\w[\w ,:]*, \d+ of \d+)$", README, flags=re.M)
     assert len(shown) > 5
     for claim, verdict in shown:
         assert re.search(rf"^{re.escape(claim)}  +{verdict}  ", PAPER, flags=re.M)
 
 
-def test_the_closest_reading_is_the_likeliest():
+def test_the_closest_reading_is_the_most_likely():
     frame = pd.read_csv(RESULTS / "readings.csv", dtype={"hidden_layer_sizes": str})
     ranked = readings_screening.rank(frame)
-    likeliest = ranked[~ranked["ruled_out"]].iloc[0]
-    closest = readings_screening.to_setting(likeliest)
-    assert READINGS["closest"] == {**closest, "epochs": likeliest["epoch"]}
-    assert likeliest["n_samples"] == table3_initializers.STUDY.full["n_samples"]
+    most_likely = ranked[~ranked["ruled_out"]].iloc[0]
+    closest = readings_screening.to_setting(most_likely)
+    assert READINGS["closest"] == {**closest, "epochs": most_likely["epoch"]}
+    assert most_likely["n_samples"] == table3_initializers.STUDY.full["n_samples"]
     plain = readings_screening.to_columns(READINGS["plain"])
     same = (
         ranked[readings_screening.SETTING]
         == pd.Series(plain)[readings_screening.SETTING]
     ).all(axis=1) & (ranked["epoch"] == plain["epochs"])
     assert same.any() and ranked[same]["ruled_out"].all()
-    # What it was of the others cannot be told.
+    # The other settings cannot be determined.
     others = ranked[~ranked["ruled_out"]]
     assert (others["hidden_layer_sizes"] == "2-20-20").mean() > 0.95
     for name in ("batch_size", "dropout_rate", "scaling"):
@@ -176,7 +176,7 @@ def calibrated():
     return calibration.summary(frame).set_index(["measure", "setup"])
 
 
-def test_the_calibration_is_that_of_the_full_run(calibrated):
+def test_calibration_table(calibrated):
     number = r"(\d+\.\d)"
     shown = re.findall(
         rf"^(\S.*?), (\S+|\d+ \S+|\d+ test sets)  +{number} \[{number}, {number}\]  +"
@@ -187,32 +187,32 @@ def test_the_calibration_is_that_of_the_full_run(calibrated):
     assert len(shown) > 9
     for measure, how, *shares, relation, expected in shown:
         row = calibrated.loc[measure, how]
-        found = [f"{100 * row[name]:.1f}" for name in ("share", "low", "high")]
-        assert (shares, relation) == (found, row["relation"])
+        saved_shares = [f"{100 * row[name]:.1f}" for name in ("share", "low", "high")]
+        assert (shares, relation) == (saved_shares, row["relation"])
         assert float(expected) == pytest.approx(100 * row["expected"], rel=1e-2)
 
 
-def test_levels_hold_but_for_skewed_differences(calibrated):
-    """And but for overlapping splits: the page says how often these are wrong."""
+def test_levels_hold_except_for_the_stated_cases(calibrated):
+    """The page states the error rates of the other cases."""
     wrong = calibrated[calibrated["passed"] == "no"]
     exempt = (*calibration.SKEWED, calibration.NEIGHBORS, "search of")
     names = wrong.index.get_level_values("measure")
     assert len(wrong) and all(name.startswith(exempt) for name in names), wrong
 
 
-def test_skewed_differences_are_as_wrong_as_it_says(calibrated):
+def test_table_of_skewed_differences(calibrated):
     number = r"(\d+\.\d)"
     shown = re.findall(rf"^(\S.*?)  +{number}  +{number}  +{number}$", COMPARING, re.M)
     assert [name for name, *_ in shown] == [*calibration.SKEWED]
     docstring = " ".join(compare.__doc__.split())
     for name, *shares in shown:
         hows = ["10 repetitions", "30 repetitions", "auto"]
-        found = [f"{100 * calibrated.loc[(name, how), 'share']:.1f}" for how in hows]
-        assert shares == found
+        expected = [f"{100 * calibrated.loc[(name, how), 'share']:.1f}" for how in hows]
+        assert shares == expected
         assert f"{name} {' '.join(shares)}" in docstring
 
 
-def test_searches_are_as_wrong_as_it_says(calibrated):
+def test_error_rates_of_searches(calibrated):
     shares = [
         100 * calibrated.loc[("search of 2 trees, 60 points", f"{n} folds"), "share"]
         for n in (2, 3, 5, 10)
@@ -225,7 +225,7 @@ def test_searches_are_as_wrong_as_it_says(calibrated):
     assert said in " ".join(COMPARING.split())
 
 
-def test_overlapping_splits_are_as_wrong_as_it_says(calibrated):
+def test_table_of_overlapping_splits(calibrated):
     shown = re.findall(r"^``(\w+\(.*\))``  +(.*\])$", COMPARING, flags=re.M)
     assert [name for name, _ in shown] == [*calibration.SPLITTERS]
     for name, said in shown:
@@ -233,17 +233,17 @@ def test_overlapping_splits_are_as_wrong_as_it_says(calibrated):
         assert said == f"{row['share']:.1f} [{row['low']:.1f}, {row['high']:.1f}]"
 
 
-def test_the_time_is_that_of_the_full_run():
+def test_time_of_the_full_run():
     total = re.search(r"in (\d+\.\d) min", (RESULTS / "report.html").read_text())[1]
     for page in (README, PAPER):
         said = re.search(r"at full size in (\d+) minutes", page)[1]
         assert int(said) == round(float(total)) <= 120
 
 
-def test_the_kept_results_are_whole():
+def test_saved_results_are_complete():
     for study in STUDIES:
         frame = pd.read_csv(RESULTS / f"{study}.csv")
         assert set(frame["run"]) == {"full"}
         assert (RESULTS / f"{study}.png").is_file()
     grid = pd.read_csv(RESULTS / "table2_grid_search.csv")
-    assert len(grid) * 5 == 2 * 30_000  # folds, and initializers
+    assert len(grid) * 5 == 2 * 30_000  # 5 folds, 2 initializers

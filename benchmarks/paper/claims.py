@@ -1,39 +1,52 @@
-"""The paper's sentences, tested: a verdict on each, from the tests under it.
+"""The claims of the paper, tested: one verdict for each claim.
 
-What is compared. Pairs: repetitions of one seed, whose data, split and initial weights
-are the same on both sides; of two functions or two numbers of points, data are others,
-and of the fluctuations they are one data set's. Errors and losses are compared by
-their ratio (near a ceiling of 99.7 % half a point is no scale), their differences stand
-beside it. The smallest effect worth naming is a factor of 1.1, per doubling of the
-number of samples too; of the accuracy above the majority's share half a point, of the
-mean distance from the median a tenth of a point. The paper's scores are extremes over
-the epochs on few validation points, which flatter, the more so the fewer the points:
-sentences about its tables are decided by these scores, sentences about what a network
-learns by the error on 4,000 test points. Each is asked after 5, 10, 20, 50 and more
-epochs; the last epoch of a reading decides (on the way, the error is that on validation
-points).
+Comparisons. A sentence of the paper becomes one or more testable claims, and each claim
+becomes comparisons between networks. Comparisons are paired: both networks of a pair
+use the same data, split and initial weights, drawn from one seed. (Exceptions: other
+functions or numbers of samples need other data, and the study of fluctuations uses one
+data set.) Errors and losses are compared by their ratio, because differences are tiny
+near an accuracy of 99.7 %; the report also shows the differences. The margin, the
+smallest effect that counts as relevant, is a factor of 1.1 (also for each doubling of
+the number of samples). It is 0.005 for the accuracy above the majority class, and 0.001
+for the mean distance from the median. The paper reports the best score of all epochs,
+which is too good, above all on few validation points. Claims about the tables of the
+paper are decided by these scores. Claims about learning are decided by the error on
+4,000 test points. All claims are tested after 5, 10, 20, 50 and more epochs. The last
+epoch of a reading decides; earlier epochs use the error on validation points.
 
-How it is tested. With the tests of `compare`: that there is no effect, and that it is
-smaller than the smallest worth naming, with Student's t and Holm's correction over the
-sentences, for each reading, and for either weights of Table II. "X is best" is true if
-it beats each rival: the least favourable decides. "It can help" is true if one of
-several ways does, "not always" if one of several steps does not by anything worth
-naming, both by Bonferroni's correction.
+Tests. They are the tests of the function compare: a t-test of no effect, and an
+equivalence test of an effect smaller than the margin. There is one family of tests for
+each reading and, for Table II, for zero and random initial weights; Holm's method
+corrects over its claims. "X is best" requires that X beats every rival, so the least
+favorable comparison decides. "X can help" requires one comparison in which it helps,
+and "not always" one step without an improvement beyond the margin; both use
+Bonferroni's correction.
 
-The verdict. *holds*: there is an effect, and not shown to be small. *true, but small*:
-it is shown. *does not hold*, *does not hold, by little*: the same for the opposite; of
-a best one, that another is better. *no difference worth naming*: none is found, and
-one worth naming is ruled out, in the comparison that decides. *cannot be told from seed
-noise*: none of these. *cannot be tested*: no effect could have shown, since nothing is
-learnt on either side, or most repetitions make no error on either, or never reach what
-is asked (such comparisons take no part where others can).
+Verdicts. Supported: an effect in favor of the claim is significant, and not shown to be
+smaller than the margin. Supported, but negligible: it is significant, and smaller than
+the margin. Contradicted, and contradicted, but negligible: the same for an effect
+against the claim; for "X is best", another one is better. No difference: no effect is
+significant, and in the deciding comparison an effect as large as the margin is ruled
+out. Inconclusive: none of these. Not testable: no effect could show, because neither
+network learns, because most repetitions make no error on either side, or because the
+number of samples needed lies outside the tested range. Such comparisons are left out if
+others can be tested. A claim that there is no difference is supported if all effects
+are shown to be smaller than the margin.
 """
 
 import numpy as np
 
 from .._figures import new_figure
 from .._study import Study
-from .judging import EQUAL, HOLDS, NOISE, NOT, NOT_SMALL, SMALL, judge
+from .judging import (
+    CONTRADICTED,
+    INCONCLUSIVE,
+    NEGLIGIBLY_CONTRADICTED,
+    NEGLIGIBLY_SUPPORTED,
+    NO_DIFFERENCE,
+    SUPPORTED,
+    judge,
+)
 from .published import READINGS
 from .sentences import (
     data_augmentation,
@@ -45,7 +58,7 @@ from .sentences import (
 
 
 def judge_all(*frames, alpha):
-    """Return the verdicts: see `judge`."""
+    """Return the verdicts from the results of the studies: see `judge`."""
     samples, copies, grid, leaders, initializers, fluctuations, noises = frames
     return judge(
         {
@@ -61,21 +74,21 @@ def judge_all(*frames, alpha):
     )
 
 
-def is_whole(frame):
-    """Return which rows are about all comparisons together: they name none.
+def is_overall(frame):
+    """Return which rows are about all comparisons together: they have no name.
 
-    Read again from a file, an empty name is a missing one.
+    pandas reads an empty name from a file as a missing value.
     """
     return frame["comparison"].fillna("") == ""
 
 
 def deciding(frame):
-    """Return the rows that decide, one for each sentence and variant."""
-    return frame[frame["decides"] & is_whole(frame)]
+    """Return the rows that decide, one for each claim and variant."""
+    return frame[frame["decides"] & is_overall(frame)]
 
 
 def summary(frame):
-    """Return what decides, rounded."""
+    """Return the verdicts with their effects, rounded."""
     shown = ["claim", "variant", "decided_by", "effect", "ci_low", "ci_high"]
     return deciding(frame)[[*shown, "p_value", "n_agree", "verdict"]].round(4)
 
@@ -83,17 +96,17 @@ def summary(frame):
 VARIANTS = [[*READINGS], [*grid_search.WEIGHTS.values()]]
 FIRST_VARIANTS = [first for first, _ in VARIANTS]
 COLORS = {
-    HOLDS: "#0072b2",
-    SMALL: "#56b4e9",
-    EQUAL: "#999999",
-    NOISE: "#cccccc",
-    NOT_SMALL: "#e69f00",
-    NOT: "#d55e00",
+    SUPPORTED: "#0072b2",
+    NEGLIGIBLY_SUPPORTED: "#56b4e9",
+    NO_DIFFERENCE: "#999999",
+    INCONCLUSIVE: "#cccccc",
+    NEGLIGIBLY_CONTRADICTED: "#e69f00",
+    CONTRADICTED: "#d55e00",
 }
 
 
 def plot(frame):
-    """Draw what decides, in smallest effects worth naming."""
+    """Draw the deciding effects in units of the margin."""
     rows = deciding(frame).copy()
     is_ratio = rows["unit"] == "ratio"
     unit = np.where(is_ratio, np.log1p(rows["margin"]), rows["margin"])
@@ -129,17 +142,17 @@ def plot(frame):
     ax.set_yticks(range(len(claims)), claims, fontsize=8)
     ax.margins(y=0.01)
     ax.invert_yaxis()
-    ax.set_xlabel("effect for the claim, in smallest effects worth naming (grey band)")
+    ax.set_xlabel("effect in favor of the claim, in units of the margin (gray band)")
     figure.legend(loc="outside lower center", ncols=4)
     return figure
 
 
 STUDY = Study(
     __name__,
-    title="The paper's sentences, tested",
+    title="The claims of the paper, tested",
     alt=(
-        "For each sentence the effect that decides, with its 95 % interval, in units "
-        "of the smallest effect worth naming, coloured by verdict, for two readings."
+        "The deciding effect of each claim with its 95 % confidence interval, in units "
+        "of the margin, colored by verdict, for two readings."
     ),
     full={"alpha": 0.05},
     quick={"alpha": 0.05},

@@ -1,7 +1,7 @@
 """Fig. 1: how each of the three functions labels the points.
 
-The picture shows one data set for each function, the table the share of label 1
-over several.
+The picture shows one data set for each function. The table shows the share of label 1
+over several data sets.
 """
 
 import pandas as pd
@@ -15,7 +15,7 @@ from .summaries import summarize
 
 
 def tasks(seeds, n_samples):
-    """List the repetitions."""
+    """Yield the repetitions."""
     for function in MAKERS:
         for seed in range(seeds):
             yield {"function": function, "n_samples": n_samples, "seed": seed}
@@ -47,7 +47,7 @@ def plot(frame):
 STUDY = Study(
     __name__,
     title="Fig. 1: data distribution for each label function",
-    alt="Three scatter plots: the points of f1, f2 and f3, coloured by label.",
+    alt="Three scatter plots: the points of f1, f2 and f3, colored by label.",
     full={"seeds": 5, "n_samples": 4000},
     quick={"seeds": 3, "n_samples": 4000},
     tasks=tasks,

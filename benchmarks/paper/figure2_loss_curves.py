@@ -1,6 +1,6 @@
 """Fig. 2: training and validation loss against the epochs, N = 2000, f1.
 
-The accuracy stands beside the loss; the curves are means over repetitions.
+The accuracy is shown beside the loss. Curves are means over the repetitions.
 """
 
 import pandas as pd
@@ -14,13 +14,13 @@ from .summaries import interval, summarize
 
 
 def work(seeds, readings, n_samples):
-    """Return how much there is to train: points times epochs."""
+    """Return the amount of training, in points times epochs."""
     epochs = sum(network["epochs"] for network in readings.values())
     return seeds * n_samples * epochs
 
 
 def measure(reading, network, n_samples, seed, memory):
-    """Return one row per epoch for each of training and validation."""
+    """Return one row per epoch for training, and one for validation."""
     nets = {("f1",): make_net(network, memory=memory)}
     rows = repeat(nets, ["function"], MAKERS["f1"], n_samples, seed, _curves).drop(
         columns="function"
@@ -33,7 +33,7 @@ def measure(reading, network, n_samples, seed, memory):
 
 
 def _curves(pipeline, X, y):
-    """Return the history, and the last epoch's accuracy on untouched points."""
+    """Return the history, and the test accuracy of the last epoch."""
     curves = {
         f"{name}:{epoch}": value
         for name, values in pipeline[-1].history_.items()
@@ -43,7 +43,7 @@ def _curves(pipeline, X, y):
 
 
 def summary(frame):
-    """Return loss and accuracy at some epochs."""
+    """Return loss and accuracy at selected epochs."""
     shown = frame[frame["epoch"].isin([1, 10, 25, 50, 100, 200, 400])]
     return summarize(shown, ["reading", "points", "epoch"], ["loss", "accuracy"])
 

@@ -1,9 +1,9 @@
-"""Fig. 3: validation loss and accuracy against the number of samples, each f.
+"""Fig. 3: validation loss and accuracy against the number of samples, each function.
 
-Beside the paper's two scores, which are extremes over the epochs and so flatter,
-stands the last epoch's accuracy on an untouched test sample. More points at equal
-epochs are also more gradient steps: in the control, every N gets as many as the
-paper's 4,000 points do.
+The paper's two scores are the best values of all epochs, which is too optimistic. The
+test accuracy after the last epoch is shown beside them. With equal epochs, more points
+also mean more gradient steps. In the control, every N gets the gradient steps that
+4,000 points get in the paper.
 """
 
 from math import ceil
@@ -17,35 +17,35 @@ from .networks import each_seed, make_net, repeat
 from .published import MAKERS, READINGS
 from .summaries import SCORES, interval, summarize
 
-REFERENCE = 4000  # the number of samples whose gradient steps the control gives to all
+REFERENCE = 4000  # the control gives every N the gradient steps of this N
 
 
 def tasks(seeds, readings, sizes):
-    """List the repetitions."""
+    """Yield the repetitions."""
     for function in MAKERS:
         yield from each_seed(seeds, readings, function=function, sizes=sizes)
 
 
 def work(seeds, readings, sizes):
-    """Return how much there is to train: points times epochs."""
+    """Return the amount of training, in points times epochs."""
     epochs = sum(network["epochs"] for network in readings.values())
     return seeds * 3 * epochs * (sum(sizes) + REFERENCE * len(sizes))
 
 
 def measure(reading, network, function, sizes, seed, memory):
-    """Return a row for each number of samples and epochs, at equal epochs and steps."""
+    """Return a row per sample size and epoch, for equal epochs and equal steps."""
     parts = []
     for n_samples in sizes:
         nets = _nets(network, n_samples, memory)
         rows = repeat(nets, ["equal"], MAKERS[function], n_samples, seed)
-        # Numbers of epochs are for comparing, which at equal steps they are not.
+        # With equal steps, intermediate epochs are not comparable between sizes.
         shown = (rows["equal"] == "epochs") | rows["test_accuracy"].notna()
         parts.append(rows[shown].assign(n_samples=n_samples))
     return pd.concat(parts).assign(function=function, reading=reading)
 
 
 def _nets(reading, n_samples, memory):
-    """Return the network that trains for equal epochs, and that of equal steps."""
+    """Return the networks for equal epochs and for equal gradient steps."""
     share = _n_steps(REFERENCE, reading) / _n_steps(n_samples, reading)
     epochs = {"epochs": reading["epochs"], "steps": round(share * reading["epochs"])}
     return {
@@ -55,7 +55,7 @@ def _nets(reading, n_samples, memory):
 
 
 def _n_steps(n_samples, reading):
-    """Return the gradient steps of an epoch."""
+    """Return the number of gradient steps in an epoch."""
     return ceil((n_samples - n_samples // 5) / reading["batch_size"])
 
 
@@ -96,8 +96,8 @@ STUDY = Study(
     title="Fig. 3: loss and accuracy against the number of samples",
     alt=(
         "Minimum validation loss, maximum validation accuracy and test accuracy "
-        "against the number of samples, a line for each function; a row for each "
-        "reading, at equal epochs and at equal gradient steps."
+        "against the number of samples, with a line for each function and a row for "
+        "each reading, for equal epochs and for equal gradient steps."
     ),
     full={
         "seeds": 30,

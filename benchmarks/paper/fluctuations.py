@@ -1,8 +1,9 @@
 """Zero weights "to avoid fluctuations of the results" (Conclusions), f1.
 
-On one data set, where only the network's seed varies: with it the initial weights, the
-order of the rows and the masks of dropout. With relu hidden layers and zero weights
-nothing is learnt, so nothing can fluctuate; with sigmoid ones something is.
+All repetitions use one data set. Only the seed of the network varies: the initial
+weights, the order of the rows and the dropout masks. Networks with relu hidden layers
+and zero weights learn nothing, so their results cannot fluctuate. Networks with sigmoid
+hidden layers learn.
 """
 
 from itertools import product
@@ -20,15 +21,15 @@ INITIALIZERS, ACTIVATIONS = ["zeros", "glorot_uniform"], ["relu", "sigmoid"]
 
 
 class OneDataSet(FreshData):
-    """The same data for every repetition."""
+    """The same data set in every repetition."""
 
     def draw(self, seed, repeat):
-        """Draw the data of the first repetition."""
+        """Return the data of the first repetition."""
         return super().draw((seed[0], 0), 0)
 
 
 def work(seeds, readings, n_samples):
-    """Return how much there is to train: points times epochs."""
+    """Return the amount of training, in points times epochs."""
     epochs = sum(network["epochs"] for network in readings.values())
     return seeds * 4 * n_samples * epochs
 
@@ -57,11 +58,11 @@ def measure(reading, network, n_samples, seed, memory):
 
 
 def summary(frame):
-    """Return the mean accuracy and its standard deviation over the network's seeds."""
+    """Return the mean and standard deviation of the accuracy over the seeds."""
     last = frame.dropna(subset="test_accuracy")
     by = last.groupby(["reading", "activation", "initializer"], sort=False)
-    found = by["test_accuracy"].agg(["mean", "std", "min", "max"]).round(4)
-    return found.rename(columns={"std": "standard deviation"}).reset_index()
+    table = by["test_accuracy"].agg(["mean", "std", "min", "max"]).round(4)
+    return table.rename(columns={"std": "standard deviation"}).reset_index()
 
 
 def plot(frame):
@@ -85,9 +86,9 @@ def plot(frame):
 
 STUDY = Study(
     __name__,
-    title="Zero weights: how far results fluctuate with the network's seed (f1)",
+    title="Zero weights: fluctuation of the results with the seed (f1)",
     alt=(
-        "Test accuracy of networks that differ in their seed only, a dot each, for "
+        "Test accuracy of networks that differ only in their seed, one dot each, for "
         "zero and random initial weights, with relu and with sigmoid hidden layers."
     ),
     full={"seeds": 30, "readings": READINGS, "n_samples": 4000},

@@ -1,4 +1,4 @@
-"""The paper's networks, fitted and scored: data, split and weights from one seed."""
+"""The paper's networks, fitted with data, split and initial weights from one seed."""
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ import sklearn_toydnn
 from sklearn_toydnn.comparison.repetition import FreshData, Repetitions
 
 N_TEST = 4000
-EPOCHS = [5, 10, 20, 50, 100, 200]  # read on the way, from the history of one fit
+EPOCHS = [5, 10, 20, 50, 100, 200]  # for intermediate scores, from the history
 
 
 def _divide_by_box(X):
@@ -23,9 +23,9 @@ SCALERS = {
 
 
 def make_net(reading, *steps, **params):
-    """Return a pipeline: the steps, a scaler, the paper's network as it is read.
+    """Return a pipeline of the steps, a scaler and the paper's network in a reading.
 
-    The scaler scales the network's validation points too.
+    The scaler also scales the network's validation points.
     """
     network = {name: value for name, value in reading.items() if name != "scaling"}
     net = sklearn_toydnn.DNNClassifier(**network | params)
@@ -38,22 +38,22 @@ def make_net(reading, *steps, **params):
 
 
 def make_augmented(reading, fraction, std, **params):
-    """Return the network behind a step that adds noisy copies."""
+    """Return the network after a step that adds noisy copies."""
     return make_net(reading, sklearn_toydnn.GaussianAugmenter(fraction, std), **params)
 
 
 def make_initialized(reading, initializer, **params):
-    """Return the network with an initializer, in hidden and output layers alike."""
+    """Return the network with one initializer for hidden and output layers."""
     return make_net(reading, kernel_initializer=initializer, **params)
 
 
 def epochs_read(last):
-    """Return the numbers of epochs after which scores are read."""
+    """Return the numbers of epochs after which scores are recorded."""
     return [*(n for n in EPOCHS if n < last), last]
 
 
 def score(pipeline, X, y):
-    """Return the scores after some numbers of epochs: see `repeat`."""
+    """Return the scores after several numbers of epochs: see `repeat`."""
     history = pipeline[-1].history_
     losses, accuracies = history["val_loss"], history["val_accuracy"]
     scores = {"test_accuracy": pipeline.score(X, y)}
@@ -65,17 +65,17 @@ def score(pipeline, X, y):
 
 
 def score_and_majority(pipeline, X, y):
-    """Return the scores, and how many points the majority's label suits."""
+    """Return the scores, and the share of the majority class."""
     return score(pipeline, X, y) | {"majority": max(np.mean(y), 1 - np.mean(y))}
 
 
 def repeat(nets, names, maker, n_samples, seed, scoring=score, data=FreshData):
     """Fit and score networks as `compare` does in a repetition.
 
-    Of `nets` the keys are tuples, of what has these names. There is a row for each, and
-    for each number of epochs that is read: the paper's two scores, which are extremes
-    over the epochs up to there, and the accuracy of that epoch; with the last of them,
-    the accuracy on untouched points.
+    The keys of `nets` are tuples, whose items become columns called `names`. A row is a
+    network and a number of epochs. It holds the paper's two scores (the best of all
+    epochs so far) and the validation accuracy of that epoch; the row of the last epoch
+    also holds the accuracy on test points.
     """
     n_val = n_samples // 5
     drawn = data(maker, n_samples - n_val, N_TEST, n_val)
@@ -99,7 +99,7 @@ def _by_epochs(frame, names):
 
 
 def each_seed(seeds, readings, **settings):
-    """List the repetitions of each reading: settings with one seed after another."""
+    """Yield the settings of each repetition: every seed for every reading."""
     for reading, network in readings.items():
         for seed in range(seeds):
             yield {"reading": reading, "network": network, **settings, "seed": seed}

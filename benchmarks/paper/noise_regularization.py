@@ -1,20 +1,21 @@
 """Training with noise (Methods; references 12 and 13), f1.
 
-The paper takes from the literature that noise aids generalization and fault tolerance,
-and that training with it is equivalent to Tikhonov regularisation. `fresh` draws new
-noise for every point each time it is shown, which is what the theorem is about;
-`copies` adds the paper's 20 % once (at standard deviation 0 they are repetitions).
+The paper cites two results: noise aids generalization and fault tolerance, and training
+with noise is equivalent to Tikhonov regularization. `fresh` adds new noise to every
+point in every epoch, as in the theorem. `copies` adds the paper's 20 % of noisy copies
+once; at standard deviation 0, the copies are exact duplicates.
 
-Regularisation. Of each network the norm of the weights, and that of the gradient of the
-predicted probability p. The theorem (Bishop 1995) is about the objective: with a cross
-entropy, noise of variance s² adds to the expected loss what the penalty
-s² / 2 · E[p (1 - p) |∇z|²] does, z being the logit, to the second order in s. Both are
-measured at the network that was trained with this noise, on test points: `added_loss`,
-over 20 draws of the noise, and `penalty`. Equivalent they are where their ratio is 1.
+Regularization. The study measures the norm of the weights and the norm of the gradient
+of the predicted probability p. The theorem (Bishop 1995) is about the objective: with
+cross-entropy, noise of variance s² adds the penalty s² / 2 · E[p (1 - p) |∇z|²] to the
+expected loss, up to second order in s; z is the logit. Both are measured on test
+points, for the network that was trained with this noise: `added_loss` over 20 draws of
+the noise, and `penalty`. They are equivalent if their ratio is 1.
 
-Fault tolerance: what faults add to the error. The accuracy where each weight is off by
-20 %, normally distributed (`perturbed_accuracy`), or lost with a probability of 5 %
-(`pruned_accuracy`): means over 10 draws.
+Fault tolerance. It is measured by the error that faults add. A fault multiplies each
+weight by a normal factor with mean 1 and standard deviation 0.2 (`perturbed_accuracy`),
+or removes it with probability 5 % (`pruned_accuracy`). Both accuracies are means over
+10 draws.
 """
 
 from copy import copy
@@ -38,8 +39,8 @@ MEASURES = {
     "weight_norm": "norm of the weights",
     "gradient_norm": "root mean square gradient",
     "test_accuracy": "test accuracy, last epoch",
-    "perturbed_accuracy": "the same, weights off by 20 %",
-    "pruned_accuracy": "the same, 5 % of weights lost",
+    "perturbed_accuracy": "accuracy, perturbed weights",
+    "pruned_accuracy": "accuracy, pruned weights",
     "penalty": "Tikhonov penalty",
     "added_loss": "loss added by the noise",
 }
@@ -50,14 +51,14 @@ FAULTS = {
 
 
 def work(seeds, readings, stds, n_samples):
-    """Return how much there is to train: points times epochs."""
+    """Return the amount of training, in points times epochs."""
     epochs = sum(network["epochs"] for network in readings.values())
-    # Epoch by epoch, it takes five times as long.
+    # Training epoch by epoch takes five times as long.
     return seeds * len(stds) * 10 * n_samples * epochs
 
 
 def measure(reading, network, stds, n_samples, seed, memory):
-    """Return a row for each kind and amount of noise and number of epochs."""
+    """Return a row for each kind and level of noise and number of epochs."""
     nets = {
         (noise, std): Noisy(network, noise, std)
         for std, noise in product(stds, ["copies", "fresh"])
@@ -68,7 +69,7 @@ def measure(reading, network, stds, n_samples, seed, memory):
 
 
 class Noisy(ClassifierMixin, BaseEstimator):
-    """Scales points and trains a network epoch by epoch, with noise on the points."""
+    """A network and its scaler, trained epoch by epoch with noise on the points."""
 
     def __init__(self, reading, noise, std, random_state=None):
         self.reading = reading
@@ -77,8 +78,8 @@ class Noisy(ClassifierMixin, BaseEstimator):
         self.random_state = random_state
 
     def fit(self, X, y):
-        """Fit."""
-        self.classes_, self.read_ = np.unique(y), {}
+        """Fit the scaler and the network."""
+        self.classes_, self.nets_ = np.unique(y), {}
         scaler, net = clone(make_net(self.reading))
         self.scaler_ = scaler.fit(X)
         net.set_params(random_state=self.random_state)
@@ -93,21 +94,21 @@ class Noisy(ClassifierMixin, BaseEstimator):
             points = self.scaler_.transform(noise.fit_transform(X))
             net.partial_fit(points, y, classes=self.classes_)
             if epoch in epochs_read(self.reading["epochs"]):
-                self.read_[epoch] = copy(net)
+                self.nets_[epoch] = copy(net)
         return self
 
 
 def _score(fitted, X, y):
-    """Return the measures after some numbers of epochs."""
+    """Return the measures after several numbers of epochs."""
     scaled = fitted.scaler_.transform(X)
     generator = np.random.default_rng(fitted.random_state)
     moved = [X + generator.normal(0, fitted.std, X.shape) for _ in range(20)]
     moved = fitted.scaler_.transform(np.concatenate(moved))
     scores = {}
-    for epoch, net in fitted.read_.items():
+    for epoch, net in fitted.nets_.items():
         slopes = logits_and_slopes(net, scaled)
         noisy = _cross_entropy(logits_and_slopes(net, moved)[0], np.tile(y, 20))
-        of_epoch = {
+        measures = {
             "weight_norm": float(norm([norm(kernel) for kernel in net.coefs_])),
             "gradient_norm": gradient_norm(*slopes),
             "test_accuracy": np.mean((slopes[0] > 0) == y),
@@ -118,21 +119,21 @@ def _score(fitted, X, y):
                 for fault, draw in FAULTS.items()
             },
         }
-        scores |= {f"{name}:{epoch}": value for name, value in of_epoch.items()}
+        scores |= {f"{name}:{epoch}": value for name, value in measures.items()}
     return scores
 
 
 def _scaled(fitted):
-    """Return the noise's standard deviation in the scaled points' units."""
+    """Return the standard deviation of the noise in units of the scaled points."""
     zero, one = fitted.scaler_.transform(np.array([[0.0, 0.0], [1.0, 1.0]]))
     return fitted.std * (one - zero)
 
 
-# ---- the penalty that the noise implies, in the scaled points' units
+# ---- the penalty implied by the noise, in units of the scaled points
 
 
 def logits_and_slopes(net, X):
-    """Return the logit of each point and its gradient, of a network of relu units."""
+    """Return the logit of each point and its gradient, for a relu network."""
     X, on = np.asarray(X, dtype=float), []
     for kernel, bias in zip(net.coefs_[:-1], net.intercepts_[:-1], strict=True):
         X = X @ kernel.astype(float) + bias
@@ -156,7 +157,7 @@ def gradient_norm(logits, slopes):
 
 
 def penalty(logits, slopes, std):
-    """Return the Tikhonov penalty of noise with this standard deviation, by feature."""
+    """Return the Tikhonov penalty of noise with this standard deviation per feature."""
     fisher = expit(logits) * expit(-logits)
     return np.mean(fisher * np.sum(np.square(slopes * std), axis=1)) / 2
 
@@ -165,7 +166,7 @@ def penalty(logits, slopes, std):
 
 
 def _faulty_accuracy(net, draw, X, y, generator):
-    """Return the mean accuracy where weights are off or lost."""
+    """Return the mean accuracy with faulty weights."""
     accuracies = []
     for _ in range(10):
         faulty = copy(net)
@@ -178,7 +179,7 @@ def _faulty_accuracy(net, draw, X, y, generator):
 
 
 def summary(frame):
-    """Return the measures for each kind and amount of noise, last epoch."""
+    """Return the measures for each kind and level of noise after the last epoch."""
     by, frame = ["reading", "noise", "std"], last_epochs(frame)
     return summarize(frame.sort_values(by, kind="stable"), by, MEASURES)
 
@@ -190,7 +191,7 @@ def plot(frame):
     frame = frame.assign(
         ratio=frame["added_loss"] / frame["penalty"].replace(0, np.nan)
     )
-    shown = {**MEASURES, "ratio": "loss added by noise / penalty"}
+    shown = {**MEASURES, "ratio": "added loss / penalty"}
     for name in ("penalty", "added_loss"):
         del shown[name]
     for ax, name in zip(axes.flat, shown, strict=True):
@@ -211,12 +212,12 @@ def plot(frame):
 
 STUDY = Study(
     __name__,
-    title="Training with noise: regularisation and fault tolerance (f1)",
+    title="Training with noise: regularization and fault tolerance (f1)",
     alt=(
         "Six panels against the standard deviation of the noise, for fresh noise and "
-        "for copies: norm of the weights, norm of the output's gradient, test "
-        "accuracy, the same with faulty weights, and the loss that noise adds as a "
-        "share of the Tikhonov penalty."
+        "for copies: norm of the weights, norm of the gradient of the output, test "
+        "accuracy, test accuracy with two kinds of faulty weights, and the loss added "
+        "by the noise divided by the Tikhonov penalty."
     ),
     full={
         "seeds": 30,

@@ -1,4 +1,4 @@
-"""What is compared for the sentences of the paper: errors and losses, pair by pair."""
+"""Paired ratios of errors and losses, from which the hypotheses are made."""
 
 import numpy as np
 
@@ -8,11 +8,11 @@ from .summaries import SCORE_OF
 
 TABLE = {"minimum loss and maximum accuracy": ["loss", "accuracy"]}
 ERROR = {"error": ["error"]}
-WORTH_LEARNING = 0.005  # of accuracy, above the majority's share
+LEARNING_MARGIN = 0.005  # accuracy above the share of the majority class
 
 
 def costs(rows, measure):
-    """Return a loss or an error, or what else a column holds: less is better."""
+    """Return the loss, error or other cost of each row: less is better."""
     if measure == "error":
         accuracy = rows["test_accuracy"]
         return 1 - (accuracy if accuracy.notna().all() else rows["val_accuracy"])
@@ -21,7 +21,7 @@ def costs(rows, measure):
 
 
 def n_points(rows, measure):
-    """Return of how many points an error is a share; None if it is not one's."""
+    """Return the number of points behind an error, or None for other costs."""
     if measure == "test_accuracy" or (
         measure == "error" and rows["test_accuracy"].notna().all()
     ):
@@ -31,17 +31,20 @@ def n_points(rows, measure):
     return None
 
 
-def versus(ours, theirs, measure, why_not=""):
-    """Return by what factor their error or loss is above ours, pair by pair."""
+def paired_ratio(ours, theirs, measure, untestable=""):
+    """Divide their error or loss by ours, pair by pair, and return the effect."""
     one, other = (
         costs(rows.set_index("seed").sort_index(), measure) for rows in (ours, theirs)
     )
     if not (one.index.is_unique and one.index.equals(other.index)):
-        raise ValueError(f"unpaired repetitions: {[*one.index]} and {[*other.index]}")
+        raise ValueError(
+            "Both sides must have the same seeds, each once, got "
+            f"{[*one.index]} and {[*other.index]}."
+        )
     published = [_published(rows, measure) for rows in (ours, theirs)]
     points = n_points(ours, measure), n_points(theirs, measure)
     n = None if None in points else min(points)
-    return ratio(one, other, published, why_not, n_points=n)
+    return ratio(one, other, published, untestable, n_points=n)
 
 
 def _published(rows, measure):
@@ -51,26 +54,26 @@ def _published(rows, measure):
     return 1 - value if measure == "accuracy" else value
 
 
-def ask(frame, effects, measures, decides=True, label="", **how):
-    """Yield the ways of asking: for each reading and number of epochs.
+def make_hypotheses(frame, effects, measures, decides=True, label="", **options):
+    """Yield a hypothesis for each reading, number of epochs and set of measures.
 
-    `effects` makes comparisons, by name, of the rows of an epoch and a measure. The
-    first of the sets of measures decides, after the last epoch.
+    `effects` returns the comparisons by name, from the rows of an epoch and a measure.
+    The first set of measures decides, after the last epoch.
     """
     for reading, rows in frame.groupby("reading", sort=False):
         for epoch, at in rows.groupby("epoch"):
             for n, (name, several) in enumerate(measures.items()):
-                found = {}
-                for one in several:
-                    for what, effect in effects(at, one).items():
-                        where = f" ({one})" if len(several) > 1 else ""
-                        found[what + where] = effect
+                comparisons = {}
+                for measure in several:
+                    suffix = f" ({measure})" if len(several) > 1 else ""
+                    for comparison, effect in effects(at, measure).items():
+                        comparisons[comparison + suffix] = effect
                 last = epoch == rows["epoch"].max()
                 yield Hypothesis(
                     reading,
                     name + label,
                     epoch,
-                    found,
+                    comparisons,
                     decides=bool(decides and last and n == 0),
-                    **how,
+                    **options,
                 )

@@ -1,4 +1,4 @@
-"""The numbers the paper publishes, the names of what it varies, and how it is read."""
+"""The numbers in the paper, the names of its settings, and our readings of it."""
 
 import pandas as pd
 
@@ -12,8 +12,8 @@ def name_of_copies(fraction, std):
     return f"{fraction:.0%} copies, \N{GREEK SMALL LETTER SIGMA} = {std:g}"
 
 
-# What its words leave open, filled in: in the plainest way, and in the way under which
-# its numbers are the likeliest, which the study `readings` has found.
+# Two choices for the settings that the paper leaves open: the most obvious one, and the
+# one that makes its numbers the most likely, from the study `readings`.
 READINGS = {
     "plain": {
         "hidden_layer_sizes": (20, 20),

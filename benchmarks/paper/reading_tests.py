@@ -1,12 +1,12 @@
-"""How likely published numbers are under a reading of the paper: proper scores, ranks.
+"""How likely the published numbers are under a reading: proper scores and ranks.
 
-The seeds of a reading are a forecast of a table's whole vector, for one seed gives all
-of its cells: losses and errors, by their logarithms. A wide forecast holds nearly
-anything, so readings are ranked by the energy score (Gneiting and Raftery 2007), which
-is smallest, on average, for the forecast that the numbers were drawn from. In its fair
-form, for any number of seeds. Whether a score is as good as it should be, the seeds
-tell: were the published numbers one more seed's, each of all of them, left out and
-scored by the others, would score as badly as likely (a permutation test).
+Each seed of a reading gives all values of a table, so the seeds are a forecast of the
+whole vector: the logarithms of its losses and errors. A wide forecast contains almost
+any numbers. Readings are therefore ranked by the energy score (Gneiting and Raftery
+2007), which is lowest on average for the distribution that the numbers come from. We
+use its fair form, whose mean does not depend on the number of seeds. A permutation test
+shows whether a score is as good as it should be: if the published numbers were one more
+seed, any of the seeds, scored by all others, would be equally likely to score worst.
 """
 
 import numpy as np
@@ -30,10 +30,11 @@ CELLS = {
 def judge(frame, by):
     """Return score and ranks of the published numbers, a row per reading and table.
 
-    Of `frame` a reading's rows are those of the same `by`; `p_score` is the share of
-    all vectors, the published one among them, that score as badly as that one does;
-    `p_extreme` and `p_central` of those whose ranks are as far from the middle, or as
-    near to it. `inside` counts the values that are neither below nor above all seeds.
+    Rows of `frame` with the same values of the columns `by` belong to one reading.
+    `p_score` is the share of all vectors, including the published one, that score at
+    least as badly as the published one. `p_extreme` and `p_central` are the shares
+    whose ranks are at least as far from the middle, or at least as near to it. `inside`
+    counts the values that are neither below nor above all seeds.
     """
     rows = [
         {**dict(zip([*by, "table", "n_samples"], key, strict=True)), **_judge(part)}
@@ -44,10 +45,10 @@ def judge(frame, by):
 
 def _judge(part):
     seeds, published = vectors(part)
-    everyone = np.vstack([seeds, published])
-    places = np.arange(len(everyone))
+    all_vectors = np.vstack([seeds, published])
+    places = np.arange(len(all_vectors))
     scores, distances = (
-        np.array([measure(everyone[places != one], everyone[one]) for one in places])
+        np.array([measure(all_vectors[places != i], all_vectors[i]) for i in places])
         for measure in (energy_score, _distance_from_middle)
     )
     return {
@@ -62,9 +63,9 @@ def _judge(part):
 
 
 def vectors(part):
-    """Return a table's logarithms of losses and errors: of each seed, and published.
+    """Return the log losses and log errors of a table, of each seed and published.
 
-    An error of 0, which has no logarithm, counts as half a validation point's.
+    An error of 0 counts as half a validation point.
     """
     (table,), (n_samples,) = part["table"].unique(), part["n_samples"].unique()
     published = CELLS[table].set_index("cell")
@@ -73,22 +74,22 @@ def vectors(part):
     ours, theirs = [], []
     for measure, name in SCORE_OF.items():
         values = wide[name][published.index], published[f"published_{measure}"]
-        for found, value in zip((ours, theirs), values, strict=True):
+        for logs, value in zip((ours, theirs), values, strict=True):
             value = value.to_numpy()
             if measure == "accuracy":
                 value = np.maximum(1 - value, half)
-            found.append(np.log(value))
+            logs.append(np.log(value))
     return np.concatenate(ours, axis=1), np.concatenate(theirs)
 
 
 def energy_score(forecast, outcome):
-    """Return the fair energy score of (n_seeds, n_values): less is better."""
+    """Return the fair energy score of (n_seeds, n_values) values; lower is better."""
     from_outcome = cdist(forecast, outcome[np.newaxis]).mean()
     return from_outcome - pdist(forecast).mean() / 2
 
 
 def quantiles(forecast, outcome):
-    """Return, for each value, where it lies among the seeds: from 0 to 1."""
+    """Return the quantile of each value among the seeds, from 0 to 1."""
     below = np.mean(forecast < outcome, axis=0)
     return below + np.mean(forecast == outcome, axis=0) / 2
 

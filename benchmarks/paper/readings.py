@@ -1,14 +1,14 @@
-"""What the paper leaves open: the likeliest readings and the plain one, over 30 seeds.
+"""Open settings of the paper: the most likely readings, over 30 seeds.
 
-Each published value stands in the picture where it lies among our seeds. A reading
-under which the values lie all at the edges is not the paper's, and one under which they
-lie all in the middle is too wide to say anything. So readings are ranked by the energy
-score of all twelve values of a table. Whether it is as good as it should be, the seeds
-tell: `p_score` is the share of them that do as badly, each left out and scored as if it
-had been published. Where none does, in either table, the reading is ruled out: a sharp
-one may score well, and yet not hold the numbers. `p_extreme` and `p_central` are about
-ranks alone: the share of the seeds that lie as far from the middle of the others, or as
-near to it. What one table chooses is tested on the other, both ways.
+The picture shows where each published value lies among our seeds. If all values lie at
+the edges, the reading is not the paper's. If all lie in the middle, its seeds vary too
+much to tell. Readings are therefore ranked by the energy score of all twelve values of
+a table. The seeds also show how good this score should be: p_score is the share of
+seeds that score as badly, each left out and scored as if it had been published. If no
+seed does, in either table, the reading is ruled out, even if its score is good.
+p_extreme and p_central use ranks alone: the share of seeds that lie as far from the
+middle of the other seeds, or as near to it. The reading that one table selects is
+tested on the other table, in both directions. The plain reading is always included.
 """
 
 import pandas as pd
@@ -26,11 +26,11 @@ from .readings_screening import (
     work_of,
 )
 
-SHARE = 2  # a half of the settings goes on
+SHARE = 2  # half of the settings get many seeds
 
 
 def tasks(screening, seeds, epochs):
-    """List the repetitions of the settings that are left, and of the plain one."""
+    """Yield the repetitions of the best settings, and of the plain reading."""
     best = best_of_each(screening)
     left = best.head(max(1, len(best) // SHARE))
     plain = {name: READINGS["plain"][name] for name in SETTING}
@@ -41,14 +41,14 @@ def tasks(screening, seeds, epochs):
 
 
 def work(seeds, epochs):
-    """Return how much there is to train: points times epochs."""
+    """Return the amount of training, in points times epochs."""
     return work_of(17 * seeds, epochs)
 
 
 def cross_check(ranked):
-    """Return how the reading that one table chooses does on the other, both ways.
+    """Test the best reading of one table on the other table, in both directions.
 
-    Of 2,000 points in Table III, of whose accuracies all are multiples of 1/400.
+    Table III has 2,000 points here: all its accuracies are multiples of 1/400.
     """
     both = ranked[ranked["n_samples"] == 2000]
     rows = []
@@ -59,10 +59,10 @@ def cross_check(ranked):
             {
                 "chosen by": f"Table {chosen_by}",
                 "reading": name_of(chosen),
-                "as likely there": chosen[f"p_score {chosen_by}"].round(3),
+                "p-value": chosen[f"p_score {chosen_by}"].round(3),
                 "tested on": f"Table {tested_on}",
                 "rank": f"{1 + (scores < chosen[scores.name]).sum()} of {len(both)}",
-                "as likely on it": chosen[f"p_score {tested_on}"].round(3),
+                "p-value there": chosen[f"p_score {tested_on}"].round(3),
             }
         )
     return pd.DataFrame(rows)
@@ -70,10 +70,11 @@ def cross_check(ranked):
 
 STUDY = Study(
     __name__,
-    title="What the paper leaves open: the likeliest readings, many seeds",
+    title="Open settings of the paper: the most likely readings, many seeds",
     alt=(
-        "A row for each reading that is left, at its likeliest number of epochs: where "
-        "the 24 published values of Tables I and III lie among our 30 seeds."
+        "A row for each of the most likely readings, at its most likely number of "
+        "epochs. Marks show where the 24 published values of Tables I and III lie "
+        "among our 30 seeds."
     ),
     full={"seeds": 30, "epochs": 400},
     quick={"seeds": 3, "epochs": 20},

@@ -1,18 +1,18 @@
-"""What the paper leaves open: every way of reading it, over a few seeds.
+"""Open settings of the paper: all readings, over a few seeds.
 
-The text is silent, or says two things, about the network (two hidden layers of 20 units
-and "four layers": with a first layer of 2 units there are four), the optimizer, the
-batch, the dropout rate, how points are scaled, and for how many epochs it trained; of
-Table III also about the number of points, for its accuracies are multiples of 1/400
-where those of Table I are multiples of 1/800. Here all of Tables I and III is trained
-under each combination, the numbers of epochs read from one history. The half that
-scores best goes on to many seeds (`readings`), and the plain reading with it: so few
-seeds rule out nothing by themselves.
+The paper omits several settings, or contradicts itself. It mentions two hidden layers
+of 20 units and "four layers", which agree if a layer of 2 units comes first. Also open
+are the optimizer, the batch size, the dropout rate, the scaling of the points and
+the number of epochs. For Table III the number of points is open too: its accuracies are
+multiples of 1/400, those of Table I are multiples of 1/800. This study trains Tables I
+and III under every combination; one history gives the scores for all numbers of epochs.
+The better half of the settings, and the plain reading, then get many seeds (study
+readings). These few seeds alone rule out nothing.
 
-The grid, and how readings are ranked, was written down before it was run; that a half
-of it goes on, and what rules a reading out, after six seeds and before the others. What
-the grid leaves out: dropout after every layer, noisy copies among the validation
-points, other learning rates.
+We fixed the grid and the ranking of readings before the first run. We fixed the share
+that gets many seeds, and the rule that rules out a reading, after six seeds and before
+the others. The grid omits dropout after every layer, noisy copies among the validation
+points, and other learning rates.
 """
 
 from itertools import product
@@ -49,22 +49,22 @@ GRID = [
 SETTING = [*GRID[0]]
 N_SAMPLES = {"Table I": [4000], "Table III": [2000, 4000]}
 LEVEL = 0.05
-FIRST = 10  # the first number of epochs that is read
+FIRST = 10  # the smallest number of epochs of a reading
 
 
 def tasks(grid, seeds, epochs):
-    """List the repetitions of each setting."""
+    """Yield the repetitions of each setting."""
     for setting, seed in product(ParameterGrid(grid), range(seeds)):
         yield {"setting": setting, "epochs": epochs, "seed": seed}
 
 
 def work(grid, seeds, epochs):
-    """Return how much there is to train: points times epochs."""
+    """Return the amount of training, in points times epochs."""
     return work_of(len(ParameterGrid(grid)) * seeds, epochs)
 
 
 def work_of(n_repetitions, epochs):
-    """Return how much there is to train in so many repetitions."""
+    """Return the amount of training in a number of repetitions."""
     return n_repetitions * 6 * epochs * sum(map(sum, N_SAMPLES.values()))
 
 
@@ -98,23 +98,23 @@ def measure(setting, epochs, seed, memory):
 
 
 def to_columns(setting):
-    """Return a setting as it stands in a table."""
+    """Return a setting as columns of a table."""
     sizes = "-".join(map(str, setting["hidden_layer_sizes"]))
     return {**setting, "hidden_layer_sizes": sizes}
 
 
 def to_setting(row):
-    """Return a table's row as a setting."""
+    """Return the setting in a row of a table."""
     sizes = tuple(map(int, row["hidden_layer_sizes"].split("-")))
     return {**{name: row[name] for name in SETTING}, "hidden_layer_sizes": sizes}
 
 
 def rank(frame):
-    """Return the readings, the likeliest first: by the sum of both tables' scores.
+    """Return the readings, ranked by the sum of the scores of both tables, best first.
 
-    Ruled out are those under which the published numbers of one of the tables score
-    worse than is likely if they were one more seed's. Table III is scored for each
-    number of points by which it may be read.
+    A reading is ruled out if the published numbers of either table score so badly that
+    they are unlikely to be one more seed. Table III is scored for each possible number
+    of points.
     """
     by = [*SETTING, "epoch"]
     judged = reading_tests.judge(frame, by)
@@ -129,17 +129,17 @@ def rank(frame):
 
 
 def best_of_each(frame):
-    """Return, for each setting, the likeliest of its readings."""
+    """Return the most likely reading of each setting."""
     return rank(frame).drop_duplicates(SETTING)
 
 
 def summary(frame):
-    """Return the likeliest reading of each setting."""
+    """Return the most likely reading of each setting, rounded."""
     return best_of_each(frame).round(3)
 
 
 def plot(frame):
-    """Draw, a row a reading, where each published value lies among our seeds."""
+    """Draw where each published value lies among our seeds, one row per reading."""
     shown = _shown(frame)
     figure, axes = new_figure(2, 1, width=9, height=1 + 0.22 * len(shown), sharex=True)
     for (ax,), table in zip(axes, N_SAMPLES, strict=True):
@@ -155,7 +155,7 @@ def plot(frame):
         names = [_label(reading, table) for reading in shown]
         ax.set_yticks(range(len(shown)), names, fontsize=9)
         ax.invert_yaxis()
-    ax.set_xlabel("share of our seeds below the published value (grey: 95 %)")
+    ax.set_xlabel("share of our seeds below the published value (gray: 95 %)")
     marks = [
         Line2D([], [], linestyle="", marker=mark, color=color, label=name)
         for name, mark, color in (("loss", "o", "C0"), ("error", "D", "C1"))
@@ -165,9 +165,9 @@ def plot(frame):
 
 
 def _shown(frame):
-    """Return the readings that are drawn: the likeliest of each setting, and plain.
+    """Return the readings to draw: the most likely of each setting, and the plain one.
 
-    Those that are ruled out come last.
+    Readings that are ruled out come last.
     """
     ranked = rank(frame).sort_values("ruled_out", kind="stable")
     best = ranked.drop_duplicates(SETTING)
@@ -179,20 +179,20 @@ def _shown(frame):
 
 
 def _label(reading, table):
-    """Return a reading's name, short, and whether it is one of the paper's two."""
+    """Return a short name of a reading, with its label (plain or closest) if any."""
     network = {**to_setting(reading), "epochs": reading["epoch"]}
     named = [name.upper() for name, of in READINGS.items() if of == network]
-    of_points = f", N = {reading['n_samples']}" if table == "Table III" else ""
+    size = f", N = {reading['n_samples']}" if table == "Table III" else ""
     ruled = " (out)" if reading["ruled_out"] else ""
     return (
         f"{''.join(named)} {reading['hidden_layer_sizes']}: {reading['optimizer']}, "
         f"{reading['batch_size']}, {reading['dropout_rate']}, {reading['scaling']}, "
-        f"{reading['epoch']} ep.{of_points}{ruled}"
+        f"{reading['epoch']} ep.{size}{ruled}"
     ).strip()
 
 
 def _rows_of(frame, reading, table):
-    """Return a reading's rows of a table."""
+    """Return the rows of a reading for one table."""
     names = [*SETTING, "epoch", *["n_samples"] * (table == "Table III")]
     return pick(frame, table=table, **{name: reading[name] for name in names})
 
@@ -207,11 +207,11 @@ def name_of(reading):
 
 STUDY = Study(
     __name__,
-    title="What the paper leaves open: all readings, a few seeds",
+    title="Open settings of the paper: all readings, a few seeds",
     alt=(
-        "A row for each way of reading the paper, at its likeliest number of epochs: "
-        "where the 24 published values of Tables I and III lie among our seeds, from "
-        "below all of them to above all."
+        "A row for each reading, at its most likely number of epochs. Marks show where "
+        "the 24 published values of Tables I and III lie among our seeds, from below "
+        "all of them to above all."
     ),
     full={"grid": GRID, "seeds": 6, "epochs": 400},
     quick={

@@ -1,4 +1,4 @@
-"""The whole of a run on one page: report.html, for a browser, a phone or a printer."""
+"""The report of a run: one page for a browser, a phone or a printer, report.html."""
 
 import os
 import platform
@@ -12,38 +12,39 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from .._png import embed
 from .._runner import whole_file
 from . import readings, readings_screening, table2_grid_search
-from .claims import FIRST_VARIANTS, deciding, is_whole
+from .claims import FIRST_VARIANTS, deciding, is_overall
 from .judging import (
     ALL,
-    CANNOT,
-    EQUAL,
-    HOLDS,
-    NOISE,
+    CONTRADICTED,
+    INCONCLUSIVE,
+    NEGLIGIBLY_CONTRADICTED,
+    NEGLIGIBLY_SUPPORTED,
+    NO_DIFFERENCE,
     NONE,
-    NOT,
     NOT_ALL,
-    NOT_SMALL,
-    SMALL,
+    NOT_TESTABLE,
     SOME,
+    SUPPORTED,
 )
+from .noise_regularization import MEASURES
 from .published import READINGS
-from .sentence_pictures import draw_sentence
-from .summaries import PUBLISHED
+from .sentence_pictures import draw_claim
+from .summaries import PUBLISHED, SCORES
 
 TITLE = "A study on deep neural networks, run again"
 PACKAGES = ["sklearn-toydnn", "tensorflow", "keras", "scikit-learn", "numpy", "scipy"]
-SIGNS = {  # of verdicts, for who does not see colours
-    HOLDS: "\N{CHECK MARK}",
-    SMALL: "\N{CHECK MARK}",
-    EQUAL: "=",
-    NOISE: "?",
-    NOT_SMALL: "\N{BALLOT X}",
-    NOT: "\N{BALLOT X}",
+SIGNS = {  # beside the verdicts, for readers who do not see colors
+    SUPPORTED: "\N{CHECK MARK}",
+    NEGLIGIBLY_SUPPORTED: "\N{CHECK MARK}",
+    NO_DIFFERENCE: "=",
+    INCONCLUSIVE: "?",
+    NEGLIGIBLY_CONTRADICTED: "\N{BALLOT X}",
+    CONTRADICTED: "\N{BALLOT X}",
 }
 
 
 def write(done, *, quick, output):
-    """Write the report of what `run` returned, whose pictures lie in `output`."""
+    """Write the report of the results of `run`, with the pictures in `output`."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -69,7 +70,7 @@ def write(done, *, quick, output):
         cores=os.cpu_count(),
         findings=findings(claims, places, ranked["readings"]),
         sections=_sections(claims),
-        how=done["claims"].study.about,
+        about_claims=done["claims"].study.about,
         readings=READINGS,
         published=places,
         chosen=_table(readings.cross_check(ranked["readings"])),
@@ -85,51 +86,56 @@ def write(done, *, quick, output):
         path.write_text(page, encoding="utf-8")
 
 
-# ---- what is found, in five sentences
+# ---- the findings, in five paragraphs
 
 
 def findings(claims, places, ranked):
-    """Return what the run says, in plain sentences, of the verdicts that it reached."""
+    """Return the findings of a run, in sentences."""
     rows = deciding(claims)
-    of_paper = rows[rows["quote"].notna() & (rows["quote"] != "")]
-    n = of_paper["claim"].nunique()
+    of_paper = rows[rows["sentence"].notna() & (rows["sentence"] != "")]
+    n_claims = of_paper["claim"].nunique()
     is_first = of_paper["variant"].isin(FIRST_VARIANTS)
     left = ranked[~ranked["ruled_out"]]
     deep = (left["hidden_layer_sizes"] == "2-20-20").sum()
     more, help_, hurt, best = (
-        _Said(claims, claim) for claim in (MORE, HELP, HURT, BEST)
+        _LastEpoch(claims, claim) for claim in (MORE, HELP, HURT, BEST)
     )
     return [
-        f"Of {n} sentences of the paper, read in the plainest way and with zero "
-        f"weights, {_counted(of_paper[is_first])}.",
-        "Read in the way closest to its numbers and with random weights, "
-        f"{_counted(of_paper[~is_first])}.",
-        f"Of its 24 numbers, {places['plain']['within']} lie in our 95 % prediction "
-        f"intervals under the plain reading, {places['closest']['within']} under the "
-        "closest, whose intervals are wide and which these numbers have chosen. Of "
-        f"{len(ranked)} readings that got many seeds {len(left)} are not ruled out, "
-        f"{deep} of them with a first layer of two units; which it was cannot be told.",
-        "More data make fewer errors: "
-        f"{more.verdict('plain')} under the plain reading (a factor of "
-        f"{more.factor('plain')} with each doubling, of the function that gains the "
+        f"We made {n_claims} testable claims from the sentences of the paper and "
+        f"tested each with {of_paper['n_pairs'].max()} random seeds. Verdicts under "
+        "the plain reading, the most obvious choice of the settings that the paper "
+        "leaves open (grid search: zero initial weights, as published): "
+        f"{_counts(of_paper[is_first])}.",
+        "Verdicts under the closest reading, the settings that make the paper's "
+        "numbers the most likely (grid search: random initial weights): "
+        f"{_counts(of_paper[~is_first])}.",
+        "The paper publishes 24 losses and accuracies. Our 95 % prediction intervals "
+        f"contain {places['plain']['within']} of them under the plain reading and "
+        f"{places['closest']['within']} under the closest. (The closest reading was "
+        "chosen to fit these numbers, and its intervals are wide.) We trained "
+        f"{len(ranked)} readings with many seeds: {len(left)} are not ruled out, and "
+        f"{deep} of these have a first layer of two units. We cannot tell which one "
+        "was used.",
+        f'"{MORE}": {more.verdict("plain")} under the plain reading (a factor of '
+        f"{more.factor('plain')} with each doubling, for the function that gains the "
         f"least), {more.verdict('closest')} under the closest "
-        f"({more.factor('closest')}). Under the plain one, noisy copies can help: "
-        f"{help_.verdict('plain')}; they can hurt: {hurt.verdict('plain')}; they can "
-        f"raise the smallest loss: {hurt.verdict('plain', LOSS)} "
-        f"({hurt.factor('plain', LOSS)}); with few points they can help: "
-        f"{help_.verdict('plain', FEW)} ({help_.factor('plain', FEW)}).",
-        "The published candidates of the grid search are the best: "
-        f"{best.verdict('zero weights')} with zero weights, as published (a factor of "
-        f"{best.factor('zero weights')} in errors), {best.verdict('random weights')} "
-        f"with random ones ({best.factor('random weights')}).",
+        f'({more.factor("closest")}). Under the plain reading, "{HELP}": '
+        f'{help_.verdict("plain")}; "{HURT}": {hurt.verdict("plain")}. Noisy copies '
+        f"can raise the minimum loss: {hurt.verdict('plain', LOSS)} (a factor of "
+        f"{hurt.factor('plain', LOSS)}). They can help if samples are few: "
+        f"{help_.verdict('plain', FEW)} (a factor of {help_.factor('plain', FEW)}).",
+        f'Grid search, "{BEST}": {best.verdict("zero weights")} with zero weights, as '
+        f"published (a factor of {best.factor('zero weights')} in errors), "
+        f"{best.verdict('random weights')} with random weights "
+        f"({best.factor('random weights')}).",
     ]
 
 
-class _Said:
-    """What was found of a sentence, after the last epoch."""
+class _LastEpoch:
+    """The results of a claim after the last epoch."""
 
     def __init__(self, claims, claim):
-        rows = claims[(claims["claim"] == claim) & is_whole(claims)]
+        rows = claims[(claims["claim"] == claim) & is_overall(claims)]
         last = rows.groupby("variant")["epoch"].transform("max")
         self._rows = rows[rows["epoch"] == last]
 
@@ -140,37 +146,28 @@ class _Said:
         return rows[rows["decides"]].iloc[0]
 
     def verdict(self, variant, measure=""):
-        """Return the verdict, as a verb."""
-        verdict = self._row(variant, measure)["verdict"]
-        return COUNTED.get(verdict, (verdict,))[0]
+        """Return the verdict of a measure, or of the one that decides."""
+        return self._row(variant, measure)["verdict"]
 
     def factor(self, variant, measure=""):
-        """Return the effect, as a factor of more than 1."""
+        """Return the effect as a factor above 1."""
         effect = self._row(variant, measure)["effect"]
         return f"{max(effect, 1 / effect):.2f}"
 
 
-MORE = "More data: the network generalizes better on new data"
+MORE = "More training data improve generalization"
 HELP, HURT = "Noisy copies can help", "Noisy copies can hurt"
 BEST = "The published candidates are the best"
 LOSS, FEW = "minimum loss", "error, N ="
 
 
-COUNTED = {  # one, and many
-    HOLDS: ("holds", "hold"),
-    SMALL: ("is true, but small", "are true, but small"),
-    EQUAL: (f"makes {EQUAL}", f"make {EQUAL}"),
-    NOISE: (NOISE, NOISE),
-    NOT_SMALL: (NOT_SMALL, "do not hold, by little"),
-    NOT: (NOT, "do not hold"),
-    CANNOT: ("cannot be tested", "cannot be tested"),
-}
-
-
-def _counted(rows):
-    verdicts = rows["verdict"].where(~rows["verdict"].str.startswith(CANNOT), CANNOT)
-    counts = verdicts.value_counts().reindex([*COUNTED]).dropna().astype(int)
-    return ", ".join(f"{n} {COUNTED[name][n > 1]}" for name, n in counts.items())
+def _counts(rows):
+    """Return how many claims have each verdict."""
+    untestable = rows["verdict"].str.startswith(NOT_TESTABLE)
+    verdicts = rows["verdict"].where(~untestable, NOT_TESTABLE.rstrip(": "))
+    order = [*SIGNS, NOT_TESTABLE.rstrip(": ")]
+    counts = verdicts.value_counts().reindex(order).dropna().astype(int)
+    return "; ".join(f"{n} {verdict}" for verdict, n in counts.items())
 
 
 def published_places(done):
@@ -196,67 +193,67 @@ def published_places(done):
     }
 
 
-# ---- the sentences
+# ---- the claims
 
 
 def _sections(claims):
-    """Return the sentences, in the paper's order, section by section."""
+    """Return the claims of each section, in the order of the paper."""
     return {
-        section: [_sentence(part) for _, part in rows.groupby("claim", sort=False)]
+        section: [_claim(part) for _, part in rows.groupby("claim", sort=False)]
         for section, rows in claims.groupby("section", sort=False)
     }
 
 
-def _sentence(rows):
+def _claim(rows):
     decided = deciding(rows).to_dict("records")
-    whole = is_whole(rows)
-    turning = rows[rows["turns"].fillna("") != ""]
+    overall = is_overall(rows)
+    reversing = rows[rows["reversals"].fillna("") != ""]
     measures = {row["measure"] for row in decided} | {"error"}
-    turning = turning[turning["measure"].isin(measures)].drop_duplicates(
+    reversing = reversing[reversing["measure"].isin(measures)].drop_duplicates(
         ["variant", "measure", "comparison"]
     )
     shown = [
-        "effect",
-        "ci_low",
-        "ci_high",
-        "difference",
-        "p_value",
-        "p_small",
+        *("effect", "ci_low", "ci_high", "difference", "p_value", "p_equivalence"),
         "verdict",
     ]
-    ways = ["variant", "measure", "epoch", "decided_by", *shown]
-    parts = rows[rows["decides"] & ~whole]
-    turning_parts = turning[~whole[turning.index]]
+    parts = rows[rows["decides"] & ~overall]
+    reversing_parts = reversing[~overall[reversing.index]]
+    tests = ["variant", "measure", "epoch", "decided_by", *shown]
     return {
-        **{name: rows[name].iloc[0] for name in ("claim", "quote", "source")},
+        **{name: rows[name].iloc[0] for name in ("claim", "sentence", "source")},
         "rows": [row | _in_words(row) for row in decided],
-        "picture": embed(draw_sentence(decided)),
-        "turns": turning[whole[turning.index]].to_dict("records"),
-        "ways": _table(rows.loc[whole, ways].round(4)),
-        "n_ways": int(whole.sum()),
+        "picture": embed(draw_claim(decided)),
+        "reversals": reversing[overall[reversing.index]].to_dict("records"),
+        "tests": _table(rows.loc[overall, tests].round(4)),
+        "n_tests": int(overall.sum()),
         "parts": _table(parts[["comparison", "variant", *shown]].round(4)),
         "n_parts": parts["comparison"].nunique(),
-        "turning_parts": _table(turning_parts[TURNS]),
-        "n_turning_parts": len(turning_parts),
+        "reversing_parts": _table(
+            reversing_parts[["comparison", "variant", "measure", "reversals"]]
+        ),
+        "n_reversing_parts": len(reversing_parts),
     }
 
 
-TURNS = ["comparison", "variant", "measure", "turns"]
 AGREE = {
-    ALL: "all comparisons agree in {n_agree} of {n_pairs} seeds",
-    SOME: "{n_agree} of {n_pairs} seeds agree",
-    NOT_ALL: "no gain worth naming in {n_agree} of {n_pairs} seeds",
-    NONE: "no difference worth naming in {n_agree} of {n_pairs} seeds",
+    ALL: "{n_agree} of {n_pairs} seeds agree with the claim in all comparisons",
+    SOME: "{n_agree} of {n_pairs} seeds agree with the claim",
+    NOT_ALL: "{n_agree} of {n_pairs} seeds show no improvement beyond the margin",
+    NONE: (
+        "{n_agree} of {n_pairs} seeds differ by less than the margin in all comparisons"
+    ),
 }
 
 
 def _in_words(row):
     """Return the sign of a verdict, how many seeds agree, and the p-value."""
-    is_small = row["verdict"] == EQUAL or (row["verdict"], row["how"]) == (HOLDS, NONE)
-    p_value = row["p_small" if is_small else "p_value"]
+    is_equivalence = row["verdict"] == NO_DIFFERENCE or (
+        row["verdict"] == SUPPORTED and row["quantifier"] == NONE
+    )
+    p_value = row["p_equivalence" if is_equivalence else "p_value"]
     return {
         "sign": SIGNS.get(row["verdict"], "\N{EN DASH}"),
-        "agree": AGREE[row["how"]].format(**row),
+        "agree": AGREE[row["quantifier"]].format(**row),
         "p": "" if np.isnan(p_value) else _p(p_value),
     }
 
@@ -266,7 +263,7 @@ def _p(value):
 
 
 def _changes(claims):
-    """Return the sentences whose verdict depends on how the paper is read."""
+    """Return the claims whose verdict depends on the reading."""
     rows = deciding(claims)
     wide = rows[rows["variant"].isin(READINGS)].pivot(
         index="claim", columns="variant", values="verdict"
@@ -302,31 +299,44 @@ def _study(part, quick, output):
 
 
 def _table(frame):
-    """Return a table for the page, its columns' names in words."""
-    named = frame.rename(columns=lambda name: WORDS.get(name, name.replace("_", " ")))
-    return named.to_html(index=False, na_rep="", border=0)
+    """Return a table for the page, with column names in words."""
+    return frame.rename(columns=_column).to_html(index=False, na_rep="", border=0)
+
+
+def _column(name):
+    stem, _, table = name.rpartition(" ")
+    if table in ("I", "III"):
+        return f"{_column(stem)}, Table {table}"
+    return WORDS.get(name, name.replace("_", " "))
 
 
 WORDS = {
-    "min_val_loss": "minimum validation loss",
-    "max_val_accuracy": "maximum validation accuracy",
-    "test_accuracy": "test accuracy, last epoch",
+    **SCORES,
+    **MEASURES,
     "std": "standard deviation of the noise",
-    "as_good": "candidates as good",
-    "published_is": "published among them",
-    "published_first": "published the first",
+    "row": "candidate",
+    "as_good": "candidates tied for best",
+    "published_is": "published candidate among them",
+    "published_first": "published candidate listed first",
     "first_ParameterGrid": "first in the order of ParameterGrid",
-    "first_printed": "first as printed",
-    "left_out": "score of seeds left out",
+    "first_printed": "first in the order of the paper",
+    "left_out": "mean score of left-out seeds",
+    "p_score": "p-value of the score",
+    "p_extreme": "p-value, too extreme",
+    "p_central": "p-value, too central",
+    "inside": "values inside the range of our seeds",
+    "n_seeds": "number of seeds",
     "fraction": "share of copies",
     "n_samples": "number of samples",
-    "ci_low": "interval from",
-    "ci_high": "to",
-    "p_value": "p of no difference (Holm)",
-    "p_small": "p of one worth naming (Holm)",
+    "decided_by": "deciding comparison",
+    "ci_low": "95 % interval from",
+    "ci_high": "95 % interval to",
+    "p_value": "p-value, no effect (Holm)",
+    "p_equivalence": "p-value, equivalence (Holm)",
     "n_agree": "seeds that agree",
+    "reversals": "verdicts by epochs",
     "hidden_layer_sizes": "hidden layers",
-    "majority": "share of the majority",
+    "majority": "share of the majority class",
 }
 
 

@@ -1,4 +1,4 @@
-"""Scores over many seeds: means, intervals, and where the published values lie."""
+"""Scores over many seeds: means, intervals, and the place of the published values."""
 
 import numpy as np
 from scipy import stats
@@ -25,7 +25,7 @@ def pick(rows, **values):
 
 
 def last_epochs(frame):
-    """Return the rows of each reading's last epoch."""
+    """Return the rows of the last epoch of each reading."""
     return frame[frame["epoch"] == frame.groupby("reading")["epoch"].transform("max")]
 
 
@@ -37,7 +37,7 @@ def interval(values):
 
 
 def summarize(frame, by, values, digits=4):
-    """Return mean and interval of each value, as text, for each group."""
+    """Return the mean and interval of each column, as text, for each group."""
 
     def text(values):
         low, high = interval(values)
@@ -48,7 +48,7 @@ def summarize(frame, by, values, digits=4):
 
 
 def with_places(table, frame, by, n_val):
-    """Say where the published values lie in the 95 % prediction interval of ours."""
+    """Add where the published values lie relative to our 95 % prediction interval."""
     for name, published in PUBLISHED.items():
         groups = frame.groupby(by, sort=False, dropna=False)
         table[f"{published} lies"] = [
@@ -69,9 +69,10 @@ def _place(values, published, n_val):
 
 
 def prediction_interval(values, n_val):
-    """Return the 95 % interval for one more seed's loss or error (Student's t, logs).
+    """Return the 95 % prediction interval for the loss or error of one more seed.
 
-    An error of 0, which has no logarithm, counts as half a validation point's.
+    It is Student's t interval of the logarithms. An error of 0 counts as half a
+    validation point.
     """
     logs = np.log(np.maximum(values, 0.5 / n_val))
     width = stats.t.ppf(0.975, len(logs) - 1) * logs.std(ddof=1)

@@ -1,8 +1,8 @@
 """Table I: 10 % and 20 % of noisy copies added to the training points, f1.
 
-Beside the paper's six cells: no copies; copies without noise, which show what more
-points alone do, for these are exact duplicates; and a small number of points, for with
-many of them there is little left to gain.
+Three controls are added to the paper's six cells: no copies; copies without noise,
+which are exact duplicates and show the effect of more points alone; and a small number
+of points, because many points leave little room for improvement.
 """
 
 import pandas as pd
@@ -21,13 +21,13 @@ ARMS = [
 
 
 def work(seeds, readings, sizes):
-    """Return how much there is to train: points times epochs."""
+    """Return the amount of training, in points times epochs."""
     epochs = sum(network["epochs"] for network in readings.values())
     return seeds * len(ARMS) * sum(sizes) * epochs
 
 
 def measure(reading, network, sizes, seed, memory):
-    """Return a row per number of samples, share of copies, noise and epoch read."""
+    """Return a row per sample size, share of copies, noise level and epoch."""
     nets = {arm: make_augmented(network, *arm, memory=memory) for arm in ARMS}
     parts = [
         repeat(nets, ["fraction", "std"], MAKERS["f1"], n, seed).assign(n_samples=n)
@@ -38,7 +38,7 @@ def measure(reading, network, sizes, seed, memory):
 
 
 def summary(frame):
-    """Return ours beside the published values."""
+    """Return our scores beside the published values."""
     last = frame.dropna(subset="test_accuracy")
     by = ["reading", "n_samples", "fraction", "std", *PUBLISHED.values()]
     return with_places(
@@ -96,11 +96,11 @@ def _draw_published(noisy, name, ax):
 
 STUDY = Study(
     __name__,
-    title="Table I: added noisy copies of training points (f1)",
+    title="Table I: noisy copies of training points (f1)",
     alt=(
         "Minimum validation loss, maximum validation accuracy and test accuracy "
-        "against the standard deviation of the noise, for 10 % and 20 % of copies, "
-        "around the band without copies, for each reading and number of points; "
+        "against the standard deviation of the noise, for 10 % and 20 % of copies and "
+        "for each reading and number of points. A band shows results without copies; "
         "crosses mark the published values."
     ),
     full={"seeds": 30, "readings": READINGS, "sizes": [250, 4000]},

@@ -1,11 +1,11 @@
-"""Table II: grid search over optimizer, activations, units and dropout, each f.
+"""Table II: grid search over optimizer, activations, units and dropout rate.
 
-As published: weights initialised to zeros, so that all units of a layer stay equal
-and the search ranks networks that can learn little or nothing; and the same grid
-again with a working initializer. The score is the last epoch's accuracy,
-cross-validated. Beside it stands that after 5, 10, 20 and 50 epochs on points apart,
-for zero weights stay at the share of the majority for the first ones, where hundreds of
-candidates are equal: what a search then calls the best is the first of them.
+The grid is run for each function, as published and with a working initializer. In the
+published version all weights start at zero, so all units of a layer stay equal and the
+networks learn little or nothing. The score is the cross-validated accuracy of the last
+epoch. Accuracies on separate validation points after 5, 10, 20 and 50 epochs are shown
+beside it. With zero weights, the accuracy stays at the share of the majority class for
+the first epochs. Hundreds of candidates are then tied, and a search reports the first.
 """
 
 from itertools import product
@@ -32,13 +32,13 @@ FULL = {
 PARAMETERS = list(TABLE2_GRID)
 EPOCHS = [5, 10, 20, 50]
 SCORES = {"accuracy": "cross-validated, last epoch"} | {
-    f"accuracy_{n}": f"after {n} epochs, on points apart" for n in EPOCHS
+    f"accuracy_{n}": f"after {n} epochs, on validation points" for n in EPOCHS
 }
 STRUCTURE = ["optimizer", "activation", "output_activation"]
 
 
 def tasks(seeds, n_samples, epochs, folds, initializer, **grid):
-    """List the parts of the grid: each structure is compiled in one process only."""
+    """Yield the parts of the grid, such that one process compiles each structure."""
     structures = product(*(grid[name] for name in STRUCTURE))
     for seed, values in product(range(seeds), structures):
         yield {
@@ -55,7 +55,7 @@ def tasks(seeds, n_samples, epochs, folds, initializer, **grid):
 
 
 def work(seeds, n_samples, epochs, folds, **grid):
-    """Return how much there is to train: points times epochs."""
+    """Return the amount of training, in points times epochs."""
     return 3 * seeds * n_samples * epochs * (folds - 1) * prod(map(len, grid.values()))
 
 
@@ -101,21 +101,21 @@ def cross_validate_grid(function, grid, n_samples, epochs, folds, seed, memory):
 
 
 def make_table2_net(epochs, **params):
-    """Return the plain network, which the grid varies."""
+    """Return the network of the plain reading with the parameters of a candidate."""
     return make_net(READINGS["plain"] | {"epochs": epochs}, **params)
 
 
 def _score(pipeline, X, y):
-    """Return the accuracy, and that on points apart after some epochs."""
+    """Return the accuracy, and validation accuracies after several epochs."""
     accuracies = pipeline[-1].history_["val_accuracy"]
-    on_the_way = {
+    intermediate = {
         f"accuracy_{n}": accuracies[n - 1] for n in EPOCHS if n <= len(accuracies)
     }
-    return {"accuracy": pipeline.score(X, y), **on_the_way}
+    return {"accuracy": pipeline.score(X, y), **intermediate}
 
 
 def best(frame):
-    """Return the candidates of each initializer and function, the best first."""
+    """Return the candidates of each initializer and function, best first."""
     by = ["initializer", "function", *PARAMETERS]
     means = frame.groupby(by, as_index=False)[["accuracy", "majority"]].mean()
     return means.sort_values("accuracy", ascending=False, kind="stable").sort_values(
@@ -139,11 +139,11 @@ def summary(frame):
 
 
 def ties(frame):
-    """Return who is first among the best with zero weights, by numbers of epochs.
+    """Return the candidates tied for best with zero weights, by number of epochs.
 
-    How many candidates are as good as the best, whether the published one is, and which
-    of them a search would call the best: the first, in the order of `ParameterGrid`,
-    which sorts parameters by their names, or in the order in which they are printed.
+    Columns: the number of tied candidates, whether the published candidate is among
+    them, and the one that a search would report. A search reports the first: in the
+    order of `ParameterGrid`, which sorts parameters by name, or in the printed order.
     """
     zeros = frame[frame["initializer"] == "zeros"]
     scores = [name for name in zeros if name.startswith("accuracy")]
@@ -212,9 +212,10 @@ STUDY = Study(
     __name__,
     title="Table II: grid search, as published and with a working initializer",
     alt=(
-        "Mean accuracy for each value of each parameter of the grid, a row of panels "
-        "for each function: near the dotted share of the majority with weights "
-        "initialised to zeros, above it with a working initializer."
+        "Mean accuracy for each value of each parameter of the grid, with a row of "
+        "panels for each function. Accuracies with zero weights are near the dotted "
+        "line, the share of the majority class; with a working initializer they are "
+        "above it."
     ),
     full=FULL,
     quick={

@@ -1,10 +1,10 @@
-"""Table II, its leaders: many repetitions of the best candidate for each value.
+"""Table II: the best candidates of the grid, over many repetitions.
 
-The grid itself is one data set, of which the best candidate is the luckiest too; and
-the paper reports best candidates, no means over the grid. Here the best candidate of
-each value of each parameter meets the others on fresh data sets, and with them the
-published candidate, the paper's own network and the best candidates for the other
-functions. Each trains once on a data set, as the paper's networks do: no folds.
+The grid uses one data set, so its best candidate is partly lucky. The paper reports
+best candidates, not means over the grid. This study takes the best candidate for each
+value of each parameter and compares them on fresh data sets. It adds the published
+candidate, the paper's first network and the best candidates for the other functions.
+Each network trains once per data set, without folds, as in the rest of the paper.
 """
 
 import pandas as pd
@@ -17,7 +17,7 @@ from .published import MAKERS, TABLE2
 from .summaries import interval, summarize
 from .table2_grid_search import PARAMETERS, best, make_table2_net
 
-OWN = {  # the paper's network, before it searched
+OWN = {  # the paper's network before the grid search
     "optimizer": "Adam",
     "activation": "relu",
     "output_activation": "sigmoid",
@@ -29,14 +29,14 @@ ARM = ["initializer", *PARAMETERS]
 
 
 def tasks(grid, seeds, n_samples, epochs):
-    """List the repetitions of each function: who meets in them."""
+    """Yield the repetitions of each function, with the candidates to compare."""
     ranked = best(grid)
-    everywhere = ranked.groupby(["initializer", "function"]).head(1)
+    best_anywhere = ranked.groupby(["initializer", "function"]).head(1)
     for seed in range(seeds):
         for function, part in ranked.groupby("function"):
             published = part.merge(TABLE2[TABLE2["function"] == function][PARAMETERS])
             chosen = pd.concat(
-                [firsts_of(part), everywhere, published, pd.DataFrame([OWN])]
+                [firsts_of(part), best_anywhere, published, pd.DataFrame([OWN])]
             )
             yield {
                 "function": function,
@@ -48,13 +48,13 @@ def tasks(grid, seeds, n_samples, epochs):
 
 
 def firsts_of(ranked):
-    """Return the best candidate of each value of each parameter, for either weights."""
+    """Return the best candidate for each value of each parameter and initializer."""
     by_value = [ranked.groupby(["initializer", name]) for name in PARAMETERS]
     return pd.concat([candidates.head(1) for candidates in by_value])
 
 
 def work(seeds, n_samples, epochs):
-    """Return how much there is to train: points times epochs."""
+    """Return the amount of training, in points times epochs."""
     return seeds * 3 * 40 * n_samples * epochs
 
 
@@ -74,7 +74,7 @@ def _net(initializer, units, **params):
 
 
 def summary(frame):
-    """Return the accuracy of each candidate, the best first."""
+    """Return the accuracy of each candidate, best first."""
     last = frame.dropna(subset="test_accuracy")
     rows = summarize(last, ["function", *ARM], ["test_accuracy", "majority"])
     by = ["function", "initializer", "test_accuracy"]
@@ -114,11 +114,11 @@ def plot(frame):
 
 STUDY = Study(
     __name__,
-    title="Table II: its leading candidates, over repetitions",
+    title="Table II: the best candidates over repetitions",
     alt=(
         "Test accuracy of the best candidate for each value of each parameter, mean "
-        "and 95 % interval, for each function and initializer; the published "
-        "candidate's name is in red, a dotted line is the majority's share."
+        "and 95 % interval, for each function and initializer. The published candidate "
+        "has a red name; a dotted line is the share of the majority class."
     ),
     full={"seeds": 30, "n_samples": 4000, "epochs": 50},
     quick={"seeds": 3, "n_samples": 4000, "epochs": 50},

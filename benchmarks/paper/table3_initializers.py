@@ -1,9 +1,9 @@
 """Table III: loss and accuracy for six weight initializers, f1.
 
-Keras' own defaults of each initializer, in hidden and output layers alike. Keras'
-default, which the rest of the paper uses, stands beside them; and, for weights that
-are all equal, networks that can learn with them: those with sigmoid hidden layers,
-which are as good as one unit per layer, and so better on f3 than on f1.
+Each initializer has Keras' default parameters and is used in hidden and output layers.
+Keras' default initializer, used in the rest of the paper, is added. Networks with equal
+initial weights learn only with sigmoid hidden layers, so these are added too. They act
+like networks with one unit per layer, and so do better on f3 than on f1.
 """
 
 from itertools import product
@@ -19,13 +19,13 @@ from .summaries import PUBLISHED, SCORES, interval, summarize, with_places
 
 
 def work(seeds, readings, n_samples):
-    """Return how much there is to train: points times epochs."""
+    """Return the amount of training, in points times epochs."""
     epochs = sum(network["epochs"] for network in readings.values())
     return seeds * 13 * n_samples * epochs
 
 
 def measure(reading, network, n_samples, seed, memory):
-    """Return a row for each function, activation, initializer and epoch read."""
+    """Return a row for each function, activation, initializer and epoch."""
     named, equal = [*TABLE3["initializer"], "glorot_uniform"], ["zeros", "ones"]
     arms = {
         "f1": [*product(["relu"], named), *product(["sigmoid"], equal)],
@@ -53,8 +53,8 @@ def measure(reading, network, n_samples, seed, memory):
 
 
 def summary(frame):
-    """Return ours beside the published values."""
-    last = _in_the_papers_order(frame.dropna(subset="test_accuracy"))
+    """Return our scores beside the published values."""
+    last = _in_paper_order(frame.dropna(subset="test_accuracy"))
     by = ["reading", "function", "activation", "initializer", *PUBLISHED.values()]
     return with_places(
         summarize(last, by, [*SCORES, "majority"]),
@@ -64,7 +64,7 @@ def summary(frame):
     )
 
 
-def _in_the_papers_order(frame):
+def _in_paper_order(frame):
     places = {name: place for place, name in enumerate(TABLE3["initializer"])}
     keys = frame.assign(place=frame["initializer"].map(places).fillna(len(places)))
     keys["reading"] = keys["reading"].map([*READINGS].index)
@@ -74,7 +74,7 @@ def _in_the_papers_order(frame):
 
 def plot(frame):
     """Draw each score for each initializer, with the published values."""
-    frame = _in_the_papers_order(frame.dropna(subset="test_accuracy"))
+    frame = _in_paper_order(frame.dropna(subset="test_accuracy"))
     is_table = (frame["function"] == "f1") & (frame["activation"] == "relu")
     names = frame[["initializer", "activation", "function"]].agg(", ".join, axis=1)
     frame = frame.assign(initializer=frame["initializer"].where(is_table, names))
@@ -106,8 +106,8 @@ STUDY = Study(
     title="Table III: weight initializers (f1)",
     alt=(
         "Three panels: minimum validation loss, maximum validation accuracy and test "
-        "accuracy for each initializer, a dot per repetition and the mean with its "
-        "interval; crosses mark the published values."
+        "accuracy for each initializer, with a dot per repetition and the mean with "
+        "its interval. Crosses mark the published values."
     ),
     full={"seeds": 30, "readings": READINGS, "n_samples": 2000},
     quick={"seeds": 3, "readings": READINGS, "n_samples": 2000},

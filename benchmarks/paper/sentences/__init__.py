@@ -1,1 +1,1 @@
-"""The paper's sentences and what is compared for each: a module for each section."""
+"""The claims and their comparisons: a module for each section of the paper."""

@@ -1,4 +1,4 @@
-"""Sentences on the number of generated samples (Results; Fig. 3)."""
+"""Claims about the number of generated samples (Results; Fig. 3)."""
 
 from itertools import pairwise, product
 
@@ -6,13 +6,13 @@ import numpy as np
 
 from sklearn_toydnn.comparison.scale import log_errors
 
-from ..judging import NEVER, SOME, Effect, Sentence, ratio
-from ..paired_effects import ERROR, TABLE, ask, costs, versus
+from ..judging import OUT_OF_RANGE, SOME, Claim, Effect, ratio
+from ..paired_effects import ERROR, TABLE, costs, make_hypotheses, paired_ratio
 from ..summaries import pick
 
 
 def _slopes(at, measure):
-    """Return by what factor the error or loss falls with each doubling of N."""
+    """Return the factor by which each doubling of N lowers the error or loss."""
     effects = {}
     for function, rows in at.groupby("function"):
         wide = rows.assign(cost=costs(rows, measure)).pivot(
@@ -26,53 +26,53 @@ def _slopes(at, measure):
 
 
 def n_needed(rows, accuracy):
-    """Return, by seed, the number of samples at which an accuracy is reached.
+    """Return the number of samples that each seed needs to reach an accuracy.
 
-    Between the numbers that were tried, by a straight line over their logarithms; where
-    it is never reached, twice the largest of them. What is found then is too small.
+    It is interpolated linearly in log2 of the tested sizes. If no size reaches the
+    accuracy, it is twice the largest size, which is a lower bound.
     """
     wide = rows.assign(error=costs(rows, "error")).pivot(
         index="seed", columns="n_samples", values="error"
     )
-    sizes, found = np.log2(wide.columns.to_numpy(dtype=float)), []
+    sizes, needed = np.log2(wide.columns.to_numpy(dtype=float)), []
     for errors in wide.to_numpy():
         reached = np.flatnonzero(errors <= 1 - accuracy)
         if not len(reached):
-            found.append(sizes[-1] + 1)
+            needed.append(sizes[-1] + 1)
         elif reached[0] == 0:
-            found.append(sizes[0])
+            needed.append(sizes[0])
         else:
             around = slice(reached[0] - 1, reached[0] + 1)
-            found.append(np.interp(accuracy, 1 - errors[around], sizes[around]))
-    return 2.0 ** np.array(found)
+            needed.append(np.interp(accuracy, 1 - errors[around], sizes[around]))
+    return 2.0 ** np.array(needed)
 
 
 def _fewer(at, measure):
-    """Return by what factor f1 and f2 need more samples than f3.
+    """Return the factor by which f1 and f2 need more samples than f3.
 
-    Nothing can be said where most pairs reach the accuracy with the fewest samples on
-    both sides, or never do.
+    It is not testable if, in most pairs, both sides reach the accuracy with the fewest
+    samples, or neither reaches it.
     """
     by_function = dict([*at.groupby("function")])
     effects = {}
     for level, rival in product((0.95, 0.97, 0.99), ("f1", "f2")):
         ours, theirs = (n_needed(by_function[name], level) for name in ("f3", rival))
         outside = (ours == theirs) & ~np.isin(ours, at["n_samples"].unique()[1:])
-        why_not = NEVER if outside.mean() > 0.5 else ""
-        name = f"points for {level:.0%}, f3 against {rival}"
-        effects[name] = ratio(ours, theirs, why_not=why_not)
+        untestable = OUT_OF_RANGE if outside.mean() > 0.5 else ""
+        name = f"samples for {level:.0%} accuracy, f3 against {rival}"
+        effects[name] = ratio(ours, theirs, untestable=untestable)
     return effects
 
 
 def _overfed(at, measure):
-    """Return by what factor the error of f3 rises from a number of samples to the next.
+    """Return the factor by which the error on f3 rises with each step in N.
 
-    By the error on test points: of the paper's maximum over the epochs, the fewer the
-    validation points, the higher.
+    Test errors decide: the maximum accuracy over the epochs is too high on few
+    validation points.
     """
     f3, sizes = pick(at, function="f3"), sorted(at["n_samples"].unique())
     return {
-        f"N = {more} against {n}": versus(
+        f"N = {more} against N = {n}": paired_ratio(
             pick(f3, n_samples=n), pick(f3, n_samples=more), measure
         )
         for n, more in pairwise(sizes[len(sizes) // 2 :])
@@ -80,39 +80,48 @@ def _overfed(at, measure):
 
 
 def claims(frame):
-    """Yield the sentences about the number of samples."""
+    """Yield the claims about the number of samples."""
     source = "Results, Number of generated samples; Fig. 3"
     epochs, steps = (pick(frame, equal=equal) for equal in ("epochs", "steps"))
     last = epochs.groupby("reading")["epoch"].max()
     steps = steps.assign(epoch=steps["reading"].map(last))
     control = {"decides": False, "label": ", equal gradient steps"}
     both = TABLE | ERROR
-    yield Sentence(
-        "Fewer samples: validation accuracy goes down and validation loss gets worse",
+    yield Claim(
+        "Fewer samples lower the validation accuracy and raise the validation loss",
         "validation accuracy goes down and validation loss becomes worse by reducing "
         "the number of samples",
         source,
-        [*ask(epochs, _slopes, both), *ask(steps, _slopes, both, **control)],
+        [
+            *make_hypotheses(epochs, _slopes, both),
+            *make_hypotheses(steps, _slopes, both, **control),
+        ],
     )
-    yield Sentence(
-        "f3 is learnt from fewer samples than f1 and f2",
+    yield Claim(
+        "f3 needs fewer samples than f1 and f2",
         "for the third function the algorithm learns by using less samples",
         source,
-        [*ask(epochs, _fewer, ERROR), *ask(steps, _fewer, ERROR, **control)],
+        [
+            *make_hypotheses(epochs, _fewer, ERROR),
+            *make_hypotheses(steps, _fewer, ERROR, **control),
+        ],
     )
-    yield Sentence(
-        "f3: too many samples hurt",
+    yield Claim(
+        "Too many samples lower the accuracy on f3",
         "we notice a decrease in accuracy when we overfeed the DNN",
         source,
         [
-            *ask(epochs, _overfed, ERROR | TABLE, how=SOME),
-            *ask(steps, _overfed, ERROR, how=SOME, **control),
+            *make_hypotheses(epochs, _overfed, ERROR | TABLE, quantifier=SOME),
+            *make_hypotheses(steps, _overfed, ERROR, quantifier=SOME, **control),
         ],
     )
-    yield Sentence(
-        "More data: the network generalizes better on new data",
+    yield Claim(
+        "More training data improve generalization",
         "when we increase the amount of data, our model learns better and can "
         "generalize better on new, unseen data",
         "Conclusions",
-        [*ask(epochs, _slopes, ERROR), *ask(steps, _slopes, ERROR, **control)],
+        [
+            *make_hypotheses(epochs, _slopes, ERROR),
+            *make_hypotheses(steps, _slopes, ERROR, **control),
+        ],
     )

@@ -1,21 +1,29 @@
-"""Sentences on weight initialization (Results; Table III)."""
+"""Claims about weight initialization (Results; Table III)."""
 
 from itertools import permutations
 
 import numpy as np
 
-from ..judging import NONE, NOTHING, SOME, Effect, Sentence
+from ..judging import NO_LEARNING, NONE, SOME, Claim, Effect
 from ..networks import N_TEST
-from ..paired_effects import ERROR, TABLE, WORTH_LEARNING, ask, costs, n_points, versus
+from ..paired_effects import (
+    ERROR,
+    LEARNING_MARGIN,
+    TABLE,
+    costs,
+    make_hypotheses,
+    n_points,
+    paired_ratio,
+)
 from ..published import TABLE3
 from ..summaries import last_epochs, pick
 
 
 def _normal_first(at, measure):
-    """Compare RandomNormal with each of the others."""
+    """Compare RandomNormal with each of the other initializers."""
     arms = dict([*at.groupby("initializer")])
     return {
-        f"random_normal better than {rival}": versus(
+        f"random_normal better than {rival}": paired_ratio(
             arms["random_normal"], arms[rival], measure
         )
         for rival in TABLE3["initializer"]
@@ -27,7 +35,7 @@ def _any_pair(names):
     def effects(at, measure):
         arms = dict([*at.groupby("initializer")])
         return {
-            f"{one} better than {other}": versus(arms[one], arms[other], measure)
+            f"{one} better than {other}": paired_ratio(arms[one], arms[other], measure)
             for one, other in permutations(names, 2)
         }
 
@@ -35,7 +43,7 @@ def _any_pair(names):
 
 
 def _learning(activation):
-    """Return by how much the majority's label is better than equal weights."""
+    """Return how far equal weights stay below the accuracy of the majority class."""
 
     def effects(at, measure):
         part = pick(at, activation=activation)
@@ -54,10 +62,10 @@ def _learning(activation):
 
 
 def _steadier(at, measure):
-    """Return how much further results with random weights are from their median.
+    """Return how much farther results with random weights are from their median.
 
-    Where nothing is learnt with zero weights, most seeds end in the same accuracy, the
-    share of a label, and nothing can fluctuate.
+    It is not testable if networks with zero weights learn nothing: most seeds then have
+    the same accuracy, the share of one label, and results cannot fluctuate.
     """
     effects = {}
     for activation, rows in at.groupby("activation"):
@@ -67,46 +75,53 @@ def _steadier(at, measure):
             away[initializer] = np.abs(error - np.median(error))
         effects[f"{activation} hidden layers"] = Effect(
             away["glorot_uniform"] - away["zeros"],
-            why_not="" if np.median(away["zeros"]) else NOTHING,
+            untestable="" if np.median(away["zeros"]) else NO_LEARNING,
             resolution=1 / (n_points(rows, measure) or N_TEST),
         )
     return effects
 
 
 def claims(frame, fluctuations):
-    """Yield the sentences about initial weights."""
+    """Yield the claims about initial weights."""
     source = "Results, Weight initialization; Table III"
     of_table = pick(frame, function="f1", activation="relu")
     six = [*TABLE3["initializer"]]
     four = [name for name in six if name not in ("zeros", "ones")]
-    yield Sentence(
+    yield Claim(
         "RandomNormal is the best initializer",
         "initializing the weights randomly by a normal distribution leads to the best "
         "results",
         source,
-        [*ask(of_table, _normal_first, TABLE | ERROR)],
+        [*make_hypotheses(of_table, _normal_first, TABLE | ERROR)],
     )
-    yield Sentence(
+    yield Claim(
         "Weight initialization matters",
         "Another important aspect is the weight initialization",
         "Conclusions",
         [
-            *ask(of_table, _any_pair(six), ERROR, how=SOME),
-            *ask(of_table, _any_pair(four), ERROR, False, ", random ones", how=SOME),
+            *make_hypotheses(of_table, _any_pair(six), ERROR, quantifier=SOME),
+            *make_hypotheses(
+                of_table,
+                _any_pair(four),
+                ERROR,
+                False,
+                ", random initializers",
+                quantifier=SOME,
+            ),
         ],
     )
     away = {"margin": 0.001}
-    yield Sentence(
+    yield Claim(
         "Zero weights avoid fluctuations of the results",
         "initializing the weights to zero in order to avoid fluctuations of the "
         "results",
         "Conclusions",
-        [*ask(fluctuations, _steadier, ERROR, **away)],
+        [*make_hypotheses(fluctuations, _steadier, ERROR, **away)],
     )
-    gain = {"how": NONE, "margin": WORTH_LEARNING}
-    # On the way, accuracies are those of other points, and so is the majority's share.
+    gain = {"quantifier": NONE, "margin": LEARNING_MARGIN}
+    # `majority` is a share of the test points; only the last epoch has a test accuracy.
     last = last_epochs(frame)
-    sigmoid = ask(
+    sigmoid = make_hypotheses(
         last,
         _learning("sigmoid"),
         ERROR,
@@ -114,9 +129,9 @@ def claims(frame, fluctuations):
         ", sigmoid hidden layers",
         **gain,
     )
-    yield Sentence(
-        "Ours: weights that are all equal learn nothing (relu hidden layers)",
+    yield Claim(
+        "Ours: networks with equal initial weights learn nothing (relu hidden layers)",
         "",
-        "ours, on Tables II and III",
-        [*ask(last, _learning("relu"), ERROR, **gain), *sigmoid],
+        "our own claim, on Tables II and III",
+        [*make_hypotheses(last, _learning("relu"), ERROR, **gain), *sigmoid],
     )
