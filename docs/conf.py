@@ -1,4 +1,4 @@
-"""Configuration of the Sphinx build, which requires no network access."""
+"""How Sphinx builds these pages: without a network, and every warning an error."""
 
 import re
 
@@ -24,7 +24,7 @@ html_theme = "pydata_sphinx_theme"
 html_static_path = ["_static"]
 html_css_files = ["narrow.css"]
 html_title = "sklearn-toydnn"
-# Pages without subpages need no sidebar.
+# These have no pages below them.
 ALONE = ["index", "start", "fast", "paper", "design", "whats_new", "contributing"]
 html_sidebars = {page: [] for page in ALONE}
 html_theme_options = {
@@ -37,12 +37,12 @@ html_theme_options = {
 }
 html_show_sourcelink = False
 html_context = {"default_mode": "auto"}
-html_use_index = html_domain_indices = False  # the API page lists every name
+html_use_index = html_domain_indices = False  # the API page lists all there is
 
 numpydoc_show_class_members = False
-# Required parts of the docstrings of the API. A test requires the examples.
+# What a docstring of the API must have; that names have examples, a test says.
 numpydoc_validation_checks = {"GL08", "PR01", "PR02", "PR03", "RT01", "RT03"}
-# One class has a private parameter, and numpydoc does not find those of the others.
+# A parameter that is ours alone, and two that numpydoc does not find.
 numpydoc_validation_exclude = {
     r"\.Comparison$",
     r"\.DNNClassifier$",
@@ -70,17 +70,17 @@ sphinx_gallery_conf = {
     ),
     "matplotlib_animations": True,
     "parallel": 2,
-    "write_computation_times": False,  # that page would load scripts from elsewhere
+    "write_computation_times": False,  # a page that fetches scripts
     "abort_on_example_error": True,
 }
 
 
 def mend_animations(app, docname, source):
-    """Remove the link to the icon font of animations, which the theme provides."""
+    """Leave out the icons that matplotlib fetches for them, which the theme has."""
     text = re.sub(r'<link rel="stylesheet"\s+href="https://[^>]*>', "", source[0])
     source[0] = text.replace('<img id="_anim', '<img alt="an animation" id="_anim')
 
 
 def setup(app):
-    """Register the function above."""
+    """Read the pages through the function above."""
     app.connect("source-read", mend_animations)

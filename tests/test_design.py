@@ -1,4 +1,4 @@
-"""The code agrees with docs/design.rst: modules, data flow and rules."""
+"""The house is as docs/design.rst says: its modules, the way of the data, its rules."""
 
 import ast
 import re
@@ -28,10 +28,10 @@ def parse(folder):
 
 TITLES = {
     "": "The package",
-    "_estimator": "The estimator",
+    "_estimator": "The estimator's wing",
     "_engine": "The engine",
-    "_engine/compiled": "Compiled training",
-    "comparison": "Comparisons",
+    "_engine/compiled": "Training as one program",
+    "comparison": "The way of a comparison",
     "playground": "The playground",
 }
 WINGS = {folder: parse(PACKAGE / folder) for folder in TITLES}
@@ -170,9 +170,7 @@ def test_the_private_names_of_others_are_listed():
     # Modules, attributes that were saved once, and what TensorFlow's graphs hold.
     private -= {*TREES, *WINGS, "_optimizer_text", "_learning_rate"}
     private -= {"_class", "_gradient_op_type", "_exit"}  # the last: of os, public
-    listed = set(
-        re.findall(r"^``(\w+)``", section("Private names of other packages"), re.M)
-    )
+    listed = set(re.findall(r"^``(\w+)``", section("Private names of others"), re.M))
     private |= {
         "_get_param_names",
         "_check_X_y",
@@ -311,7 +309,7 @@ def test_the_points_go_the_way_that_is_written(params, way):
     # Those check points, or ask for their shape.
     assert on_the_way <= set(modules) <= on_the_way | {"_numbers", "structure"}
     assert depth <= 8
-    written = re.findall(r"``(\w+)\.py``", section("Data flow"))
+    written = re.findall(r"``(\w+)\.py``", section("The way of the data"))
     assert set(modules) <= set(written)
 
 
