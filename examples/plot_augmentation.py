@@ -2,8 +2,8 @@
 Does augmentation help?
 =======================
 
-Noisy copies of the training points are said to make up for points that one does not
-have. But copies also mean more steps of training, with or without noise.
+Noisy copies of the training points are said to replace additional training points.
+However, copies also increase the number of gradient steps, with or without noise.
 """
 
 import matplotlib.pyplot as plt
@@ -19,8 +19,9 @@ from sklearn_toydnn import (
 )
 
 # %%
-# So three are compared: with no copies, with an exact copy of each point, and with a
-# noisy one, moved by about 3 of the 100 units that the box is wide.
+# We therefore compare three variants: no copies, an exact copy of each point, and a
+# noisy copy of each point. The noise has a standard deviation of 3; the box is 100
+# units wide.
 
 net = make_pipeline(StandardScaler(), DNNClassifier())
 nets = {
@@ -28,7 +29,7 @@ nets = {
     "exact copies": make_pipeline(GaussianAugmenter(fraction=1.0, std=0.0), *net),
     "noisy copies": make_pipeline(GaussianAugmenter(fraction=1.0, std=3.0), *net),
 }
-found = compare(
+result = compare(
     nets,
     make_gaussian,
     train_size=400,
@@ -38,12 +39,12 @@ found = compare(
     margin=0.1,
     random_state=0,
 )
-print(found)
+print(result)
 
 # %%
-ComparisonDisplay(found).plot()
+ComparisonDisplay(result).plot()
 plt.show()
 
 # %%
-# Noisy copies are better than none, but exact ones are better still: it is the steps
-# that help here, and the noise makes errors.
+# Noisy copies are better than no copies, but exact copies are better still. In this
+# example, the additional gradient steps help, and the noise causes errors.

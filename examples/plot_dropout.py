@@ -2,8 +2,8 @@
 Does dropout help?
 ==================
 
-Dropout leaves out random units in training. This is said to keep a network from
-learning single points by heart, which should matter where points have wrong labels.
+Dropout omits random units during training. This is said to prevent overfitting, so it
+should help if some points have wrong labels.
 """
 
 from functools import partial
@@ -23,12 +23,13 @@ nets = {
 }
 
 # %%
-# 300 points are few, and 200 epochs many. Once all labels are right, once one in five
-# is flipped, in the test as well: no network scores much over 0.8 there.
+# Overfitting is likely with only 300 points and as many as 200 epochs. In the first
+# comparison all labels are correct. In the second, one in five labels is flipped, also
+# in the test set, so that no network can score much above 0.8.
 
 _, axes = plt.subplots(2, 1, figsize=(8, 4), sharex=True, layout="constrained")
 for ax, flip_y in zip(axes, [0.0, 0.2], strict=True):
-    found = compare(
+    result = compare(
         nets,
         partial(make_triangle, flip_y=flip_y),
         train_size=300,
@@ -38,13 +39,13 @@ for ax, flip_y in zip(axes, [0.0, 0.2], strict=True):
         margin=0.005,
         random_state=0,
     )
-    ComparisonDisplay(found).plot(ax=ax)
+    ComparisonDisplay(result).plot(ax=ax)
     ax.set_ylabel(f"{flip_y:.0%} flipped")
-    print(f"{flip_y:.0%} flipped\n{found}\n")
+    print(f"{flip_y:.0%} flipped\n{result}\n")
 axes[0].set_xlabel("")
 axes[1].get_legend().remove()
 plt.show()
 
 # %%
-# It helps where labels are wrong, and makes no difference worth naming where all are
-# right.
+# Dropout helps if labels are wrong. If all labels are correct, the network with dropout
+# is equivalent to the one without.

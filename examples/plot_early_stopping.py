@@ -2,8 +2,8 @@
 What does early stopping save?
 ==============================
 
-With ``early_stopping=True`` training ends where the accuracy on held-out points has not
-risen for some epochs. This saves epochs; what does it cost?
+With ``early_stopping=True``, training ends when the accuracy on held-out points has not
+risen for some epochs. This saves epochs. Does it cost accuracy?
 """
 
 import matplotlib.pyplot as plt
@@ -13,13 +13,13 @@ from sklearn.preprocessing import StandardScaler
 from sklearn_toydnn import ComparisonDisplay, DNNClassifier, compare, make_triangle
 
 
-def make_net(**how):
-    """Return a network that may train for 300 epochs."""
-    return make_pipeline(StandardScaler(), DNNClassifier(epochs=300, **how))
+def make_net(**params):
+    """Return a network that trains for at most 300 epochs."""
+    return make_pipeline(StandardScaler(), DNNClassifier(epochs=300, **params))
 
 
 def score(net, X, y):
-    """Return the accuracy and the epochs."""
+    """Return the accuracy and the number of epochs."""
     return {"accuracy": net.score(X, y), "epochs": net[-1].n_iter_}
 
 
@@ -30,10 +30,10 @@ nets = {
 }
 
 # %%
-# Errors and epochs are compared by their ratio: 2 is half as many. ``losses`` says that
-# fewer epochs are better.
+# With ``scale="ratio"``, we compare ratios of errors and of epochs: a ratio of 2 means
+# half as many. ``losses`` declares that fewer epochs are better.
 
-found = compare(
+result = compare(
     nets,
     make_triangle,
     train_size=800,
@@ -45,14 +45,14 @@ found = compare(
     margin=0.1,
     random_state=0,
 )
-print(found)
+print(result)
 
 # %%
 _, axes = plt.subplots(2, 1, figsize=(7, 4.5), layout="constrained")
-ComparisonDisplay(found).plot(ax=axes)
+ComparisonDisplay(result).plot(ax=axes)
 axes[1].get_legend().remove()
 plt.show()
 
 # %%
-# It saves most of the epochs, but not for nothing: the networks make more errors, also
-# with a patience of 40 epochs.
+# Early stopping saves most of the epochs, but it costs accuracy: the networks make more
+# errors, even with a patience of 40 epochs.

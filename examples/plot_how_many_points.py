@@ -2,8 +2,8 @@
 How many points does a shape need?
 ==================================
 
-The more points, the better a network knows where one label ends and the other
-begins. Points may be dear, though, and some shapes are learnt from fewer than others.
+With more training points, a network learns the decision boundary more accurately. But
+points can be expensive. Some shapes require fewer points than others.
 """
 
 import matplotlib.pyplot as plt
@@ -17,7 +17,7 @@ from sklearn_toydnn.plotting import plot_dataset
 shapes = {"triangle": make_triangle, "bell": make_gaussian, "wave": make_sinusoidal}
 
 # %%
-# These are the shapes, and 4,000 points of each.
+# The figure shows 4,000 points of each shape.
 
 figure, axes = plt.subplots(1, 3, figsize=(10, 3.2), layout="constrained")
 for ax, (name, make) in zip(axes, shapes.items(), strict=True):
@@ -26,7 +26,8 @@ for ax, (name, make) in zip(axes, shapes.items(), strict=True):
 plt.show()
 
 # %%
-# The same network learns each of them from 100 to 3,200 points, five times over.
+# We train the same network on 100 to 3,200 points of each shape, with five random
+# splits.
 
 # sphinx_gallery_thumbnail_number = 2
 sizes = [100, 200, 400, 800, 1600, 3200]
@@ -39,7 +40,7 @@ for name, make in shapes.items():
         train_sizes=sizes,
         cv=ShuffleSplit(5, test_size=800, random_state=0),
         score_type="test",
-        score_name="accuracy on 800 other points",
+        score_name="accuracy on 800 test points",
         line_kw={"marker": "o"},
         ax=ax,
     )
@@ -51,5 +52,5 @@ ax.legend()
 plt.show()
 
 # %%
-# 100 epochs over a few hundred points are enough for nine in ten points of the triangle
-# and of the bell, but thousands are not enough for the wave.
+# With 100 epochs and a few hundred points, the accuracy reaches 90 % for the triangle
+# and the bell. For the wave, even thousands of points are not enough.

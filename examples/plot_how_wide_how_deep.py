@@ -2,8 +2,8 @@
 How wide, and how deep?
 =======================
 
-A network can be made larger in two ways: more units in a layer, or more layers. The
-wave is the hardest of the three shapes, and shows which of them pays.
+You can enlarge a network in two ways: more hidden units per layer, or more layers. We
+test both on the wave, the most difficult of the three shapes.
 """
 
 import matplotlib.pyplot as plt
@@ -24,9 +24,9 @@ nets = {
 }
 
 # %%
-# The paper's two layers of 20 units are what the others are compared with.
+# The baseline is the network of the paper, with two layers of 20 units.
 
-found = compare(
+result = compare(
     nets,
     make_sinusoidal,
     train_size=1000,
@@ -36,12 +36,12 @@ found = compare(
     margin=0.01,
     random_state=0,
 )
-print(found)
+print(result)
 
 # %%
-ComparisonDisplay(found).plot()
+ComparisonDisplay(result).plot()
 plt.show()
 
 # %%
-# A third layer is better, and so are two of twice as many units, but a single one is
-# worse, though it has five times as many.
+# A third layer is better than the baseline, and so are two layers of 40 units. A single
+# layer is worse, although it has 100 units.

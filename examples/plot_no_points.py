@@ -1,9 +1,9 @@
 """
-What does the network think where there are no points?
-======================================================
+What does a network predict far from its training points?
+=========================================================
 
-A network gives a probability to every point of the plane, also to those far from all
-that it has learnt from. Is it less sure of them?
+A network predicts a probability for every point of the plane, even far from all
+training points. Is it less confident there?
 """
 
 import matplotlib.pyplot as plt
@@ -18,15 +18,16 @@ from sklearn_toydnn import DNNClassifier, make_sinusoidal
 X, y = make_sinusoidal(2000, random_state=0)
 
 # %%
-# Ten networks learn the same points, all of them in the box from -50 to 50. They differ
-# by their seeds alone. A vote tells what each of them thinks.
+# Ten networks are trained on the same points, which lie in the box from -50 to 50. The
+# networks differ only in their seeds. A voting classifier returns the probabilities of
+# each network.
 
 nets = [(f"seed {i}", DNNClassifier((20,) * 3, random_state=i)) for i in range(10)]
 vote = VotingClassifier(nets, voting="soft", flatten_transform=False)
 vote = make_pipeline(StandardScaler(), vote).fit(X, y)
 
 # %%
-# Where the training points were is framed.
+# The white frame marks the box of the training points.
 
 side = np.linspace(-150, 150, 151)
 plane = np.stack(np.meshgrid(side, side), axis=-1)
@@ -48,16 +49,18 @@ figure.suptitle("probability of label 1")
 plt.show()
 
 # %%
-# How sure the networks are of new points, and how often they are right.
+# The next step computes the mean confidence and the accuracy of the networks for new
+# points, inside and outside the frame.
 
 X, y = make_sinusoidal(9000, box=(-150, 150), random_state=1)
 proba = vote.transform(X)
-right = proba.argmax(axis=2) == y
+is_correct = proba.argmax(axis=2) == y
 is_inside = (np.abs(X) < 50).all(axis=1)
-for where, here in {"inside": is_inside, "outside": ~is_inside}.items():
-    sure = proba[:, here].max(axis=2).mean()
-    print(f"{where}: sure by {sure:.2f}, right in {right[:, here].mean():.2f}")
+for name, mask in {"inside": is_inside, "outside": ~is_inside}.items():
+    confidence = proba[:, mask].max(axis=2).mean()
+    accuracy = is_correct[:, mask].mean()
+    print(f"{name}: mean confidence {confidence:.2f}, accuracy {accuracy:.2f}")
 
 # %%
-# Outside the networks are surer than inside, though right only about half of the time,
-# and in places they contradict each other.
+# The networks are more confident outside the frame than inside, although their accuracy
+# there is only about one half. In some places they contradict each other.

@@ -1,9 +1,9 @@
 """
-Can a search be stopped, and go on?
-===================================
+Can I stop and resume a search?
+===============================
 
-A long search may be cut short: by Ctrl-C, a crash, the end of a job. With ``memory``
-the fits that it had finished are not lost.
+Ctrl-C, a crash or a time limit can end a long search early. With ``memory``, the
+finished fits are not lost.
 """
 
 from tempfile import TemporaryDirectory
@@ -24,14 +24,14 @@ grid = {
 }
 
 # %%
-# The search scores 12 candidates on 5 folds. The scorer notes when each of the 60 fits
-# has ended and, as if somebody had pressed Ctrl-C, interrupts the search after 25.
+# The search scores 12 candidates on 5 folds. The scorer records the time at the end of
+# each of the 60 fits. After 25 fits it interrupts the search, as Ctrl-C would.
 
 times = [perf_counter()]
 
 
 def score(net, X, y):
-    """Return the accuracy, except once."""
+    """Return the accuracy; interrupt the search after 25 fits."""
     times.append(perf_counter())
     if len(times) == 1 + 25:
         raise KeyboardInterrupt
@@ -50,15 +50,15 @@ with TemporaryDirectory() as folder:
 # %%
 seconds = np.diff(times)
 figure, ax = plt.subplots(figsize=(7, 4), layout="constrained")
-for name, marker, start in [
-    ("first", "o", seconds[:25]),
-    ("second", "X", seconds[25:]),
+for label, marker, values in [
+    ("first run", "o", seconds[:25]),
+    ("second run", "X", seconds[25:]),
 ]:
-    ax.plot(range(1, len(start) + 1), start, marker, label=f"{name} start")
+    ax.plot(range(1, len(values) + 1), values, marker, label=label)
 ax.set(yscale="log", xlabel="fit", ylabel="seconds")
 ax.legend()
 plt.show()
 
 # %%
-# Started again, the search takes the fits that it had finished from the folder, each in
-# a fraction of the time, and makes only the others.
+# In the second run, the search reads the finished fits from the folder, each in a
+# fraction of the time. It computes only the remaining fits.

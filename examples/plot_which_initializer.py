@@ -2,8 +2,8 @@
 Which initializer is best?
 ==========================
 
-Training starts from random weights, and Keras has many ways to draw them. One lucky
-start tells nothing of the way it was drawn, so each gets twenty.
+Training starts from random initial weights, and Keras has many initializers that draw
+them. A single fit may be lucky, so we fit twenty networks with each initializer.
 """
 
 import matplotlib.pyplot as plt
@@ -21,10 +21,11 @@ nets = {
 }
 
 # %%
-# In each repetition all of them learn the same fresh points, as Keras' own choice,
-# ``glorot_uniform``, does. Half a point of accuracy is the least worth naming.
+# In each repetition, all networks are trained on the same fresh points. The baseline is
+# ``glorot_uniform``, the default of Keras. The margin is half a percentage point of
+# accuracy.
 
-found = compare(
+result = compare(
     nets,
     make_triangle,
     train_size=800,
@@ -34,12 +35,12 @@ found = compare(
     margin=0.005,
     random_state=0,
 )
-print(found)
+print(result)
 
 # %%
-ComparisonDisplay(found).plot()
+ComparisonDisplay(result).plot()
 plt.show()
 
 # %%
-# None is shown to be better than Keras' own choice, and ``random_normal`` and
-# ``random_uniform`` are worse by several points of a hundred.
+# No initializer is shown to be better than the default. ``random_normal`` and
+# ``random_uniform`` are worse by several percentage points.

@@ -1,9 +1,9 @@
 """
-Why can zero weights not learn?
-===============================
+Why can a network with zero weights not learn?
+==============================================
 
-To start from zeros looks neat: nothing is left to chance. But units that start alike
-are told the same by every gradient.
+Zero initial weights seem attractive, because they do not depend on chance. But units
+with equal initial weights receive equal gradients.
 """
 
 import matplotlib.pyplot as plt
@@ -15,8 +15,9 @@ from sklearn_toydnn import DNNClassifier, make_triangle
 X, y = make_triangle(1000, random_state=0)
 
 # %%
-# Three networks learn, without dropout, which would treat units differently. On the
-# left is a dot for each unit of the first layer, at the weights of its two inputs.
+# We train three networks without dropout, because dropout would treat units
+# differently. The left plot has a dot for each unit of the first layer, at the weights
+# of its two inputs.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
 for name, marker in {"glorot_uniform": "o", "ones": "s", "zeros": "X"}.items():
@@ -25,17 +26,17 @@ for name, marker in {"glorot_uniform": "o", "ones": "s", "zeros": "X"}.items():
     left.plot(*net.coefs_[0], marker, markersize=9, alpha=0.6, label=name)
     right.plot(range(1, 101), net.history_["accuracy"], label=name)
     n_different = len(set(zip(*net.coefs_[0], strict=True)))
-    print(f"{name}: {n_different} different units of 20")
+    print(f"{name}: {n_different} of 20 units are different")
 right.axhline(max(y.mean(), 1 - y.mean()), color="0.5", linestyle=":", label="majority")
 left.set(
     xlabel="weight of $x_0$",
     ylabel="weight of $x_1$",
-    title="after training, first layer",
+    title="first layer after training",
 )
 right.set(xlabel="epoch", ylabel="training accuracy")
 right.legend()
 plt.show()
 
 # %%
-# Units that start equal stay equal, so that 20 of them are worth one, and from zeros
-# nothing is learnt but which label is the more frequent.
+# Units with equal initial weights stay equal, so that 20 units have the effect of one.
+# With zero weights, the network learns only which label is more frequent.

@@ -1,6 +1,6 @@
-"""The pages, as they are built: whole, readable on any screen, with nothing fetched.
+"""The built pages are complete, fit on any screen and load nothing from elsewhere.
 
-``.ci/run`` builds them; where they have not been built, these tests are skipped.
+``.ci/run`` builds the pages. Without built pages, these tests are skipped.
 """
 
 from pathlib import Path
@@ -17,7 +17,7 @@ PAGES = [
     for path in sorted(BUILT.rglob("*.html"))
     if "_static" not in path.parts
 ]
-# What is cut off, or has to be pushed aside to be read; code and tables may be.
+# Elements that are cut off or need horizontal scrolling. Code and tables may overflow.
 CUT_OFF = """
 return [...document.querySelectorAll("main, .bd-article-container, header")]
   .filter(element => element.scrollWidth > element.clientWidth + 1)
@@ -50,22 +50,22 @@ def test_no_link_is_broken(soup):
             target = BUILT / page if not parts.path else target.resolve()
             assert target.is_file(), (page, link)
             if parts.fragment and target.suffix == ".html":
-                known = names[str(target.relative_to(BUILT))]
-                assert unquote(parts.fragment) in known, (page, link)
+                anchors = names[str(target.relative_to(BUILT))]
+                assert unquote(parts.fragment) in anchors, (page, link)
 
 
-def test_every_picture_is_there(soup):
+def test_every_picture_exists(soup):
     for page, tree in soup.items():
         for picture in tree.find_all("img"):
             assert picture.has_attr("alt"), (page, picture)
-            # Those of an animation are drawn by the page.
+            # The page itself draws the pictures of an animation.
             if "src" in picture.attrs:
                 assert (BUILT / page).parent.joinpath(picture["src"]).is_file(), page
 
 
-@pytest.mark.skipif(MISSING is not None, reason=f"there is no {MISSING}")
+@pytest.mark.skipif(MISSING is not None, reason=f"{MISSING} is not installed")
 @pytest.mark.parametrize("width", [1300, 400])
-def test_nothing_is_cut_off_or_fetched_from_elsewhere(width):
+def test_pages_fit_the_screen_and_load_nothing_from_elsewhere(width):
     with browsing() as driver:
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
         driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
