@@ -90,7 +90,7 @@ def _timed(cache_folder, name):
             seconds = json.loads(path.read_text())
         timer.seconds = seconds.get(name, 0.0) + time.perf_counter() - start
         cache_folder.mkdir(exist_ok=True)
-        with whole_file(path) as part:
+        with write_atomically(path) as part:
             part.write_text(json.dumps({**seconds, name: timer.seconds}))
 
 
@@ -235,21 +235,21 @@ def _time_left(task):
 
 def _write(study, frame, quick, output):
     """Write the CSV file and the figure of a study, and print its table."""
-    with whole_file(output / f"{study.name}.csv") as path:
+    with write_atomically(output / f"{study.name}.csv") as path:
         frame.to_csv(path, index=False)
     sns.set_theme(style="ticks")
     figure = study.plot(frame)
     width = min(100, int(7 * figure.get_figwidth()))  # of the title, in characters
     title = f"{study.title}\n{textwrap.fill(study.describe(quick), width)}"
     figure.suptitle(title)
-    with whole_file(output / f"{study.name}.png") as path:
+    with write_atomically(output / f"{study.name}.png") as path:
         path.write_bytes(to_png(figure, dpi=120, colors=128))
     table = study.summary(frame).to_string(index=False, na_rep="")
     print(f"\n{title}\n{table}\n", flush=True)
 
 
 @contextmanager
-def whole_file(path):
+def write_atomically(path):
     """Yield a temporary path; rename it to `path` after it is written completely."""
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:

@@ -25,7 +25,16 @@ html_static_path = ["_static"]
 html_css_files = ["narrow.css"]
 html_title = "sklearn-toydnn"
 # Pages without subpages have no sidebar.
-NO_SIDEBAR = ["index", "start", "fast", "paper", "design", "whats_new", "contributing"]
+NO_SIDEBAR = [
+    "index",
+    "start",
+    "fast",
+    "paper",
+    "glossary",
+    "design",
+    "whats_new",
+    "contributing",
+]
 html_sidebars = {page: [] for page in NO_SIDEBAR}
 html_theme_options = {
     "header_links_before_dropdown": 6,

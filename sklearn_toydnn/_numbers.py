@@ -19,13 +19,13 @@ def add_noise(X, std, generator, name):
     `name` is the parameter to name in the error if a point becomes infinite.
     """
     noise = generator.normal(scale=as_float(std), size=X.shape)
-    with np.errstate(over="ignore"):  # check_moved raises an error instead
+    with np.errstate(over="ignore"):  # check_finite raises an error instead
         X = X + noise.astype(X.dtype if X.dtype.kind == "f" else float)
-    check_moved(X, name)
+    check_finite(X, name)
     return X
 
 
-def check_moved(X, name):
+def check_finite(X, name):
     """Raise a ValueError that names the parameter if noise has made X infinite."""
     if not np.isfinite(X).all():
         raise ValueError(
@@ -34,7 +34,7 @@ def check_moved(X, name):
         )
 
 
-def check_is_no_date(X, name):
+def check_not_dates(X, name):
     """Raise an error for dates and durations, which NumPy would convert to integers."""
     dtype = np.asarray(X).dtype
     if dtype.kind in "mM":

@@ -21,7 +21,7 @@ from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._numbers import add_noise, as_float, check_is_no_date, check_moved
+from ._numbers import add_noise, as_float, check_finite, check_not_dates
 
 _STD = [Interval(Real, 0, None, closed="left")]
 
@@ -148,7 +148,7 @@ class GaussianNoise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return self._check_points(X, reset=False)
 
     def _check_points(self, X, reset):
-        check_is_no_date(X, "X")
+        check_not_dates(X, "X")
         return validate_data(self, X, reset=reset, dtype=[np.float64, np.float32])
 
 
@@ -276,7 +276,7 @@ class GaussianAugmenter(BaseSampler):
             If the data are not valid training data, if the copies do not fit into
             memory, or if ``std`` is so large that a copy becomes infinite.
         """
-        check_is_no_date(X, "X")
+        check_not_dates(X, "X")
         # imbalanced-learn expects every frame to be a pandas frame.
         polars_X = is_polars_dataframe(X)
         polars_y = is_polars_dataframe(y) or is_polars_series(y)
@@ -294,7 +294,7 @@ class GaussianAugmenter(BaseSampler):
             X_new, y_new = super().fit_resample(points, y.to_numpy() if polars_y else y)
         # The dtype of a column may have a smaller range than that of the array.
         if isinstance(X_new, pd.DataFrame):
-            check_moved(X_new.to_numpy(float), "std")
+            check_finite(X_new.to_numpy(float), "std")
         if polars_X:
             X_new = type(X)(X_new.to_numpy(), schema=X.columns)
         if polars_y:

@@ -25,7 +25,7 @@ from ._engine.network import Weights
 from ._engine.prediction import predict_proba
 from ._engine.records import State
 from ._engine.tensorflow import check_usable, keras
-from ._engine.training import CannotTrain
+from ._engine.training import TrainingError
 from ._estimator.data import check_points, encode_training_data, scale_weights, split
 from ._estimator.plan import initial_state, make_plan, plan_of_fitted
 from ._estimator.scikeras import OWN_MODEL, KerasClassifier
@@ -622,7 +622,7 @@ class DNNClassifier(KerasClassifier):
         callbacks = self._make_callbacks()
         try:
             outcome = train_or_load(plan, data, state, epochs, callbacks, watchers)
-        except CannotTrain as error:
+        except TrainingError as error:
             raise InvalidParameterError(
                 f"Keras cannot train with optimizer={self.optimizer!r}, "
                 f"loss={self.loss!r} and dtype={self.dtype!r}: {error}"

@@ -16,7 +16,7 @@ from sklearn.utils._param_validation import (
     validate_params,
 )
 
-from ._numbers import add_noise, as_float, check_is_no_date
+from ._numbers import add_noise, as_float, check_not_dates
 
 _MAKER_CONSTRAINTS = {
     "n_samples": [Interval(Integral, 1, None, closed="left")],
@@ -29,7 +29,7 @@ _MAKER_CONSTRAINTS = {
 
 def _check_points(X):
     """Return X as a float array of shape (n_samples, 2)."""
-    check_is_no_date(X, "X")
+    check_not_dates(X, "X")
     X = check_array(X, dtype=np.float64, input_name="X")
     if X.shape[1] != 2:
         raise ValueError(f"X must have 2 features, got {X.shape[1]}.")

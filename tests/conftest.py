@@ -90,7 +90,7 @@ def unlimited_programs(monkeypatch):
     # The tests define more functions in one process than the limit allows.
     if "sklearn_toydnn._engine.compiled.program_cache" in sys.modules:
         programs = sys.modules["sklearn_toydnn._engine.compiled.program_cache"].programs
-        monkeypatch.setattr(programs, "_max_own", float("inf"))
+        monkeypatch.setattr(programs, "_max_user_defined", float("inf"))
 
 
 @pytest.fixture(autouse=True)

@@ -387,8 +387,8 @@ def test_the_hash_depends_on_the_code_that_measures(name, monkeypatch):
     assert modules >= {name, "networks", "published", "benchmarks._study"}
     dependencies = {DEPENDENCIES[name]} if name in DEPENDENCIES else set()
     assert modules & {*STUDIES} == {name} | dependencies
-    assert not modules & {"judging", "paired_effects", "report", "sentence_pictures"}
-    assert not [name for name in modules if "sentences." in name or "measure" in name]
+    assert not modules & {"judging", "paired_effects", "report", "claim_pictures"}
+    assert not [n for n in modules if "claims_by_section." in n or "measure" in n]
     unused = {"benchmarks._runner", "benchmarks._png", "benchmarks.__main__"}
     assert not modules & unused
     monkeypatch.setattr(_code_hash, "DEPENDENCIES", ["another version of the package"])

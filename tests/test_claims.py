@@ -8,6 +8,8 @@ import pytest
 
 from benchmarks.paper import claims
 from benchmarks.paper.claims import deciding
+from benchmarks.paper.claims_by_section.data_augmentation import SIGMA
+from benchmarks.paper.claims_by_section.number_of_samples import n_needed
 from benchmarks.paper.judging import (
     CONTRADICTED,
     NO_DIFFERENCE,
@@ -17,8 +19,6 @@ from benchmarks.paper.judging import (
     SUPPORTED,
 )
 from benchmarks.paper.published import TABLE1, TABLE2_GRID, TABLE3
-from benchmarks.paper.sentences.data_augmentation import SIGMA
-from benchmarks.paper.sentences.number_of_samples import n_needed
 from benchmarks.paper.table2_grid_search import PARAMETERS
 from benchmarks.paper.table2_leaders import ARM, OWN
 

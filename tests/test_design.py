@@ -28,10 +28,10 @@ def parse(folder):
 
 TITLES = {
     "": "The package",
-    "_estimator": "The estimator's wing",
+    "_estimator": "The estimator",
     "_engine": "The engine",
-    "_engine/compiled": "Training as one program",
-    "comparison": "The way of a comparison",
+    "_engine/compiled": "Compiled training",
+    "comparison": "Comparisons",
     "playground": "The playground",
 }
 WINGS = {folder: parse(PACKAGE / folder) for folder in TITLES}
@@ -169,7 +169,8 @@ def test_private_names_of_other_packages_are_listed():
     # Remove modules, attributes of old saved files and attributes of TensorFlow graphs.
     private -= {*TREES, *WINGS, "_optimizer_text", "_learning_rate"}
     private -= {"_class", "_gradient_op_type", "_exit"}  # os._exit is public
-    listed = set(re.findall(r"^``(\w+)``", section("Private names of others"), re.M))
+    table = section("Private names of other packages")
+    listed = set(re.findall(r"^``(\w+)``", table, re.M))
     # Private names of others that this package overrides.
     private |= {"_get_param_names", "_check_X_y", "_validate_params"}
     assert private == listed, private ^ listed
@@ -305,7 +306,7 @@ def test_the_points_pass_through_the_listed_modules(params, trainers):
     # The other two check the points or use their shape.
     assert expected <= set(modules) <= expected | {"_numbers", "structure"}
     assert depth <= 8
-    listed = re.findall(r"``(\w+)\.py``", section("The way of the data"))
+    listed = re.findall(r"``(\w+)\.py``", section("Data flow"))
     assert set(modules) <= set(listed)
 
 

@@ -32,30 +32,32 @@ README, PAPER, TROUBLE, COMPARING, PLAYGROUND, SCIKIT_LEARN, FAST = (
 RESULTS = ROOT / "benchmarks" / "results"
 # Measures of speed.csv by their names in the table of docs/fast.rst.
 SPEED = {
-    "scikeras, time of a fit over ours": "fit: scikeras / ours",
-    "skorch, the same": "fit: skorch / ours",
-    "``MLPClassifier``, the same": "fit: MLPClassifier / ours",
-    "a hand-written JAX loop, the same": "fit: JAX / ours",
-    "a hand-written C++ loop, the same": "fit: C++ / ours",
-    "scikeras over our first fit, which compiles": "first fit: scikeras / ours",
-    "the same in a new process, program on disk": f"{speed.FIRST}: scikeras / ours",
-    "a fit, ms": "fit: ours, ms",
-    "a first fit, ms": "fit: ours, first, ms",
-    "the same in a new process, program on disk, ms": f"fit: {speed.FIRST}, ms",
-    "a fit outside its epochs, ms": "fit overhead outside epochs, ms",
-    "a fit found in ``memory``, ms": "fit loaded from cache, ms",
+    "time of a fit, scikeras / ours": "fit: scikeras / ours",
+    "time of a fit, skorch / ours": "fit: skorch / ours",
+    "time of a fit, ``MLPClassifier`` / ours": "fit: MLPClassifier / ours",
+    "time of a fit, hand-written JAX loop / ours": "fit: JAX / ours",
+    "time of a fit, hand-written C++ loop / ours": "fit: C++ / ours",
+    "first fit, which compiles, scikeras / ours": "first fit: scikeras / ours",
+    "first fit in a new process, disk cache, scikeras / ours": (
+        f"{speed.FIRST}: scikeras / ours"
+    ),
+    "fit, ms": "fit: ours, ms",
+    "first fit, which compiles, ms": "fit: ours, first, ms",
+    "first fit in a new process, disk cache, ms": f"fit: {speed.FIRST}, ms",
+    "fit without its epochs, ms": "fit overhead outside epochs, ms",
+    "fit read from ``memory``, ms": "fit loaded from cache, ms",
     "``predict_proba`` on 800 rows, ms": "predict_proba on 800 rows, ms",
-    "grid of 20 structures, two workers, ms a fit": (
+    "grid of 20 structures, two workers, ms per fit": (
         "grid of 20 structures, n_jobs=2, ms per fit"
     ),
-    "the same, programs on disk": (
+    "the same with the disk cache, ms per fit": (
         "grid of 20 structures, programs on disk, n_jobs=2, ms per fit"
     ),
-    "six initializers compared 30 times, n_jobs=2, s": (
+    "``compare``, 6 initializers, 30 repetitions, n_jobs=2, s": (
         "compare six initializers, 30 repetitions, n_jobs=2, s"
     ),
-    "``compare`` over a plain loop, the same": ("compare / equivalent plain loop"),
-    "a 784-512-512-10 network, Keras over ours": (
+    "the same, ``compare`` / a plain loop": "compare / equivalent plain loop",
+    "fit of a 784-512-512-10 network, Keras / ours": (
         "fit of 784-512-512-10: keras.Model.fit / ours"
     ),
 }
@@ -220,7 +222,7 @@ def test_error_rates_of_searches(calibrated):
     none, three, five, ten = (f"{share:.1f}" for share in shares)
     assert none == "0.0"
     said = (
-        f"none is wrong with 2 folds, {three} with 3, {five} with 5 and {ten} with 10"
+        f"{none} % with 2 folds, {three} % with 3, {five} % with 5 and {ten} % with 10"
     )
     assert said in " ".join(COMPARING.split())
 

@@ -880,7 +880,7 @@ def make_activation(factor):
 
 @pytest.mark.slow
 def test_programs_for_user_defined_functions_have_a_limit(data, monkeypatch):
-    budget = ProgramCache(maxsize=1024, max_own=2)
+    budget = ProgramCache(maxsize=1024, max_user_defined=2)
     monkeypatch.setattr("sklearn_toydnn._engine.training.programs", budget)
     params = {"jit_compile": "auto", "epochs": 1}
     with monkeypatch.context() as patch:  # failed compilations do not count
@@ -917,7 +917,7 @@ def test_threads_do_not_exceed_the_limit(monkeypatch):
     for name, fake in {"Loop": MagicMock(), "Program": compile_slowly}.items():
         monkeypatch.setattr(compiled_cache, name, fake)
     monkeypatch.setattr(compiled_cache, "store", Mock())
-    budget = ProgramCache(maxsize=10, max_own=1)
+    budget = ProgramCache(maxsize=10, max_user_defined=1)
 
     def borrow():
         with budget.borrow(Mock(fingerprint=Mock(side_effect=NoFingerprint))):

@@ -56,7 +56,7 @@ from sklearn.tree import ExtraTreeClassifier
 
 from sklearn_toydnn import DNNClassifier, compare, compare_candidates, make_triangle
 from sklearn_toydnn.comparison import Comparison
-from sklearn_toydnn.comparison.estimators import LOOKS, look
+from sklearn_toydnn.comparison.estimators import LOOKS, repeat_until_settled
 from sklearn_toydnn.comparison.statistics import POWER, detectable_effect, power_of
 
 from .._figures import new_figure
@@ -180,7 +180,7 @@ def _judge(scores, baseline="estimator 0", **options):
 def _judge_auto(scores, **options):
     """Judge scores as ``n_repeats="auto"`` does."""
     by_repeat = dict(iter(scores.groupby("repeat")))
-    return look(
+    return repeat_until_settled(
         lambda repeats: pd.concat(by_repeat[n] for n in repeats),
         lambda so_far: _judge(so_far, looks=len(LOOKS), **options),
     )
@@ -336,7 +336,7 @@ def _collapse(generator, mean=0.0):
 SKEWED = {
     "lognormal": _lognormal,
     "GaussianNB and logistic regression": _naive_bayes,
-    "collapse in 5 of 100": _collapse,
+    "collapse in 5 % of repetitions": _collapse,
 }
 
 

@@ -38,6 +38,13 @@ import numpy as np
 
 from .._figures import new_figure
 from .._study import Study
+from .claims_by_section import (
+    data_augmentation,
+    grid_search,
+    number_of_samples,
+    training_with_noise,
+    weight_initialization,
+)
 from .judging import (
     CONTRADICTED,
     INCONCLUSIVE,
@@ -48,13 +55,6 @@ from .judging import (
     judge,
 )
 from .published import READINGS
-from .sentences import (
-    data_augmentation,
-    grid_search,
-    number_of_samples,
-    training_with_noise,
-    weight_initialization,
-)
 
 
 def judge_all(*frames, alpha):

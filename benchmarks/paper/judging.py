@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from sklearn_toydnn.comparison.resolution import ratio_of_errors
+from sklearn_toydnn.comparison.resolution import log_ratio_test_options
 from sklearn_toydnn.comparison.scale import log_errors
 from sklearn_toydnn.comparison.statistics import OneSampleTTest, holm
 
@@ -61,7 +61,7 @@ def ratio(ours, theirs, published=(np.nan, np.nan), untestable="", n_points=None
     logs = -np.subtract(*log_errors(both))
     if not np.median(both, axis=1).any():
         untestable = untestable or CEILING
-    options = ratio_of_errors(both.mean(axis=1) * n_points) if n_points else {}
+    options = log_ratio_test_options(both.mean(axis=1) * n_points) if n_points else {}
     published = published[1] / published[0]
     return Effect(logs, theirs - ours, published, untestable, **options)
 

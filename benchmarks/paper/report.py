@@ -10,8 +10,9 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from .._png import embed
-from .._runner import whole_file
+from .._runner import write_atomically
 from . import readings, readings_screening, table2_grid_search
+from .claim_pictures import draw_claim
 from .claims import FIRST_VARIANTS, deciding, is_overall
 from .judging import (
     ALL,
@@ -28,7 +29,6 @@ from .judging import (
 )
 from .noise_regularization import MEASURES
 from .published import READINGS
-from .sentence_pictures import draw_claim
 from .summaries import PUBLISHED, SCORES
 
 TITLE = "A study on deep neural networks, run again"
@@ -82,7 +82,7 @@ def write(done, *, quick, output):
         pictures={name: embed((output / f"{name}.png").read_bytes()) for name in done},
         alts={name: part.study.alt for name, part in done.items()},
     )
-    with whole_file(output / "report.html") as path:
+    with write_atomically(output / "report.html") as path:
         path.write_text(page, encoding="utf-8")
 
 

@@ -45,7 +45,7 @@ def fingerprint_loss(loss: keras.Loss, params: dict) -> tuple | None:
         return None
 
 
-def compares_classes(loss: keras.Loss | type) -> bool:
+def requires_output_per_class(loss: keras.Loss | type) -> bool:
     """Return whether a loss, or a class of losses, requires one output per class."""
     return (
         "categorical" in _class_name(loss) or _class_name(loss) in _LOSSES_OVER_CLASSES

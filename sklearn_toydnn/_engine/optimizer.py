@@ -40,7 +40,7 @@ class OptimizerSpec:
     config: dict = field(compare=False)
     learning_rate: float | None = field(compare=False)  # None: default or schedule
     settings: str  # class, config and not_decayed, as text
-    refusal: str = field(compare=False)  # the beginning of error messages
+    error_prefix: str = field(compare=False)  # the beginning of error messages
     not_decayed: str | None = field(default=None, compare=False)  # pattern of names
 
     @classmethod
@@ -48,17 +48,17 @@ class OptimizerSpec:
         cls,
         optimizer: str | type | keras.Optimizer,
         params: dict,
-        refusal: Callable[[type], str] = str,
+        error_prefix: Callable[[type], str] = str,
     ) -> "OptimizerSpec":
         """Describe an optimizer given by name, class or instance.
 
-        `refusal` returns the beginning of error messages for the class.
+        `error_prefix` returns the beginning of error messages for the class.
         """
         optimizer_class, config = _find_class(optimizer), dict(params)
         not_decayed = None
         if isinstance(optimizer, keras.Optimizer):
             if params:
-                raise ValueError("an instance takes no parameters")
+                raise ValueError("an instance accepts no parameters")
             config, not_decayed = optimizer.get_config(), names_without_decay(optimizer)
         config.pop("name", None)
         config = {name: plain_number(value) for name, value in config.items()}
@@ -72,7 +72,7 @@ class OptimizerSpec:
         name = f"{optimizer_class.__module__}.{optimizer_class.__qualname__}"
         settings = json.dumps(config, sort_keys=True, default=_name_object)
         settings = " ".join(filter(None, [name, settings, not_decayed]))
-        message = refusal(optimizer_class)
+        message = error_prefix(optimizer_class)
         return cls(optimizer_class, config, rate, settings, message, not_decayed)
 
     @property
@@ -119,7 +119,7 @@ class OptimizerSpec:
         try:
             optimizer = self.cls.from_config(dict(self.config))
         except (TypeError, ValueError) as error:
-            raise ValueError(f"{self.refusal}{error}") from error
+            raise ValueError(f"{self.error_prefix}{error}") from error
         if self.not_decayed:
             exclude_from_decay(optimizer, None, self.not_decayed)
         return optimizer

@@ -22,7 +22,7 @@ from .records import HISTORY, Data, Outcome, Plan, State
 from .tensorflow import tf
 
 
-class CannotTrain(ValueError):
+class TrainingError(ValueError):
     """Keras raised an error with this optimizer, loss and dtype."""
 
 
@@ -64,7 +64,7 @@ def train(
         except (TypeError, ValueError, tf.errors.OpError) as error:
             if user_callbacks:  # which may have raised it
                 raise
-            raise CannotTrain(str(error)) from error
+            raise TrainingError(str(error)) from error
     (weights, optimizer_state, history), converged = trained, True
     if stopping:
         weights, converged = stopping.best_weights, stopping.converged

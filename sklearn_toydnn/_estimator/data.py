@@ -19,7 +19,7 @@ from sklearn.utils.validation import (
 )
 
 from .._engine.records import Data, Points
-from .._numbers import check_is_no_date
+from .._numbers import check_not_dates
 
 _ALL_ZERO = (
     "All products of sample_weight and class_weight are zero. At least one must be "
@@ -39,7 +39,7 @@ def check_points(clf, X, y="no_validation", *, reset=False):
     # A value too large for float32 raises an error below.
     with np.errstate(over="ignore"):
         checked = validate_data(clf, X, y, reset=reset, dtype=clf.dtype)
-    check_is_no_date(X, "X")
+    check_not_dates(X, "X")
     if has_labels:
         check_classification_targets(checked[1])
     return checked
@@ -203,7 +203,7 @@ def _check_validation_points(clf, X_val, y_val):
         validate_data(clf, X_val, reset=False, skip_check_array=True, ensure_2d=False)
     except ValueError as error:
         raise ValueError(f"X_val does not have the features of X: {error}") from error
-    check_is_no_date(X_val, "X_val")
+    check_not_dates(X_val, "X_val")
     X_val = check_array(X_val, dtype=clf.dtype, input_name="X_val")
     if X_val.shape[1] != clf.n_features_in_:
         raise ValueError(

@@ -7,7 +7,12 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import InvalidParameterError
 
-from .._engine.loss import compares_classes, fingerprint_loss, loss_class, takes_logits
+from .._engine.loss import (
+    fingerprint_loss,
+    loss_class,
+    requires_output_per_class,
+    takes_logits,
+)
 from .._engine.network import Network, get_activation, make_initializer
 from .._engine.optimizer import OptimizerSpec
 from .._engine.records import Plan, Settings, Stopping
@@ -133,14 +138,16 @@ def _make_network(clf, expects_logits):
 
 def _describe_optimizer(clf):
     params = clf._routed_to("optimizer")
-    refusal = partial(clf._refusal, "optimizer")
-    spec = look_up(clf, "optimizer", lambda value: OptimizerSpec.of(value, {}, refusal))
+    error_prefix = partial(clf._error_prefix, "optimizer")
+    spec = look_up(
+        clf, "optimizer", lambda value: OptimizerSpec.of(value, {}, error_prefix)
+    )
     if not params:
         return spec
     try:
-        return OptimizerSpec.of(clf.optimizer, params, refusal)
+        return OptimizerSpec.of(clf.optimizer, params, error_prefix)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{spec.refusal}{error}") from error
+        raise ValueError(f"{spec.error_prefix}{error}") from error
 
 
 def _make_loss(clf):
@@ -150,7 +157,7 @@ def _make_loss(clf):
         if clf.loss == "auto"
         else look_up(clf, "loss", lambda loss: loss_class(loss, clf.dtype))
     )
-    if binary and compares_classes(loss):
+    if binary and requires_output_per_class(loss):
         raise InvalidParameterError(
             f"loss={clf.loss!r} compares one output per class, but two classes "
             "have a single output. Use 'auto' or 'binary_crossentropy'."

@@ -197,18 +197,18 @@ class KerasClassifier(
     def _make_loss(self, loss):
         """Return a loss, made from its class and the parameters routed to it."""
         params = self._routed_to("loss")
-        refusal = self._refusal("loss", loss)
+        error_prefix = self._error_prefix("loss", loss)
         if not isclass(loss):
             if params:
-                raise ValueError(f"{refusal}an instance accepts no parameters")
+                raise ValueError(f"{error_prefix}an instance accepts no parameters")
             return loss
         try:
             # By default, Keras would use float32 regardless of the network's dtype.
             return loss(**{"dtype": self.dtype} | params)
         except (TypeError, ValueError) as error:
-            raise ValueError(f"{refusal}{error}") from error
+            raise ValueError(f"{error_prefix}{error}") from error
 
-    def _refusal(self, destination, cls):
+    def _error_prefix(self, destination, cls):
         """Return the beginning of an error message about routed parameters."""
         names = [name for name in vars(self) if name.startswith(f"{destination}__")]
         return (

@@ -35,7 +35,7 @@ from .scale import DIFFERENCE, RATIO
 
 LOOKS = (10, 20, 40, 80)  # the numbers of repetitions after which "auto" tests
 
-LOOKED = (
+LOOKS_NOTE = (
     f"interim looks after {', '.join(map(str, LOOKS))} repetitions, each at alpha / "
     f"{len(LOOKS)}, until no comparison is undecided: effects are slightly "
     "overestimated"
@@ -373,7 +373,7 @@ def compare(
         tuple(losses),
     )
     if n_repeats == "auto":
-        options |= {"looks": len(LOOKS), "notes": (LOOKED,)}
+        options |= {"looks": len(LOOKS), "notes": (LOOKS_NOTE,)}
 
     def score(repeats):
         return repetitions.score(repeats, scale, margin, n_jobs, verbose)
@@ -393,11 +393,11 @@ def compare(
         )
 
     if n_repeats == "auto":
-        return look(score, make_comparison)
+        return repeat_until_settled(score, make_comparison)
     return make_comparison(score(range(n_repeats)))
 
 
-def look(
+def repeat_until_settled(
     score: Callable[[range], pd.DataFrame],
     make_comparison: Callable[[pd.DataFrame], Comparison],
 ) -> Comparison:

@@ -51,7 +51,7 @@ def score_step(metric: str, scores: np.ndarray, test_size: float | None) -> floa
     return 1 / test_size if is_of_labels else 0.0
 
 
-def ratio_of_errors(n_errors: ArrayLike) -> dict[str, Any]:
+def log_ratio_test_options(n_errors: ArrayLike) -> dict[str, Any]:
     """Return how to test the log ratio of two estimators' errors.
 
     Parameters

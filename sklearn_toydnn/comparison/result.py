@@ -9,7 +9,7 @@ from scipy import stats
 
 from .metrics import check_losses, is_negated
 from .renamed import Summary, attribute_error_message, refuse_old_parameters
-from .resolution import infer_test_size, ratio_of_errors, score_step
+from .resolution import infer_test_size, log_ratio_test_options, score_step
 from .scale import (
     DIFFERENCE,
     RATIO,
@@ -539,7 +539,7 @@ class Comparison:
             if self.test_size is None and not values.any():
                 options = {}  # the inferred test size is too uncertain
             elif self.scale == RATIO and steps[metric]:
-                options = ratio_of_errors(errors[metric][pair] / steps[metric])
+                options = log_ratio_test_options(errors[metric][pair] / steps[metric])
             if self.test_size is None and steps[metric]:
                 # The inferred test size may be too large: a balanced accuracy of 60
                 # points may have a denominator of 1,840.

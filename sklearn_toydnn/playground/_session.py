@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from ..comparison.estimators import LOOKED, LOOKS
+from ..comparison.estimators import LOOKS, LOOKS_NOTE
 from ..comparison.result import Comparison
 from ..comparison.statistics import OneSampleTTest
 from ._pipeline import comparison_params, reason_not_comparable
@@ -327,7 +327,7 @@ class Session:
             margin=page.margin,
             test_size=params["test_size"],
             looks=len(LOOKS),
-            notes=(LOOKED,),
+            notes=(LOOKS_NOTE,),
         )
         if not self.result.is_settled and self._n_requested < LOOKS[-1]:
             self._workers.add(self, self._job, self._tasks_until_next_test())

@@ -22,7 +22,7 @@ MAX_PROGRAMS = 1024  # the grid of the paper has 400 structures
 # Most of the memory of a program is never released, even after eviction. The number of
 # programs for user-defined functions is therefore limited: every fit may need a new
 # one.
-MAX_OWN_PROGRAMS = 64  # about 800 MB
+MAX_USER_DEFINED_PROGRAMS = 64  # about 800 MB
 
 CacheInfo = namedtuple(
     "CacheInfo",
@@ -41,9 +41,13 @@ class TooManyPrograms(NotCompilable):
 class ProgramCache:
     """The programs of a process. Each program is lent to one fit at a time."""
 
-    def __init__(self, maxsize: int, max_own: int = MAX_OWN_PROGRAMS):
+    def __init__(self, maxsize: int, max_user_defined: int = MAX_USER_DEFINED_PROGRAMS):
         self._lock = threading.Lock()
-        self._maxsize, self._max_own, self._n_user_defined = maxsize, max_own, 0
+        self._maxsize, self._max_user_defined, self._n_user_defined = (
+            maxsize,
+            max_user_defined,
+            0,
+        )
         self.clear()
 
     def clear(self):
@@ -156,7 +160,7 @@ class ProgramCache:
 
     def _compile(self, structure, user_defined):
         with self._lock:
-            if user_defined and self._n_user_defined >= self._max_own:
+            if user_defined and self._n_user_defined >= self._max_user_defined:
                 raise TooManyPrograms(
                     f"this process has reached the limit of {self._n_user_defined} "
                     "programs for user-defined functions, whose memory is never freed; "
