@@ -55,6 +55,15 @@ CODE = _hash_files(
     *map(version, ["tensorflow", "keras", "numpy"]),
 )
 
+_RENAMED = {"recall": "load_or_compute", "NotToBeKept": "NotCacheable"}
+
+
+def __getattr__(name):
+    message = f"module {__name__!r} has no attribute {name!r}"
+    if name in _RENAMED:  # the names of version 0.2.0
+        message += f": use {_RENAMED[name]!r}."
+    raise AttributeError(message)
+
 
 class NotCacheable(Exception):
     """Raised to return a result without caching it.

@@ -404,3 +404,14 @@ def _raise():
 def test_a_result_that_cannot_be_unpickled_raises_its_own_error(tmp_path):
     with pytest.raises(TypeError, match="the reason"):
         memory.load_or_compute(str(tmp_path), Unreadable, "unreadable")
+
+
+def test_the_old_names_are_errors_that_give_the_new_ones():
+    for old, new in {
+        "recall": "load_or_compute",
+        "NotToBeKept": "NotCacheable",
+    }.items():
+        with pytest.raises(AttributeError, match=f"{old!r}: use {new!r}"):
+            getattr(memory, old)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'$"):
+        _ = memory.nothing
