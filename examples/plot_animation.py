@@ -48,5 +48,5 @@ figure.canvas.draw()  # avoids a warning of Matplotlib if there is no window
 plt.show()
 
 # %%
-# The network first learns a corner of the triangle, then its two long sides, and last
-# the narrow strip below it.
+# The network first learns a corner of the triangle, then its two long sides, and
+# finally the narrow strip below the triangle.

@@ -31,7 +31,7 @@ nets = {
 
 # %%
 # With ``scale="ratio"``, we compare ratios of errors and of epochs: a ratio of 2 means
-# half as many. ``losses`` declares that fewer epochs are better.
+# half as many errors or epochs. ``losses`` declares that fewer epochs are better.
 
 result = compare(
     nets,

@@ -3,7 +3,7 @@ How wide, and how deep?
 =======================
 
 You can enlarge a network in two ways: more hidden units per layer, or more layers. We
-test both on the wave, the most difficult of the three shapes.
+test both on ``make_sinusoidal``, the most difficult of the three data sets.
 """
 
 import matplotlib.pyplot as plt

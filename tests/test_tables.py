@@ -44,7 +44,7 @@ SPEED = {
     "fit, ms": "fit: ours, ms",
     "first fit, which compiles, ms": "fit: ours, first, ms",
     "first fit in a new process, disk cache, ms": f"fit: {speed.FIRST}, ms",
-    "fit without its epochs, ms": "fit overhead outside epochs, ms",
+    "fit, time outside its epochs, ms": "fit overhead outside epochs, ms",
     "fit read from ``memory``, ms": "fit loaded from cache, ms",
     "``predict_proba`` on 800 rows, ms": "predict_proba on 800 rows, ms",
     "grid of 20 structures, two workers, ms per fit": (
@@ -102,7 +102,7 @@ def test_each_scikit_learn_tool_has_its_test():
     [
         ("fits interrupted, at any line of the package", "interruptions"),
         ("calls in 64 threads", "calls from threads"),
-        ("files of an interrupted run damaged", "damaged files"),
+        ("damaged files of an interrupted run", "damaged files"),
         ("full disks", "full disks"),
     ],
 )
