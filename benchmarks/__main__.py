@@ -120,17 +120,17 @@ def main(argv=None):
         "--dask",
         metavar="tcp://HOST:PORT",
         type=_scheduler,
-        help="run the tasks on the cluster of this Dask scheduler instead",
+        help="run the tasks on the cluster of this Dask scheduler, not locally",
     )
     parser.add_argument(
         "--fresh",
         action="store_true",
-        help="delete the cached tasks of earlier runs in DIR first",
+        help="first delete the cached results of earlier runs in DIR",
     )
     args = parser.parse_args(argv)
 
     from ._runner import import_with_dependencies, run
-    from ._signals import INTERRUPTED, interruptible
+    from ._signals import CONTINUE, INTERRUPTED, interruptible
     from .paper import report
 
     names = args.studies or STUDIES
@@ -150,7 +150,7 @@ def main(argv=None):
     except KeyboardInterrupt:
         parser.exit(130, INTERRUPTED)
     except OSError as error:  # for example: the disk is full or was removed
-        parser.exit(1, f"Stopped: {error}. Run the same command again to continue.\n")
+        parser.exit(1, f"Stopped: {error}. {CONTINUE}\n")
 
 
 if __name__ == "__main__":

@@ -137,7 +137,8 @@ def _measure_all(study, tasks, cache_folder):
             if restarts > MAX_RESTARTS:
                 raise
             print(
-                f"A worker process died ({type(error).__name__}). Restarting.",
+                f"A worker process died ({type(error).__name__}). "
+                "The workers are restarted.",
                 flush=True,
             )
 

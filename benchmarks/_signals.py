@@ -7,7 +7,8 @@ import time
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 
-INTERRUPTED = "Interrupted. Run the same command again to continue.\n"
+CONTINUE = "Run the same command again, without --fresh, to continue."
+INTERRUPTED = f"Interrupted. {CONTINUE}\n"
 # Ctrl-C sends the first; `kill`, `timeout` and batch schedulers send the second.
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 

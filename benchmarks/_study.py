@@ -51,7 +51,7 @@ class Study:
 
     def describe(self, quick):
         """Return the settings of a quick or full run in one line."""
-        kind = "quick run, not the study" if quick else "full run"
+        kind = "quick run, only a check" if quick else "full run"
         settings = self.settings(quick).items()
         return f"{kind}: " + "; ".join(f"{name} {_short(v)}" for name, v in settings)
 

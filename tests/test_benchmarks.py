@@ -183,7 +183,7 @@ def test_each_study_writes_its_csv_and_figure(name, tiny, tmp_path, capsys):
     assert np.isfinite(frame[MEASURED[name]]).all(axis=None)
     assert image.imread(tmp_path / f"{name}.png").std() > 0.05
     printed = capsys.readouterr().out
-    assert "quick run, not the study" in printed
+    assert "quick run, only a check" in printed
     assert f"seeds {TINY[name]['seeds']}" in printed
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
@@ -416,7 +416,8 @@ def test_an_interrupt_says_how_to_continue(tiny, tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit) as end:
         main(["table1_augmentation", "--quick", "--n-jobs=1", f"--output={tmp_path}"])
     assert end.value.code == 130
-    assert "Run the same command again to continue." in capsys.readouterr().err
+    said = "Run the same command again, without --fresh, to continue."
+    assert said in capsys.readouterr().err
 
 
 @contextmanager
@@ -712,7 +713,7 @@ def test_the_report_contains_all_studies(parsed_report):
         assert f"{part.study.name}.csv" in page.links
     losses = [*published.TABLE1["published_loss"], *published.TABLE3["published_loss"]]
     assert all(str(value) in text for value in losses)
-    assert "This is the quick run" in text
+    assert "This is a quick run" in text
     assert re.search(r"tensorflow \d+\.\d+", text) and "seeds 2" in text
 
 
@@ -726,7 +727,7 @@ def test_the_report_lists_the_sentences_in_the_order_of_the_paper(parsed_report)
     quotes = claims["sentence"].unique()
     assert page.texts["blockquote"] == [quote for quote in quotes if quote]
     n = claims["claim"].nunique()
-    findings, contents, verdicts = np.split(page.texts["li"], [5, 5 + n])
+    findings, contents, verdicts = np.split(page.texts["li"], [6, 6 + n])
     ranked = readings_screening.rank(done["readings"].frame)
     expected = report.findings(claims, report.published_places(done), ranked)
     assert [" ".join(finding.split()) for finding in findings] == expected

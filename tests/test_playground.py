@@ -135,7 +135,7 @@ def test_a_wrong_value_in_an_address_gives_a_notice_and_the_default(query, name)
     if name in NAMES and query.count(name) == 1:
         default = getattr(Setting(page.setting.data), name)
         assert getattr(page.setting, name) == default
-        assert notices[name].endswith(f"Using {quote(default)}.")
+        assert notices[name].endswith(f"Now it is {quote(default)}.")
 
 
 @pytest.mark.parametrize(
@@ -143,24 +143,33 @@ def test_a_wrong_value_in_an_address_gives_a_notice_and_the_default(query, name)
     [
         (
             "n_samples=5",
-            "n_samples must be an integer from 20 to 2,000, got 5. Using 500.",
+            "n_samples must be an integer from 20 to 2,000, got 5. Now it is 500.",
         ),
         (
             "data=moons&noise=20",
-            "noise must be a number from 0 to 0.5, got 20. Using 0.2.",
+            "noise must be a number from 0 to 0.5, got 20. Now it is 0.2.",
         ),
         (
             "early_stopping=yes",
-            "early_stopping must be False or True, got 'yes'. Using False.",
+            "early_stopping must be False or True, got 'yes'. Now it is False.",
         ),
-        ("A.epochs=0", "A.epochs must be an integer from 1 to 300, got 0. Using 100."),
-        ("epochs=3&epochs=4", "epochs is given more than once. Using the first value."),
-        ("gpu=1", "The parameter 'gpu' is unknown. Ignoring it."),
-        ("smallest=0.02", "The parameter 'smallest' has a new name: use 'margin'."),
+        (
+            "A.epochs=0",
+            "A.epochs must be an integer from 1 to 300, got 0. Now it is 100.",
+        ),
+        (
+            "epochs=3&epochs=4",
+            "epochs is given more than once. The first value is used.",
+        ),
+        ("gpu=1", "The parameter 'gpu' is unknown and is ignored."),
+        (
+            "smallest=0.02",
+            "The parameter 'smallest' has a new name and is ignored: use 'margin'.",
+        ),
         (
             "hidden_layer_sizes=20,",
             "hidden_layer_sizes must be 1 to 4 integers from 1 to 50, separated by "
-            "commas, got '20,'. Using 20,20.",
+            "commas, got '20,'. Now it is 20,20.",
         ),
     ],
 )
@@ -547,7 +556,8 @@ def test_fresh_data_apply_to_a_too():
 def test_divergence_is_counted():
     session, _ = started(Page(QUICK, "ten"))
     session.fits[1].warning = "Training diverged."
-    assert _captions.describe_divergence(session.fits) == "1 of 10 networks diverged."
+    said = "1 of 10 networks diverged. A lower learning_rate may help."
+    assert _captions.describe_divergence(session.fits) == said
     assert _captions.describe_divergence(session.fits[1:2]) == "Training diverged."
 
 
@@ -943,7 +953,7 @@ def test_a_job_ends_at_its_time_limit(scripted, monkeypatch):
         process.begun.get(timeout=HANGS)
         process.reply("done", "result", seconds)
     (message,) = visitor.wait_for(1, "timed out")
-    assert "the limit of a page" in message
+    assert "the limit for one request" in message
     assert visitor.job.next_task is None and visitor.job.seconds_used == 12e5
     visitor.submit(fit_task())
     process.reply("done", "result")
@@ -964,7 +974,7 @@ def test_a_task_over_the_time_limit_is_stopped_with_a_message(
     if stops:
         process.reply("stopped")
     (message,) = visitor.wait_for(1, "timed out")
-    assert "the limit of a page" in message
+    assert "the limit for one request" in message
 
 
 @pytest.mark.slow

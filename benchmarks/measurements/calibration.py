@@ -2,9 +2,9 @@
 
 False positives. The estimators of a comparison have the same settings and the same
 data, but different seeds. (With equal seeds all differences are 0, which is checked
-too.) At most 5 % of the comparisons may call an estimator better or worse, negligibly
-or not. The decision trees have 80 repetitions: the first 10, the first 30, and as many
-as ``n_repeats="auto"`` uses are judged.
+too.) At most 5 % of the comparisons may call an estimator better or worse, with or
+without "negligibly". The decision trees have 80 repetitions: the first 10, the first
+30, and as many as ``n_repeats="auto"`` uses are judged.
 
 Few test points. Each estimator misclassifies each of 10, 20 or 50 test points with
 probability 0.1. All pairs of two or of five estimators are compared on 2 to 10 test
@@ -21,9 +21,9 @@ Skewed differences, with mean 0. Student's t-test exceeds its significance level
 and no other test would do better: no test can account for a rare event that is not in
 the sample. The study reports the false positives, and those without a note on skewness.
 GaussianNB and logistic regression are compared by log loss, with 20 training points:
-differences are drawn from 4,000 measured ones. An estimator that loses 0.4 in 5 % of
-its repetitions is as good as the other one on average; or it is worse by 0.02, and must
-not be called equivalent with a margin of 0.01.
+differences are drawn from 4,000 measured ones. Another estimator loses 0.4 in 5 % of
+its repetitions. On average, it is as good as the baseline in one case, and worse by
+0.02 in the other case; there, it must not be called equivalent with a margin of 0.01.
 
 Power. Scores are simulated, with differences of known standard deviation. The effect
 that `summary` calls detectable must be found in 80 % of the comparisons, also if it is

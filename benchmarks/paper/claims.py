@@ -7,31 +7,33 @@ functions or numbers of samples need other data, and the study of fluctuations u
 data set.) Errors and losses are compared by their ratio, because differences are tiny
 near an accuracy of 99.7 %; the report also shows the differences. The margin, the
 smallest effect that counts as relevant, is a factor of 1.1 (also for each doubling of
-the number of samples). It is 0.005 for the accuracy above the majority class, and 0.001
-for the mean distance from the median. The paper reports the best score of all epochs,
-which is too good, above all on few validation points. Claims about the tables of the
-paper are decided by these scores. Claims about learning are decided by the error on
-4,000 test points. All claims are tested after 5, 10, 20, 50 and more epochs. The last
-epoch of a reading decides; earlier epochs use the error on validation points.
+the number of samples). It is 0.005 for the accuracy minus the share of the majority
+class, and 0.001 for the mean distance of the accuracies from their median (study of
+fluctuations). The paper reports the best score of all epochs, which is too optimistic,
+most of all with few validation points. Claims about the tables of the paper are decided
+by these scores. Claims about learning are decided by the error on 4,000 test points.
+All claims are tested after 5, 10, 20, 50 and more epochs. The last epoch of a reading
+decides; earlier epochs use the error on validation points.
 
 Tests. They are the tests of the function compare: a t-test of no effect, and an
-equivalence test of an effect smaller than the margin. There is one family of tests for
-each reading and, for Table II, for zero and random initial weights; Holm's method
-corrects over its claims. "X is best" requires that X beats every rival, so the least
-favorable comparison decides. "X can help" requires one comparison in which it helps,
-and "not always" one step without an improvement beyond the margin; both use
-Bonferroni's correction.
+equivalence test, which tests whether an effect is smaller than the margin. Holm's
+method corrects for the number of claims. It is applied separately to each reading and,
+for Table II, to zero and to random initial weights. "X is best" requires that X beats
+every rival, so the least favorable comparison decides. "X can help" requires one
+comparison in which X helps. "More is not always better" requires one step to more that
+does not improve the result beyond the margin. The last two use Bonferroni's correction.
 
 Verdicts. Supported: an effect in favor of the claim is significant, and not shown to be
-smaller than the margin. Supported, but negligible: it is significant, and smaller than
-the margin. Contradicted, and contradicted, but negligible: the same for an effect
-against the claim; for "X is best", another one is better. No difference: no effect is
-significant, and in the deciding comparison an effect as large as the margin is ruled
-out. Inconclusive: none of these. Not testable: no effect could show, because neither
-network learns, because most repetitions make no error on either side, or because the
-number of samples needed lies outside the tested range. Such comparisons are left out if
-others can be tested. A claim that there is no difference is supported if all effects
-are shown to be smaller than the margin.
+smaller than the margin. Supported, but negligible: the effect is significant, but shown
+to be smaller than the margin. The verdicts "contradicted" and "contradicted, but
+negligible" mean the same for an effect against the claim; for "X is best", this is an
+effect in favor of a rival. No difference: no effect is significant, and in the deciding
+comparison an effect as large as the margin is ruled out. Inconclusive: none of these.
+Not testable: no effect could be seen, because neither network learns, because most
+repetitions make no error on either side, or because the number of samples needed lies
+outside the tested range. Such comparisons are left out if others can be tested. A claim
+that there is no difference is supported if all effects are shown to be smaller than the
+margin.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Fig. 2: training and validation loss against the epochs, N = 2000, f1.
+"""Fig. 2: training and validation loss against the epochs (f1, 2,000 samples).
 
 The accuracy is shown beside the loss. Curves are means over the repetitions.
 """

@@ -1,9 +1,9 @@
-"""Fig. 3: validation loss and accuracy against the number of samples, each function.
+"""Fig. 3: validation loss and accuracy against the number of samples (all functions).
 
 The paper's two scores are the best values of all epochs, which is too optimistic. The
 test accuracy after the last epoch is shown beside them. With equal epochs, more points
-also mean more gradient steps. In the control, every N gets the gradient steps that
-4,000 points get in the paper.
+also mean more gradient steps. The control therefore trains with equal gradient steps:
+every number of samples gets the gradient steps that 4,000 samples get.
 """
 
 from math import ceil

@@ -1,4 +1,4 @@
-"""Zero weights "to avoid fluctuations of the results" (Conclusions), f1.
+"""Zero weights "to avoid fluctuations of the results" (Conclusions; f1).
 
 All repetitions use one data set. Only the seed of the network varies: the initial
 weights, the order of the rows and the dropout masks. Networks with relu hidden layers

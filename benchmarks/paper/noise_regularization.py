@@ -1,16 +1,18 @@
-"""Training with noise (Methods; references 12 and 13), f1.
+"""Training with noise (Methods; references 12 and 13; f1).
 
 The paper cites two results: noise aids generalization and fault tolerance, and training
-with noise is equivalent to Tikhonov regularization. `fresh` adds new noise to every
-point in every epoch, as in the theorem. `copies` adds the paper's 20 % of noisy copies
-once; at standard deviation 0, the copies are exact duplicates.
+with noise is equivalent to Tikhonov regularization. The study trains with two kinds of
+noise. `fresh` adds new noise to every point in every epoch, as the second result
+assumes. `copies` adds the paper's 20 % of noisy copies once; at standard deviation 0,
+the copies are exact duplicates.
 
 Regularization. The study measures the norm of the weights and the norm of the gradient
-of the predicted probability p. The theorem (Bishop 1995) is about the objective: with
+of the predicted probability p. The theorem (Bishop 1995) is about the objective. With
 cross-entropy, noise of variance s² adds the penalty s² / 2 · E[p (1 - p) |∇z|²] to the
-expected loss, up to second order in s; z is the logit. Both are measured on test
-points, for the network that was trained with this noise: `added_loss` over 20 draws of
-the noise, and `penalty`. They are equivalent if their ratio is 1.
+expected loss, up to second order in s; z is the logit of p. The study measures the loss
+that the noise adds, as a mean over 20 draws (`added_loss`), and the penalty
+(`penalty`). Both are measured on test points, for the network that was trained with
+this noise. They are equivalent if their ratio is 1.
 
 Fault tolerance. It is measured by the error that faults add. A fault multiplies each
 weight by a normal factor with mean 1 and standard deviation 0.2 (`perturbed_accuracy`),

@@ -3,12 +3,15 @@
 The picture shows where each published value lies among our seeds. If all values lie at
 the edges, the reading is not the paper's. If all lie in the middle, its seeds vary too
 much to tell. Readings are therefore ranked by the energy score of all twelve values of
-a table. The seeds also show how good this score should be: p_score is the share of
-seeds that score as badly, each left out and scored as if it had been published. If no
-seed does, in either table, the reading is ruled out, even if its score is good.
-p_extreme and p_central use ranks alone: the share of seeds that lie as far from the
-middle of the other seeds, or as near to it. The reading that one table selects is
-tested on the other table, in both directions. The plain reading is always included.
+a table: the better the seeds predict the values, the lower it is. The seeds also show
+how good this score should be. Each seed is left out and scored as if it had been
+published. The p-value of the score (`p_score`) is the share of seeds that score at
+least as badly as the published values, which count as one more seed. If all seeds score
+better in one of the tables, the reading is ruled out, even if its score is good. Two
+other p-values use ranks alone. They are the share of seeds that lie at least as far
+from the middle of the other seeds as the published values (too extreme, `p_extreme`),
+or at least as near to it (too central, `p_central`). The reading that one table selects
+is tested on the other table, in both directions. The plain reading is always included.
 """
 
 import pandas as pd
@@ -55,14 +58,15 @@ def cross_check(ranked):
     for chosen_by, tested_on in (("I", "III"), ("III", "I")):
         chosen = both.sort_values(f"score {chosen_by}", kind="stable").iloc[0]
         scores = both[f"score {tested_on}"]
+        rank = 1 + (scores < chosen[scores.name]).sum()
         rows.append(
             {
                 "chosen by": f"Table {chosen_by}",
                 "reading": name_of(chosen),
-                "p-value": chosen[f"p_score {chosen_by}"].round(3),
+                "p-value, choosing table": chosen[f"p_score {chosen_by}"].round(3),
                 "tested on": f"Table {tested_on}",
-                "rank": f"{1 + (scores < chosen[scores.name]).sum()} of {len(both)}",
-                "p-value there": chosen[f"p_score {tested_on}"].round(3),
+                "rank, tested table": f"{rank} of {len(both)}",
+                "p-value, tested table": chosen[f"p_score {tested_on}"].round(3),
             }
         )
     return pd.DataFrame(rows)

@@ -41,6 +41,8 @@ def summarize(frame, by, values, digits=4):
 
     def text(values):
         low, high = interval(values)
+        if np.isnan(low):  # all values are equal
+            return f"{np.mean(values):.{digits}f}"
         return f"{np.mean(values):.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
     groups = frame.groupby(by, sort=False, dropna=False)

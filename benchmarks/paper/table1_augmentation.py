@@ -1,8 +1,8 @@
-"""Table I: 10 % and 20 % of noisy copies added to the training points, f1.
+"""Table I: 10 % and 20 % of noisy copies added to the training points (f1).
 
-Three controls are added to the paper's six cells: no copies; copies without noise,
-which are exact duplicates and show the effect of more points alone; and a small number
-of points, because many points leave little room for improvement.
+Three controls are added to the paper's six cells. The first has no copies. The second
+has copies without noise; these exact duplicates show the effect of more points alone.
+The third has few points, because many points leave little room for improvement.
 """
 
 import pandas as pd

@@ -1,10 +1,11 @@
 """Table II: the best candidates of the grid, over many repetitions.
 
-The grid uses one data set, so its best candidate is partly lucky. The paper reports
-best candidates, not means over the grid. This study takes the best candidate for each
-value of each parameter and compares them on fresh data sets. It adds the published
-candidate, the paper's first network and the best candidates for the other functions.
-Each network trains once per data set, without folds, as in the rest of the paper.
+The grid uses one data set, so its best candidate is the best partly by luck. The paper
+reports best candidates, not means over the grid. This study takes the best candidate
+for each value of each parameter and compares them on fresh data sets. It adds the
+published candidate, the paper's first network and the best candidates for the other
+functions. Each network trains once per data set, without folds, as in the rest of the
+paper.
 """
 
 import pandas as pd

@@ -1,9 +1,10 @@
-"""Table III: loss and accuracy for six weight initializers, f1.
+"""Table III: loss and accuracy for six weight initializers (f1).
 
 Each initializer has Keras' default parameters and is used in hidden and output layers.
 Keras' default initializer, used in the rest of the paper, is added. Networks with equal
-initial weights learn only with sigmoid hidden layers, so these are added too. They act
-like networks with one unit per layer, and so do better on f3 than on f1.
+initial weights learn only with sigmoid hidden layers, so networks with such layers are
+added too. They act like networks with one unit per layer. Their results are therefore
+better on f3 than on f1.
 """
 
 from itertools import product

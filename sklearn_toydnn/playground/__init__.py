@@ -1,12 +1,12 @@
-"""An interactive page that trains real networks again whenever you change a setting."""
+"""An interactive page that trains a network again whenever you change a setting."""
 
 
 def playground():
     """Return the playground for display in a notebook.
 
-    The page shows the decision regions, learning curves and accuracy of one network. It
-    also shows where networks with 10 or 30 seeds disagree, how a network learns epoch
-    by epoch, and how two settings compare, with the verdict of
+    The page shows the decision regions, training history and accuracy of one network.
+    It also shows where 10 or 30 networks with different seeds disagree, how a network
+    learns epoch by epoch, and which of two settings is better, with the verdict of
     :func:`~sklearn_toydnn.compare`. To open the page in a browser without a notebook,
     run ``python -m sklearn_toydnn.playground``.
 
@@ -22,8 +22,8 @@ def playground():
 
     Notes
     -----
-    Networks are trained in separate worker processes, which all pages of this process
-    share. They end with this process.
+    Networks are trained in separate worker processes. All pages of this process share
+    the worker processes, which end when this process ends.
 
     Examples
     --------

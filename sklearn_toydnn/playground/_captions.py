@@ -7,8 +7,8 @@ CURVES = f"""<p class="caption"><span style="color: {TRAINING}">━━ training<
 <span style="color: {VALIDATION}">╍╍ validation</span> (500 separate points). With
 several networks: the mean (line) and the range from lowest to highest (band).</p>"""
 ONE_NETWORK = (
-    "Dots: training points, colored by label. Background: predicted class, paler where "
-    "the network is less sure."
+    "Dots: training points, colored by label; noisy copies are paler. Background: "
+    "predicted class, paler where the network is less sure."
 )
 MEAN = (
     "Background: class predicted by the mean of all networks. Dots: training points of "
@@ -66,12 +66,13 @@ def describe_verdict(session):
             f"its accuracy is {abs(mean):.4f} {direction}"
         )
     level = f"{100 * (1 - row['level']):.4g} %"
-    interval = f"{level} confidence interval {low:+.4f} to {high:+.4f}"
+    interval = f"{level} confidence interval: {low:+.4f} to {high:+.4f}"
     return "".join(
         [
             *parameters,
             f'<p class="verdict">{text}.</p>',
-            f"<p>{interval}. It allows for up to four tests.</p>",
+            f"<p>{interval}. The level is above 95 %, because a comparison makes up to "
+            "four tests.</p>",
         ]
     )
 
@@ -80,5 +81,6 @@ def describe_divergence(fits):
     """Return the number of networks that diverged, or the warning of a single one."""
     warnings = [fit.warning for fit in fits if fit.warning]
     if len(fits) > 1 and warnings:
-        return f"{len(warnings)} of {len(fits)} networks diverged."
+        diverged = f"{len(warnings)} of {len(fits)} networks diverged"
+        return f"{diverged}. A lower learning_rate may help."
     return "".join(warnings)

@@ -25,8 +25,8 @@ _STATUS_DELAY = 0.4  # seconds before the status says that a job is running
 
 STARTING = "Starting: TensorFlow needs a few seconds to load."
 COMPILING = (
-    "Preparing this new network shape (a few seconds); still showing the previous "
-    "result."
+    "This setting needs a new compiled program, which takes a few seconds. Until then, "
+    "the page shows the previous result."
 )
 
 

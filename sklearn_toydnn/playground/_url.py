@@ -74,19 +74,18 @@ def read_address(query):
     try:
         pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=_MAX_FIELDS)
     except ValueError:
-        notice = (
-            f"The address has more than {_MAX_FIELDS} parameters. Using none of them."
-        )
+        notice = f"The address has more than {_MAX_FIELDS} parameters. All are ignored."
         return Page(), {"": notice}
     for name, text in pairs:
         if name in _RENAMED:
             notices[name] = (
-                f"The parameter {name!r} has a new name: use {_RENAMED[name]!r}."
+                f"The parameter {name!r} has a new name and is ignored: use "
+                f"{_RENAMED[name]!r}."
             )
         elif name.removeprefix(_BASELINE) not in NAMES and name not in _PAGE_LIMITS:
-            notices[""] = f"The parameter {_shorten(name)!r} is unknown. Ignoring it."
+            notices[""] = f"The parameter {_shorten(name)!r} is unknown and is ignored."
         elif name in texts:
-            notices[name] = f"{name} is given more than once. Using the first value."
+            notices[name] = f"{name} is given more than once. The first value is used."
         texts.setdefault(name, text)
     values = {
         name: _read(name, limit, getattr(Page, name), texts, notices)
@@ -117,7 +116,9 @@ def _read(name, limit, default, texts, notices):
     try:
         return limit.read(text)
     except ValueError as error:
-        notices[name] = f"{name} {error}, got {_quote(text)}. Using {quote(default)}."
+        notices[name] = (
+            f"{name} {error}, got {_quote(text)}. Now it is {quote(default)}."
+        )
         return default
 
 
@@ -169,7 +170,8 @@ QUESTIONS = (
     Question(
         "What does noise do to the boundary?",
         "Points that move after labeling blur the boundary: the colors are paler "
-        "there, and no network can classify all points correctly. Lower noise to 0.",
+        "there, and no network can classify all points correctly. Set noise to 0 for a "
+        "sharp boundary.",
         _page(3, "ten", noise=8.0),
     ),
     Question(
@@ -180,8 +182,8 @@ QUESTIONS = (
     ),
     Question(
         "Does f2 need wide layers?",
-        "A has 5 units in each layer, B has 40. The classes form rings cut by two "
-        "lines, which are too complex for a narrow network.",
+        "A has 5 units in each layer, B has 40. The classes form rings, cut by two "
+        "lines. This pattern is too complex for a narrow network.",
         _page(
             5,
             "versus",

@@ -263,10 +263,10 @@ def _notify(job, event, value):
 
 
 _OVER_LIMIT = (
-    f"Stopped after {MAX_SECONDS:.0f} seconds of computing, the limit of a page. Use "
-    "fewer points, fewer epochs or larger batches."
+    f"Training stopped after {MAX_SECONDS:.0f} seconds of computing time, the limit "
+    "for one request. Use fewer points, fewer epochs or larger batches."
 )
-_NO_START = "No worker process could be started. The terminal shows the error."
+_NO_START = "No worker process could be started. See the error in the terminal."
 _DIED = "The worker process ended unexpectedly and was replaced. Try again."
 
 

@@ -89,7 +89,7 @@ def _of_values(leaders, functions, **published):
 
     def matches(weights):
         return {
-            f"{function}: {value} better than {rival}": (
+            f"{function}: {_in_words(name, value)} better than {rival}": (
                 function,
                 first,
                 leaders.best(weights, function, **{name: rival}),
@@ -100,6 +100,12 @@ def _of_values(leaders, functions, **published):
         }
 
     return matches
+
+
+def _in_words(name, value):
+    if name == "dropout_rate":
+        return f"dropout rate {value}"
+    return f"{value} units" if name == "units" else value
 
 
 def claims(grid, scores):
@@ -119,8 +125,9 @@ def claims(grid, scores):
         }
 
     def published(weights):
+        better = "published candidate better than"
         return {
-            f"{function}: published better than {', '.join(map(str, rival[1:]))}": (
+            f"{function}: {better} {', '.join(map(str, rival[1:]))}": (
                 function,
                 theirs,
                 rival,
