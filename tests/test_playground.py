@@ -135,7 +135,7 @@ def test_a_wrong_value_in_an_address_gives_a_notice_and_the_default(query, name)
     if name in NAMES and query.count(name) == 1:
         default = getattr(Setting(page.setting.data), name)
         assert getattr(page.setting, name) == default
-        assert notices[name].endswith(f"Using {quote(default)}.")
+        assert notices[name].endswith(f"It is set to {quote(default)}.")
 
 
 @pytest.mark.parametrize(
@@ -143,24 +143,27 @@ def test_a_wrong_value_in_an_address_gives_a_notice_and_the_default(query, name)
     [
         (
             "n_samples=5",
-            "n_samples must be an integer from 20 to 2,000, got 5. Using 500.",
+            "n_samples must be an integer from 20 to 2,000, got 5. It is set to 500.",
         ),
         (
             "data=moons&noise=20",
-            "noise must be a number from 0 to 0.5, got 20. Using 0.2.",
+            "noise must be a number from 0 to 0.5, got 20. It is set to 0.2.",
         ),
         (
             "early_stopping=yes",
-            "early_stopping must be False or True, got 'yes'. Using False.",
+            "early_stopping must be False or True, got 'yes'. It is set to False.",
         ),
-        ("A.epochs=0", "A.epochs must be an integer from 1 to 300, got 0. Using 100."),
-        ("epochs=3&epochs=4", "epochs is given more than once. Using the first value."),
-        ("gpu=1", "The parameter 'gpu' is unknown. Ignoring it."),
+        (
+            "A.epochs=0",
+            "A.epochs must be an integer from 1 to 300, got 0. It is set to 100.",
+        ),
+        ("epochs=3&epochs=4", "epochs is given more than once. The first is used."),
+        ("gpu=1", "The parameter 'gpu' is unknown. It is ignored."),
         ("smallest=0.02", "The parameter 'smallest' has a new name: use 'margin'."),
         (
             "hidden_layer_sizes=20,",
             "hidden_layer_sizes must be 1 to 4 integers from 1 to 50, separated by "
-            "commas, got '20,'. Using 20,20.",
+            "commas, got '20,'. It is set to 20,20.",
         ),
     ],
 )

@@ -1,12 +1,12 @@
-"""An interactive page that trains real networks again whenever you change a setting."""
+"""An interactive page that trains a network again whenever you change a parameter."""
 
 
 def playground():
     """Return the playground for display in a notebook.
 
-    The page shows the decision regions, learning curves and accuracy of one network. It
-    also shows where networks with 10 or 30 seeds disagree, how a network learns epoch
-    by epoch, and how two settings compare, with the verdict of
+    The page shows the decision regions, training history and accuracy of one network.
+    It also shows where 10 or 30 networks with different seeds disagree, and how a
+    network learns epoch by epoch. It compares two settings and shows the verdict of
     :func:`~sklearn_toydnn.compare`. To open the page in a browser without a notebook,
     run ``python -m sklearn_toydnn.playground``.
 

@@ -71,7 +71,7 @@ def describe_verdict(session):
         [
             *parameters,
             f'<p class="verdict">{text}.</p>',
-            f"<p>{interval}. It allows for up to four tests.</p>",
+            f"<p>{interval}. Its level is corrected for up to four tests.</p>",
         ]
     )
 

@@ -1,4 +1,4 @@
-"""The pictures of the playground: decision regions, learning curves and scores.
+"""The pictures of the playground: decision regions, training histories and scores.
 
 Each figure is created once. Updates replace only its data, which avoids flicker.
 """
@@ -116,7 +116,7 @@ def shade_of_disagreement(share):
 
 
 class Curves:
-    """Learning curves: training and validation metric, with bands over networks."""
+    """Training histories: training and validation metric, with bands over networks."""
 
     def __init__(self, metric):
         self.metric = metric

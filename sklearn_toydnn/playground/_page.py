@@ -116,9 +116,9 @@ class View:
 
     def _lay_out(self):
         title = html(
-            "<h1>Playground</h1><p>A small Keras network. It trains again when you "
-            "change a setting. Train it with 10 or 30 seeds to see how much of the "
-            "result is luck.</p>"
+            "<h1>Playground</h1><p>This page trains a small Keras network again when "
+            "you change a parameter. Train it with 10 or 30 seeds to see how much of "
+            "the result is luck.</p>"
         )
         self._hint, self._status = html(css=":host {min-height: 22px}"), html()
         self._summary = grayed_if_stale(html())

@@ -25,8 +25,8 @@ _STATUS_DELAY = 0.4  # seconds before the status says that a job is running
 
 STARTING = "Starting: TensorFlow needs a few seconds to load."
 COMPILING = (
-    "Preparing this new network shape (a few seconds); still showing the previous "
-    "result."
+    "Compiling a program for this setting (a few seconds). The previous result is "
+    "still shown."
 )
 
 
@@ -348,7 +348,7 @@ class Session:
         elif self.result.is_decided:
             self.status = (
                 f"Decided after {n} repetitions, the maximum. The differences are "
-                "skewed, so the significance level is not exact."
+                "skewed, so the false positive rate is not exact."
             )
         else:
             self.status = f"Undecided after {n} repetitions, the maximum."

@@ -74,9 +74,7 @@ def read_address(query):
     try:
         pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=_MAX_FIELDS)
     except ValueError:
-        notice = (
-            f"The address has more than {_MAX_FIELDS} parameters. Using none of them."
-        )
+        notice = f"The address has more than {_MAX_FIELDS} parameters. All are ignored."
         return Page(), {"": notice}
     for name, text in pairs:
         if name in _RENAMED:
@@ -84,9 +82,9 @@ def read_address(query):
                 f"The parameter {name!r} has a new name: use {_RENAMED[name]!r}."
             )
         elif name.removeprefix(_BASELINE) not in NAMES and name not in _PAGE_LIMITS:
-            notices[""] = f"The parameter {_shorten(name)!r} is unknown. Ignoring it."
+            notices[""] = f"The parameter {_shorten(name)!r} is unknown. It is ignored."
         elif name in texts:
-            notices[name] = f"{name} is given more than once. Using the first value."
+            notices[name] = f"{name} is given more than once. The first is used."
         texts.setdefault(name, text)
     values = {
         name: _read(name, limit, getattr(Page, name), texts, notices)
@@ -117,7 +115,9 @@ def _read(name, limit, default, texts, notices):
     try:
         return limit.read(text)
     except ValueError as error:
-        notices[name] = f"{name} {error}, got {_quote(text)}. Using {quote(default)}."
+        notices[name] = (
+            f"{name} {error}, got {_quote(text)}. It is set to {quote(default)}."
+        )
         return default
 
 
@@ -180,8 +180,8 @@ QUESTIONS = (
     ),
     Question(
         "Does f2 need wide layers?",
-        "A has 5 units in each layer, B has 40. The classes form rings cut by two "
-        "lines, which are too complex for a narrow network.",
+        "A has 5 units in each layer, B has 40. The classes form rings that two lines "
+        "cut. This pattern is too complex for a narrow network.",
         _page(
             5,
             "versus",
