@@ -1,7 +1,8 @@
 """Gaussian noise on the training set, as in the paper's "Data augmentation".
 
 Both estimators change the points while a pipeline is fitted, but not when it predicts.
-Their ``std`` is in the units of their input: before a scaler, those of the data.
+Their ``std`` is in the units of their input. If they come before a scaler, these are
+the units of the data.
 """
 
 from numbers import Real
@@ -29,10 +30,10 @@ _STD = [Interval(Real, 0, None, closed="left")]
 class GaussianNoise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Add jitter to the training points, but not to other points.
 
-    A pipeline calls ``fit_transform`` when it is fitted, which adds the noise. It calls
-    ``transform`` when it predicts, which returns the points unchanged. The Keras layer
-    of the same name also has these two phases. The number of points does not change,
-    so you can use this transformer in any scikit-learn pipeline.
+    While a pipeline is fitted, it calls ``fit_transform``, which adds the noise. When
+    it predicts, it calls ``transform``, which returns the points unchanged. The Keras
+    layer of the same name also has these two phases. The number of points does not
+    change, so you can use this transformer in any scikit-learn pipeline.
 
     Parameters
     ----------
@@ -192,9 +193,10 @@ class GaussianAugmenter(BaseSampler):
 
     Notes
     -----
-    Do not hold out validation data after this step, as ``validation_split`` does:
-    these rows include noisy copies of training points, so that scores on them are
-    optimistic. Pass clean points as ``X_val`` instead.
+    Do not hold out validation data after this step, neither with ``validation_split``
+    nor with ``early_stopping``. The held-out points would include noisy copies of
+    training points, so scores on them would be too optimistic. Pass clean points as
+    ``X_val`` instead.
 
     Put the scaler after this step. Otherwise, a pipeline cannot transform ``X_val``:
     its `transform_input` does not support a transformer before a sampler, and
@@ -206,7 +208,8 @@ class GaussianAugmenter(BaseSampler):
 
     References
     ----------
-    The paper, "Data augmentation" and Table I.
+    Group 2210, "A study on Deep Neural Networks using Keras" (2022), section "Data
+    augmentation" and Table I.
 
     Examples
     --------
@@ -262,7 +265,7 @@ class GaussianAugmenter(BaseSampler):
         -------
         X_resampled : {ndarray, dataframe} of shape (n_samples_new, n_features)
             The points, followed by the copies. The container type and the feature names
-            are those of X; the dtype is floating.
+            are those of X; the dtype is a floating-point type.
 
         y_resampled : array-like of shape (n_samples_new,)
             The labels of `X_resampled`.

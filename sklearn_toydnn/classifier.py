@@ -58,7 +58,10 @@ class _LayerArrays:
         try:
             return vars(clf)[self._name]
         except KeyError:
-            raise AttributeError(f"{self._name}: not fitted yet") from None
+            raise AttributeError(
+                f"{type(clf).__name__} has no {self._name} before it is fitted. Call "
+                "fit first."
+            ) from None
 
     def __set__(self, clf, arrays):
         clf.__dict__ = clf._without_model(vars(clf)) | {self._name: arrays}
@@ -81,16 +84,17 @@ class DNNClassifier(KerasClassifier):
 
     activation : str or callable, default="relu"
         Activation of the hidden layers: a name in Keras or a function. User-defined
-        functions that compute the same, such as two copies of one lambda, share a
-        compiled program. Layers with weights are not allowed.
+        functions that compute the same values, such as two copies of one lambda, share
+        a compiled program. Activation layers with weights of their own, such as PReLU,
+        are not allowed.
 
     output_activation : str or callable, default="auto"
         Activation of the output layer. "auto" is "sigmoid" for two classes and
         "softmax" for more. If the loss expects logits (``from_logits=True``), "auto"
         is "linear"; probabilities are then the sigmoid or softmax of the output, and
         the threshold between two classes is 0. Activations with values outside [0, 1]
-        are allowed, as in the paper's grid search. For two classes, probabilities are
-        the clipped values. For more, the lowest value of each point is subtracted if
+        are allowed, as in the paper's grid search. For two classes, such values are
+        clipped to [0, 1]. For more, the lowest value of each point is subtracted if
         it is negative, and the values are divided by their sum.
 
     dropout_rate : float, default=0.2
@@ -111,8 +115,8 @@ class DNNClassifier(KerasClassifier):
         The loss: a name in Keras, a class, an instance or a function. "auto" is binary
         cross-entropy for two classes and sparse categorical cross-entropy for more. A
         name or class accepts parameters such as ``loss__label_smoothing``. To clone an
-        instance of a user-defined class, register the class with Keras. More than two
-        classes are one-hot encoded, except for the sparse loss.
+        instance of a user-defined class, register the class with Keras. Labels of more
+        than two classes are one-hot encoded, unless the loss is a sparse one.
 
     batch_size : int, default=32
         Number of points per gradient step; -1 means all points.
@@ -137,7 +141,7 @@ class DNNClassifier(KerasClassifier):
     n_iter_no_change : int or np.inf, default=10
         Early stopping ends training after this many consecutive epochs without an
         improvement by at least `tol` over the best validation accuracy so far.
-        ``np.inf`` never ends training.
+        With ``np.inf``, training always runs for all epochs.
 
     tol : float, default=1e-4
         Minimum increase of the validation accuracy that counts as an improvement.
@@ -160,7 +164,7 @@ class DNNClassifier(KerasClassifier):
         such as ``callbacks__patience``.
 
     run_eagerly : bool, default=False
-        Whether Keras trains step by step in Python, to debug functions that it calls.
+        Whether Keras trains step by step in Python. Use it to debug your own functions.
 
     dtype : {"float32", "float64"}, default="float32"
         Precision of the weights and the arithmetic. A loss instance uses its own
@@ -168,9 +172,10 @@ class DNNClassifier(KerasClassifier):
 
     jit_compile : bool or "auto", default="auto"
         Whether to compile the whole training into one program. This is about a hundred
-        times faster than ``keras.Model.fit`` and leaks no memory. True raises an error
-        if training cannot be compiled. "auto" warns instead, and trains with
-        ``keras.Model.fit``, as False does.
+        times faster than ``keras.Model.fit``, and repeated fits leak no memory. True
+        raises an error if training cannot be compiled. "auto" instead issues a warning
+        and trains with ``keras.Model.fit``. False always trains with
+        ``keras.Model.fit``, without a warning.
 
         Compiled training supports Keras callbacks that act between epochs, and
         `verbose`, but both need a Keras model and take time in each epoch. It does not
@@ -182,14 +187,14 @@ class DNNClassifier(KerasClassifier):
 
     memory : str, joblib.Memory or None, default=None
         Where to cache the results of fits: a folder, or any object that ``Pipeline``
-        accepts as its `memory`. If you restart a search, it loads the fits that it has
-        finished. The cache key consists of the data, the parameters, the settings of
-        ``keras.config``, the training code of this package, the versions of
-        TensorFlow, Keras and NumPy and, for large layers or batches, the number of
-        threads. Some fits are not cached, with a warning: those with
-        ``random_state=None``, with callbacks, with user-defined functions or classes
-        (which may change), or in the scope of a ``tf.distribute`` strategy. Use a
-        folder that only you can write to, because loading a result can run code.
+        accepts as its `memory`. If you restart a search, it loads the fits that it
+        finished before. The cache key consists of the data, the parameters, the
+        settings of ``keras.config``, the training code of this package, and the
+        versions of TensorFlow, Keras and NumPy. For large layers or batches, it also
+        contains the number of threads. Some fits are not cached, with a warning: those
+        with ``random_state=None``, with callbacks, with user-defined functions or
+        classes (which may change), or in the scope of a ``tf.distribute`` strategy. Use
+        a folder that only you can write to, because loading a result can run code.
 
     random_state : int, RandomState instance or None, default=None
         Determines the initial weights, the dropout and the order of the points.
@@ -202,7 +207,8 @@ class DNNClassifier(KerasClassifier):
         prints one line per epoch.
 
     **kwargs : dict
-        Routed parameters, as in scikeras. Names must start with ``optimizer__``,
+        Routed parameters, as in scikeras: parameters that are passed on to the
+        optimizer, the loss or the callbacks. Names must start with ``optimizer__``,
         ``loss__`` or ``callbacks__``.
 
     Attributes
@@ -233,8 +239,8 @@ class DNNClassifier(KerasClassifier):
         with `early_stopping`; the last two are None without it.
 
     n_layers_, n_outputs_, out_activation_ : int, int, str or callable
-        The number of layers, including input and output, the number of outputs, and
-        the activation of the output layer.
+        The number of layers (including the input and the output), the number of
+        outputs, and the activation of the output layer.
 
     diverged_ : bool
         Whether a loss in `history_` or a weight is infinite or NaN. The last fit has
@@ -282,8 +288,8 @@ class DNNClassifier(KerasClassifier):
     ``batch_size=-1`` with 4,000 points, the learned weights may also depend on the
     number of threads, and joblib gives its worker processes fewer threads.
 
-    You cannot use the classifier in a process that was forked from one in which
-    TensorFlow has computed, or while a ``tf.Graph`` is being built: it raises an error.
+    You cannot use the classifier in a process that was forked from one that had used
+    TensorFlow, or while a ``tf.Graph`` is being built: it raises an error.
 
     scikit-learn's callbacks, set with ``set_callbacks``, are called for each epoch of
     `fit`, but not in `partial_fit`. They receive all points, including held-out ones.
@@ -291,7 +297,8 @@ class DNNClassifier(KerasClassifier):
 
     References
     ----------
-    The paper, Methods. The base class is scikeras' ``KerasClassifier``.
+    Group 2210, "A study on Deep Neural Networks using Keras" (2022), Methods. The base
+    class is scikeras' ``KerasClassifier``.
 
     Examples
     --------
@@ -412,8 +419,8 @@ class DNNClassifier(KerasClassifier):
 
         X_val : array-like of shape (n_samples_val, n_features), default=None
             Validation points. In a pipeline, add "X_val" to its `transform_input` to
-            scale them with the scaler of the training points. The number of rows must
-            differ from that of X; otherwise scikit-learn's cross-validation splits
+            scale them with the scaler of the training points. In cross-validation, the
+            number of rows must differ from that of X; otherwise, scikit-learn splits
             `X_val` into folds along with X.
 
         y_val : array-like of shape (n_samples_val,), default=None
@@ -479,7 +486,10 @@ class DNNClassifier(KerasClassifier):
         """
         self._validate_params()
         if self.early_stopping:
-            raise ValueError("partial_fit does not support early_stopping=True.")
+            raise ValueError(
+                "partial_fit does not support early_stopping=True. Set "
+                "early_stopping=False, or use fit."
+            )
         if isinstance(self.class_weight, str):
             raise ValueError(
                 "partial_fit does not support class_weight='balanced', because one "
@@ -579,7 +589,7 @@ class DNNClassifier(KerasClassifier):
             raise ValueError(
                 "warm_start can only be used where `y` has the same classes as in "
                 f"the previous call to fit. Previously got {self.classes_}, `y` "
-                f"has {classes}"
+                f"has {classes}. To train a new network, set warm_start=False."
             )
         plan = self._prepare(self.classes_ if resume else classes, resume)
         training = points, labels, sample_weight
@@ -592,7 +602,7 @@ class DNNClassifier(KerasClassifier):
         resume = self.initialized_
         if classes is not None and np.size(classes) == 0:
             raise ValueError(
-                "classes must list the labels that occur in any call, got no labels."
+                "classes must list all labels that occur in any call, got no labels."
             )
         _check_partial_fit_first_call(self, classes)
         X, y = check_points(self, X, y, reset=not resume)
@@ -654,7 +664,8 @@ class DNNClassifier(KerasClassifier):
         if network != self._network:
             raise ValueError(
                 "warm_start and partial_fit cannot change the network. It is "
-                f"{self._network}, but the parameters describe {network}."
+                f"{self._network}, but the parameters describe {network}. To train a "
+                "new network, call fit with warm_start=False."
             )
         return State(
             self._weights(),
@@ -689,8 +700,8 @@ class DNNClassifier(KerasClassifier):
             )
         elif not outcome.converged and len(outcome.history["loss"]) == n_epochs:
             message = (
-                f"Maximum epochs ({n_epochs}) reached and the validation accuracy "
-                "has not converged yet."
+                f"Maximum epochs ({n_epochs}) reached, but the validation accuracy "
+                "has not converged yet. More epochs may help."
             )
         else:
             return

@@ -37,7 +37,7 @@ def _check_points(X):
 
 
 def label_triangle(X):
-    """Label points inside the paper's triangle as 1, others as 0 (f1).
+    """Label points inside a triangle as 1, others as 0 (the paper's f1).
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def label_triangle(X):
 
 
 def label_sinusoidal(X):
-    """Label points by the sign of a wave around the origin (f2).
+    """Label points by the sign of a wave around the origin (the paper's f2).
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def label_sinusoidal(X):
 
 
 def label_gaussian(X):
-    """Label points below a Gaussian bell curve as 1, others as 0 (f3).
+    """Label points below a Gaussian bell curve as 1, others as 0 (the paper's f3).
 
     Parameters
     ----------
@@ -116,8 +116,8 @@ def _draw(n_samples, box, generator):
     low, high = map(as_float, box)
     if not (low < high and math.isfinite(high - low)):
         raise ValueError(
-            "box must be finite and have low < high and a finite width, as floats, got "
-            f"{(low, high)}."
+            "box must be finite and have low < high and a finite width. As floats, it "
+            f"is {(low, high)}."
         )
     try:
         X = generator.uniform(low, high, size=(n_samples, 2))
@@ -194,7 +194,7 @@ def _documented(make):
 def make_triangle(
     n_samples=4000, *, box=(-50.0, 50.0), noise=None, flip_y=0.0, random_state=None
 ):
-    """Make points that are labeled 1 inside a triangle, else 0 (f1).
+    """Make points that are labeled 1 inside a triangle, else 0 (the paper's f1).
 
     This is the easiest of the three problems. The decision boundary consists of two
     axis-parallel lines and a diagonal one. The classes are nearly balanced in the
@@ -204,7 +204,8 @@ def make_triangle(
 
     References
     ----------
-    The paper, Methods, ``f_1``; left panel of Fig. 1.
+    Group 2210, "A study on Deep Neural Networks using Keras" (2022), Methods,
+    ``f_1``; left panel of Fig. 1.
 
     Examples
     --------
@@ -221,7 +222,7 @@ def make_triangle(
 def make_sinusoidal(
     n_samples=4000, *, box=(-50.0, 50.0), noise=None, flip_y=0.0, random_state=None
 ):
-    """Make points that are labeled by the sign of a wave around the origin (f2).
+    """Make points labeled by the sign of a wave around the origin (the paper's f2).
 
     This is the hardest of the three problems. Rings and two lines divide the plane into
     many separate regions of each class (51 % ones in the default box).
@@ -230,7 +231,8 @@ def make_sinusoidal(
 
     References
     ----------
-    The paper, Methods, ``f_2``; middle panel of Fig. 1.
+    Group 2210, "A study on Deep Neural Networks using Keras" (2022), Methods,
+    ``f_2``; middle panel of Fig. 1.
 
     Examples
     --------
@@ -247,7 +249,7 @@ def make_sinusoidal(
 def make_gaussian(
     n_samples=4000, *, box=(-50.0, 50.0), noise=None, flip_y=0.0, random_state=None
 ):
-    """Make points that are labeled 1 below a Gaussian bell curve, else 0 (f3).
+    """Make points labeled 1 below a Gaussian bell curve, else 0 (the paper's f3).
 
     The region of class 1 is a half plane with a narrow peak (56 % ones in the default
     box).
@@ -256,7 +258,8 @@ def make_gaussian(
 
     References
     ----------
-    The paper, Methods, ``f_3``; right panel of Fig. 1.
+    Group 2210, "A study on Deep Neural Networks using Keras" (2022), Methods,
+    ``f_3``; right panel of Fig. 1.
 
     Examples
     --------

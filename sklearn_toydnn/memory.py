@@ -16,7 +16,7 @@ from ._checked_pickle import CorruptError, dumps, loads
 
 
 def hash_code(folder, *versions):
-    """Return a digest of all Python files in a folder and of the given versions.
+    """Return a hash of all Python files in a folder and of the given versions.
 
     Parameters
     ----------
@@ -24,12 +24,12 @@ def hash_code(folder, *versions):
         The folder of a package. Subfolders are included.
 
     *versions : str
-        Versions of the packages that the code depends on, or digests of their code.
+        Versions of the packages that the code depends on, or hashes of their code.
 
     Returns
     -------
-    digest : str
-        The digest. File names affect it only through the order of the files.
+    code_hash : str
+        The hash. File names affect it only through the order of the files.
 
     Examples
     --------
@@ -103,7 +103,7 @@ def load_or_compute(memory, compute, description, *arrays, code=CODE):
         raises `NotCacheable`, the result is returned but not cached.
 
     description : str
-        Everything that the result depends on, other than the code and `arrays`.
+        A text that describes everything else that the result depends on.
 
     *arrays : object
         Further values that the result depends on, of any type that `joblib.hash`

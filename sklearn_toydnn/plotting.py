@@ -36,7 +36,8 @@ def plot_dataset(X, y, *, ax=None):
     ----------
     X : array-like of shape (n_samples, 2)
         The points. If X is a frame, its column names label the axes. Otherwise the axes
-        have equal scales if the range of one feature is at most 5 times the other.
+        have equal scales if the larger of the two ranges is at most 5 times the smaller
+        one.
 
     y : array-like of shape (n_samples,)
         The labels of the points.
@@ -167,7 +168,7 @@ def plot_decision_regions(classifier, X, y, *, ax=None):
     Parameters
     ----------
     classifier : estimator
-        A fitted scikit-learn classifier or pipeline with two features.
+        A scikit-learn classifier or pipeline, fitted on points with two features.
 
     X : array-like of shape (n_samples, 2)
         The points. The regions cover their range, plus 5 % on each side.

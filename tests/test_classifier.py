@@ -537,7 +537,7 @@ def test_pipeline_scales_validation_points_with_the_training_scaler(augment):
         ({"validation_split": 1.0}, "'validation_split' parameter"),
         (
             {"validation_split": 0.999},
-            "validation_split=0.999 of 200 samples leaves no",
+            "validation_split=0.999 of 200 points leaves no",
         ),
         ({"shuffle": "yes"}, "'shuffle' parameter"),
         ({"class_weight": "even"}, "'class_weight' parameter"),

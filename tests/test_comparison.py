@@ -611,7 +611,7 @@ def test_extended_comparison_has_a_note():
     more = result.extend(2)
     whole = compare(TREES, make_triangle, **FEW | {"n_repeats": 6})
     pd.testing.assert_frame_equal(more.scores[SCORED], whole.scores[SCORED])
-    assert more.summary()["note"].str.startswith("false positive rate not exact").all()
+    assert more.summary()["note"].str.startswith("repetitions were added").all()
     assert (whole.summary()["note"] == "").all()
     assert more.extend(1).summary()["note"].equals(more.summary()["note"])
     with pytest.raises(ValueError, match="n_repeats must be 1 or more"):
@@ -992,7 +992,7 @@ def make_one_class(n_samples, random_state):
         ),
         (
             {"scoring": lambda net, X, y: {f"depth {net.max_depth}": 1.0}},
-            "same metrics, .'depth 1'., got .'depth 2'. of estimator 'depth 2'",
+            "same metrics, .'depth 1'., got .'depth 2'. for estimator 'depth 2'",
         ),
     ],
 )

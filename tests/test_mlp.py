@@ -513,5 +513,5 @@ def test_mlp_sample_weight_with_early_stopping():
 
 def test_minimum_input_sample_size():
     X, y = make_classification(n_samples=2, n_features=5, random_state=0)
-    with pytest.raises(ValueError, match="validation_fraction=0.1 of 2 samples cannot"):
+    with pytest.raises(ValueError, match="validation_fraction=0.1 cannot hold out"):
         DNNClassifier(early_stopping=True, random_state=0).fit(X, y)

@@ -135,7 +135,7 @@ def test_a_wrong_value_in_an_address_gives_a_notice_and_the_default(query, name)
     if name in NAMES and query.count(name) == 1:
         default = getattr(Setting(page.setting.data), name)
         assert getattr(page.setting, name) == default
-        assert notices[name].endswith(f"Now it is {quote(default)}.")
+        assert notices[name].endswith(f"Using {quote(default)}.")
 
 
 @pytest.mark.parametrize(
@@ -143,19 +143,19 @@ def test_a_wrong_value_in_an_address_gives_a_notice_and_the_default(query, name)
     [
         (
             "n_samples=5",
-            "n_samples must be an integer from 20 to 2,000, got 5. Now it is 500.",
+            "n_samples must be an integer from 20 to 2,000, got 5. Using 500.",
         ),
         (
             "data=moons&noise=20",
-            "noise must be a number from 0 to 0.5, got 20. Now it is 0.2.",
+            "noise must be a number from 0 to 0.5, got 20. Using 0.2.",
         ),
         (
             "early_stopping=yes",
-            "early_stopping must be False or True, got 'yes'. Now it is False.",
+            "early_stopping must be False or True, got 'yes'. Using False.",
         ),
         (
             "A.epochs=0",
-            "A.epochs must be an integer from 1 to 300, got 0. Now it is 100.",
+            "A.epochs must be an integer from 1 to 300, got 0. Using 100.",
         ),
         (
             "epochs=3&epochs=4",
@@ -169,7 +169,7 @@ def test_a_wrong_value_in_an_address_gives_a_notice_and_the_default(query, name)
         (
             "hidden_layer_sizes=20,",
             "hidden_layer_sizes must be 1 to 4 integers from 1 to 50, separated by "
-            "commas, got '20,'. Now it is 20,20.",
+            "commas, got '20,'. Using 20,20.",
         ),
     ],
 )

@@ -333,7 +333,7 @@ def test_a_question_opens_its_page(page):
 def test_wrong_addresses_open_the_page_with_notices(page):
     page.open("?n_samples=1e9&noise=<script>alert(1)</script>&gpu=1&smallest=0.02")
     for notice in (
-        "n_samples must be an integer from 20 to 2,000, got 1e9. Now it is 500.",
+        "n_samples must be an integer from 20 to 2,000, got 1e9. Using 500.",
         "noise must be a number from 0 to 20, got '<script>alert(1)</script>'.",
         "The parameter 'gpu' is unknown and is ignored.",
         "The parameter 'smallest' has a new name and is ignored: use 'margin'.",

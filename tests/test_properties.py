@@ -290,7 +290,7 @@ def test_any_combination_of_parameters(survived, params, data):
         assert_contract(clf, X / 30, y)
 
 
-@pytest.mark.filterwarnings("ignore:Training with keras.Model.fit")
+@pytest.mark.filterwarnings("ignore:Training is not compiled")
 @pytest.mark.parametrize(
     "params", [{"optimizer": "Muon", "dtype": "float64"}, {"loss": lambda y: y}]
 )
@@ -306,7 +306,7 @@ JUNK += [[], {}, (0,), ["relu"], {"a": 1}, np.array([3, 4]), np.float32(0.25), i
 JUNK += [np.True_, lambda x: x, keras.losses.Hinge, keras.callbacks.History]
 
 
-@pytest.mark.filterwarnings("ignore:Training with keras.Model.fit")
+@pytest.mark.filterwarnings("ignore:Training is not compiled")
 @given(st.sampled_from(sorted(DNNClassifier().get_params())), st.sampled_from(JUNK))
 def test_any_value_of_a_parameter(survived, name, value):
     survived["inputs"] += 1

@@ -449,7 +449,7 @@ def test_early_stopping_holds_out_a_stratified_sample(fraction, data):
     assert len(validation) == fraction * 200
     assert validation.targets.sum() == fraction * 20
     few = np.where(np.arange(20) == 0, "rare", "common")
-    with pytest.raises(ValueError, match=f"validation_fraction={fraction} of 20 samp"):
+    with pytest.raises(ValueError, match=f"validation_fraction={fraction} cannot"):
         clf.fit(X[:20], few)
 
 

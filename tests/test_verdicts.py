@@ -162,7 +162,7 @@ def test_differences_equal_up_to_rounding():
     assert row["p_value"] == pytest.approx(2**-29)
     assert 0 < row["effect_ci_low"] < 0.1 < row["effect_ci_high"]
     assert row["verdict"] == "better, negligibly"
-    assert "differences (almost) equal" in row["note"]
+    assert "differences are (almost) equal" in row["note"]
 
 
 # ---- coarse scores
@@ -224,7 +224,7 @@ def test_test_size_is_inferred_from_scores():
     assert infer_test_size(accuracies + 1e-6 * np.pi) is None
     assert infer_test_size(np.array([[300, 200]])) is None
     row = verdict_of(np.array([0.1, 0.0, 0.2]))
-    assert "test_size is not given: inferred as 10 from the scores" in row["note"]
+    assert "test_size is not given: it is inferred as 10 from the scores" in row["note"]
     assert "not given" not in verdict_of(np.array([0.1, 0.0]), test_size=10)["note"]
 
 
@@ -826,7 +826,7 @@ def test_invalid_searches_raise():
             DecisionTreeClassifier(), {"max_depth": [1, 2]},
             scoring=lambda net, X, y: np.nan if net.max_depth > 1 else 1.0,
         ).fit(X, y)  # fmt: skip
-    with pytest.raises(ValueError, match="finite, but not those of max_depth=2"):
+    with pytest.raises(ValueError, match="finite, but those of max_depth=2"):
         compare_candidates(failing)
 
 
@@ -872,12 +872,12 @@ def test_invalid_scores_raise(change, message):
         ({"baseline": "c"}, "baseline must be one of the estimators .*, got 'c'"),
         ({"margin": -1}, "margin must be more than 0"),
         ({"scale": "log"}, "scale must be 'difference' or 'ratio', got 'log'"),
-        ({"alpha": 5}, "alpha is out of range, got 5"),
-        ({"test_size": 0}, "test_size is out of range"),
-        ({"overlap": -1}, "overlap is out of range"),
-        ({"looks": 0}, "looks is out of range"),
+        ({"alpha": 5}, "alpha must be more than 0 and less than 0.5, got 5"),
+        ({"test_size": 0}, "test_size must be 1 or more"),
+        ({"overlap": -1}, "overlap must be finite"),
+        ({"looks": 0}, "looks must be 1 or more"),
         ({"losses": ("auc",)}, "losses names .'auc'., but the metrics are"),
-        ({"negated": ("auc",)}, "negated is out of range, got .'auc',."),
+        ({"negated": ("auc",)}, "negated must be names of metrics, got .'auc',."),
     ],
 )
 def test_invalid_parameters_of_comparison_raise(kwargs, message):

@@ -58,7 +58,7 @@ class OptimizerSpec:
         not_decayed = None
         if isinstance(optimizer, keras.Optimizer):
             if params:
-                raise ValueError("an instance accepts no parameters")
+                raise ValueError("only a name or a class accepts parameters.")
             config, not_decayed = optimizer.get_config(), names_without_decay(optimizer)
         config.pop("name", None)
         config = {name: plain_number(value) for name, value in config.items()}

@@ -165,7 +165,7 @@ class State:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The state after training, the learning curves by name, and how training ended."""
+    """The state after training, the training history, and how training ended."""
 
     state: State
     history: dict[str, list[float]]

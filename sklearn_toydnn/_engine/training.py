@@ -100,13 +100,16 @@ def _reason_not_to_compile(plan, callbacks):
 def _warn_or_raise(settings, reason):
     """Report why training is not compiled. `run_eagerly` needs no warning."""
     if settings.jit_compile != "auto":
-        raise ValueError(f"jit_compile=True, but {reason}.")
+        raise ValueError(
+            f"jit_compile=True, but {reason}. To train with keras.Model.fit instead, "
+            "set jit_compile=False."
+        )
     if not settings.run_eagerly:
         # Leave out the error of TensorFlow: its text varies, and Python suppresses only
         # repeated warnings with the same text.
         warnings.warn(
-            "Training with keras.Model.fit, which takes many times as long as a "
-            f"compiled program: {reason.partition(':')[0]}. For details, set "
+            f"Training is not compiled, because {reason.partition(':')[0]}. It uses "
+            "keras.Model.fit, which takes many times as long. For details, set "
             "jit_compile=True. To silence this warning, set jit_compile=False.",
             EfficiencyWarning,
             stacklevel=2,

@@ -57,8 +57,8 @@ def _check_is_one_label(y):
                 "Pass y.argmax(axis=1) instead."
             )
         raise ValueError(
-            "y must be a 1d array of labels, got several labels per point, of shape "
-            f"{y.shape}. Use OneVsRestClassifier(DNNClassifier()), which fits one "
+            "y must be a 1d array of labels, got several labels per point (shape "
+            f"{y.shape}). Use OneVsRestClassifier(DNNClassifier()), which fits one "
             "network per label."
         )
 
@@ -220,8 +220,8 @@ def _split_off(training, validation_split):
     n_train = floor(n_rows * (1 - validation_split))
     if validation_split and not 0 < n_train < n_rows:
         raise ValueError(
-            f"validation_split={validation_split} of {n_rows} samples "
-            "leaves no sample for training or for validation."
+            f"validation_split={validation_split} of {n_rows} points leaves no point "
+            "for training or for validation. Use another fraction or more points."
         )
     return Data(training[:n_train], training[n_train:])
 
@@ -237,7 +237,8 @@ def _hold_out(training, validation_fraction, seed, labels):
         )
     except ValueError as error:
         raise ValueError(
-            f"validation_fraction={validation_fraction} of {len(labels)} "
-            f"samples cannot be stratified by class: {error}"
+            f"validation_fraction={validation_fraction} cannot hold out a stratified "
+            f"sample of {len(labels)} points. Use another fraction, more points or "
+            f"X_val. The reason: {error}"
         ) from error
     return Data(*(training[np.sort(part)] for part in rows))

@@ -200,7 +200,9 @@ class KerasClassifier(
         error_prefix = self._error_prefix("loss", loss)
         if not isclass(loss):
             if params:
-                raise ValueError(f"{error_prefix}an instance accepts no parameters")
+                raise ValueError(
+                    f"{error_prefix}only a name or a class accepts parameters."
+                )
             return loss
         try:
             # By default, Keras would use float32 regardless of the network's dtype.

@@ -37,7 +37,7 @@ LOOKS = (10, 20, 40, 80)  # the numbers of repetitions after which "auto" tests
 
 LOOKS_NOTE = (
     f"interim looks after {', '.join(map(str, LOOKS))} repetitions, each at alpha / "
-    f"{len(LOOKS)}, until no comparison is undecided: effects are slightly "
+    f"{len(LOOKS)}, until no comparison is undecided or skewed: effects are slightly "
     "overestimated"
 )
 SIZE = Interval(Integral, 1, None, closed="left")
@@ -115,9 +115,9 @@ def compare(
     ----------
     estimators : dict of str to estimator, or list of (str, estimator)
         Two or more scikit-learn estimators by name: classifiers, pipelines or searches.
-        They are cloned. Each `random_state` is replaced by a new seed in every
-        repetition, including those of shuffling cross-validation splitters, but not
-        those in the grid of a search or under another name. Estimators of the same
+        They are cloned. In every repetition, each `random_state` is replaced by a new
+        seed, also that of a shuffling cross-validation splitter. Seeds in the grid of a
+        search, and seeds with another name, are not replaced. Estimators of the same
         class get the same seed.
 
     maker : callable, default=None
@@ -146,15 +146,15 @@ def compare(
         The labels of `X`.
 
     cv : int, cross-validation splitter or iterable, default=None
-        The splits of `X` and `y`, required with these. Each split is a repetition. If
-        the sizes of splits differ, the test uses their means.
+        The splits of `X` and `y`. This parameter is required if these are given. Each
+        split is a repetition. If the sizes of splits differ, the test uses their means.
 
     groups : array-like of shape (n_samples,), default=None
         Group labels of the points, for splitters that keep groups together.
 
     params : dict of str to object, default=None
-        Other arguments of ``fit``, with `X` and `y`, as in
-        :func:`sklearn.model_selection.cross_validate`: ``{"sample_weight": weights}``.
+        Other arguments of ``fit``, such as ``{"sample_weight": weights}``, as in
+        :func:`sklearn.model_selection.cross_validate`. They require `X` and `y`.
 
     n_repeats : int or "auto", default=30
         The number of repetitions, 2 or more. "auto" tests after 10, 20, 40 and 80
@@ -171,26 +171,27 @@ def compare(
     scoring : str, callable, list, tuple, set, dict or None, default=None
         The metrics, as in :func:`sklearn.model_selection.cross_validate`. Greater is
         better, as everywhere in scikit-learn, unless `losses` names the metric. A
-        function of the fitted estimator, `X` and `y` may return a dict of scores, which
-        may also describe the fit. Metrics are named by the keys of a dict, or by the
-        function.
+        function of the fitted estimator, `X` and `y` may return a dict of scores. These
+        may also describe the fit, such as the number of epochs. Metrics are named by
+        the keys of a dict, or by the function.
 
     losses : list, tuple or set of str, default=()
         The metrics for which less is better. A function whose name ends in "loss" or
         "error" and that is not declared here is treated as a score, with a warning.
 
     margin : float or dict of str to float, default=None
-        The equivalence margin: the smallest effect size of interest, more than 0. A
-        dict sets it for some metrics. For accuracies, 0.005 is half a percentage point;
-        for ratios, 0.1 is a factor of 1.1. Without a margin, verdicts are "better",
-        "worse" or "undecided".
+        The equivalence margin: the smallest effect of interest. It must be more than 0.
+        A dict sets it for some metrics. For accuracies, 0.005 is half a percentage
+        point; for ratios, 0.1 is a factor of 1.1. Without a margin, verdicts are
+        "better", "worse" or "undecided".
 
     scale : {"difference", "ratio"}, default="difference"
         The effect. "difference" is the mean difference of scores. "ratio" is the
         geometric mean of the ratios of errors (1 - score) or losses, baseline /
         estimator: above 1 is better. ``margin=0.1`` then means from 1/1.1 to 1.1.
-        An error of 0 is replaced by half of one test point's error or, if smaller, half
-        of the smallest other error; a loss of 0 by half of the smallest other loss.
+        An error of 0 is replaced by the smaller of two values: 0.5 / `test_size`, and
+        half of the smallest positive error. A loss of 0 is replaced by half of the
+        smallest positive loss.
         scikit-learn's scorers define which metrics are losses; declare others in
         `losses`. Other scores outside [0, 1] raise an error.
 
@@ -210,16 +211,16 @@ def compare(
         The folder in which scores are cached. It is read with pickle, so it must be one
         that only you can write to. If you repeat a comparison, finished fits are not
         repeated. The cache key consists of the data, the estimator with its seeds,
-        `scoring`, and their code: the versions of packages and, for user-defined
-        functions and classes, the loaded code with all that it uses. Nothing is cached,
-        with a warning, if `random_state` is None, or if a function or class cannot be
-        imported by name, such as a lambda.
+        `scoring`, and their code. The code of a package is represented by its version,
+        that of user-defined functions and classes by the loaded code with everything
+        that it uses. Nothing is cached, with a warning, if `random_state` is None, or
+        if a function or class cannot be imported by name, such as a lambda.
 
     error_score : "raise" or float, default="raise"
-        The scores of an estimator that fails in a repetition, with a warning; "raise"
-        raises an error. Both name the estimator. A number must be finite, and is
-        compared like any other score: as a loss, 0 would be the best value. An OSError,
-        such as for a full disk, is always raised.
+        The value of all scores of an estimator that fails in a repetition; a warning
+        names the estimator. "raise" raises an error instead, which also names it. A
+        number must be finite, and is compared like any other score: as a loss, 0 would
+        be the best value. An OSError, such as for a full disk, is always raised.
 
     verbose : int, default=0
         Whether to show a progress bar with the remaining time.
@@ -239,9 +240,9 @@ def compare(
     ValueError
         If there is only one estimator, or the baseline is not an estimator. If neither
         or both of a maker and data are given. If a maker returns only one class. If a
-        score is not finite, or is undefined because no test point has some label (such
-        as recall). If `losses` names an unknown metric or a negated loss. If an
-        estimator fails.
+        score is not finite, or is undefined because no test point has a certain label
+        (recall, for example). If `losses` names an unknown metric or a negated loss. If
+        an estimator fails.
 
     Warns
     -----
@@ -259,8 +260,8 @@ def compare(
     Notes
     -----
     Let d be the expected difference from the baseline, positive if the estimator is
-    better, and s the `margin`, the smallest effect size of interest [3]_. The interval
-    from -s to s is also called the region of practical equivalence [4]_. The verdicts:
+    better, and s the `margin`, the smallest effect of interest [3]_. The interval from
+    -s to s is also called the region of practical equivalence [4]_. The verdicts are:
 
     ========================  ==========================================================
     better                    d = 0 is rejected, the estimate of d is positive, and
@@ -276,9 +277,9 @@ def compare(
     All tests are t-tests: two-sided for d = 0, and two one-sided tests (TOST) [2]_,
     whose larger p-value counts, for -s < d < s. Holm's method [1]_ corrects the
     p-values of d = 0 over all rows of the summary, that is, all pairs and metrics, and
-    separately the p-values of equivalence. The familywise error rates are thus at most
-    `alpha`: that of any wrong "better" or "worse" (negligibly or not), and that of any
-    wrong "equivalent" or "negligibly", under the assumptions below. Each confidence
+    separately the p-values of equivalence. Under the assumptions below, the probability
+    of any wrong "better" or "worse" (negligibly or not) is thus at most `alpha`, and so
+    is the probability of any wrong "equivalent" or "negligibly". Each confidence
     interval uses the significance level at which Holm's method tested its hypothesis,
     and therefore agrees with the verdict. Intervals are per comparison, not
     simultaneous. If you add repetitions because of a result, with ``result.extend`` or
@@ -294,9 +295,10 @@ def compare(
     estimator.
 
     The error rates assume that test points are misclassified independently and that
-    differences are not too skewed. For skewed differences, the false positive rates in
-    percent (estimators that do not differ on average, ``alpha=0.05``), as measured by
-    ``python -m benchmarks calibration``, are:
+    differences are not too skewed. The table shows the false positive rates in percent
+    for skewed differences between estimators that do not differ on average, with
+    ``alpha=0.05``. In the last row, one estimator loses 0.4 in 5 % of its repetitions.
+    ``python -m benchmarks calibration`` measured them.
 
     ==================================  ==============  ==============  ====
     differences                         10 repetitions  30 repetitions  auto

@@ -22,7 +22,7 @@ from sklearn.model_selection import (
 )
 
 _OVERLAP = (
-    "splits of one data set are not independent: corrected resampled t-test, an "
+    "splits of one data set are not independent: the corrected resampled t-test is an "
     "approximation"
 )
 # scikit-learn's default share of test points if neither size is given.
@@ -49,8 +49,9 @@ def options_for_search(
     sizes = _relative_sizes(cv, search.n_splits_)
     if sizes is None:
         raise ValueError(
-            "train_size and test_size must be given, the mean numbers of training and "
-            f"test points per split: {type(cv).__name__} does not define them."
+            "train_size and test_size must be given, because "
+            f"{type(cv).__name__} does not define the sizes of its splits. They are "
+            "the mean numbers of training and test points per split."
         )
     if isinstance(cv, LeaveOneOut):
         test_size = 1

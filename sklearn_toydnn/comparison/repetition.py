@@ -283,16 +283,17 @@ class Repetitions:
 
     def _check_scores(self, row, metrics, scale):
         """Raise a ValueError for scores that cannot be compared."""
-        where = f"of estimator {row.estimator!r} in repetition {row.repeat}"
+        where = f"estimator {row.estimator!r} in repetition {row.repeat}"
         if set(row.scores) != set(metrics):
             raise ValueError(
                 f"scoring must always return the same metrics, {metrics}, got "
-                f"{[*row.scores]} {where}."
+                f"{[*row.scores]} for {where}."
             )
         for metric, score in row.scores.items():
             if not np.isfinite(score):
                 raise ValueError(
-                    f"All scores must be finite, but the {metric} {where} is {score}."
+                    f"All scores must be finite, but the {metric} of {where} is "
+                    f"{score}."
                 )
             if scale == RATIO:
                 is_loss = metric in self.losses
@@ -373,7 +374,7 @@ class Repetitions:
                 reason = error.__cause__  # its message does not name cross_validate
             if self.error_score == "raise":
                 raise ValueError(f"{where}: {reason}") from error
-            failure = f"{where}, its scores are set to {self.error_score}: {reason}"
+            failure = f"{where}, so its scores are set to {self.error_score}: {reason}"
             return EstimatorScores(repeat, name, {}, np.nan, failure)
         return EstimatorScores(repeat, name, scores, seconds)
 

@@ -22,7 +22,7 @@ from .scale import (
 )
 from .statistics import POWER, OneSampleTTest, holm
 
-_EXTENDED = "false positive rate not exact: repetitions were added after a test"
+_EXTENDED = "repetitions were added after a test: the false positive rate is not exact"
 _SKEWED = "skewed differences: the false positive rate is not exact"
 _FEW_ERRORS = (
     "fewer than two errors per test set: ratios are biased towards 1, so equivalence "
@@ -61,8 +61,8 @@ class Comparison:
         The estimator with which the others are compared; None compares every pair.
 
     margin : float or dict of str to float, default=None
-        The equivalence margin: the smallest effect size of interest. A dict sets it for
-        some metrics.
+        The equivalence margin: the smallest effect of interest. A dict sets it for some
+        metrics.
 
     scale : {"difference", "ratio"}, default="difference"
         The effect: a difference of scores, or a ratio of errors or losses. See
@@ -72,12 +72,13 @@ class Comparison:
         The significance level of all tests together, in (0, 0.5).
 
     test_size : float, default=None
-        The mean number of test points per score, which defines the resolution of
-        scores of predicted labels. None infers it as the largest denominator of the
-        scores; equivalence of such scores is then not claimed.
+        The mean number of test points per score. It defines the resolution of scores of
+        predicted labels: the step by which one test point changes a score. None infers
+        it as the largest denominator of the scores, written as fractions. Equivalence
+        of such scores is then not claimed.
 
     overlap : float, default=0.0
-        n_test / n_train if training sets overlap, 0 if data are fresh.
+        The ratio n_test / n_train if training sets overlap, 0 if data are fresh.
 
     losses : tuple of str, default=()
         The metrics for which less is better. For all others, greater is better.
@@ -91,7 +92,7 @@ class Comparison:
         added. Each interim look tests at `alpha` / `looks`.
 
     notes : tuple of str, default=()
-        Notes on all rows, with which the column ``note`` of `summary` begins.
+        Notes on all rows. The column ``note`` of `summary` begins with them.
 
     Attributes
     ----------
@@ -160,16 +161,16 @@ class Comparison:
             raise ValueError(
                 f"scale must be 'difference' or 'ratio', got {self.scale!r}."
             )
-        for name, is_valid in {
-            "alpha": 0 < self.alpha < 0.5,
-            "test_size": self.test_size is None or self.test_size >= 1,
-            "overlap": 0 <= self.overlap < np.inf,
-            "looks": self.looks >= 1,
-            "negated": set(self.negated) <= set(self.metrics),
-        }.items():
+        for name, is_valid, requirement in [
+            ("alpha", 0 < self.alpha < 0.5, "more than 0 and less than 0.5"),
+            ("test_size", self.test_size is None or self.test_size >= 1, "1 or more"),
+            ("overlap", 0 <= self.overlap < np.inf, "finite, and 0 or more"),
+            ("looks", self.looks >= 1, "1 or more"),
+            ("negated", set(self.negated) <= set(self.metrics), "names of metrics"),
+        ]:
             if not is_valid:
                 value = getattr(self, name)
-                raise ValueError(f"{name} is out of range, got {value!r}.")
+                raise ValueError(f"{name} must be {requirement}, got {value!r}.")
         if self.n_repeats < 2:
             raise ValueError(
                 f"scores must have two or more repetitions, got {self.n_repeats}."
@@ -469,9 +470,9 @@ class Comparison:
         """
         if self._repetitions is None or not self._repetitions.is_extendable:
             raise ValueError(
-                "extend requires a maker, which comparisons of fixed data or given "
-                "scores and pickled comparisons do not have. Call compare again, with "
-                "more repetitions or, for fixed data, more splits."
+                "extend requires a maker. Comparisons of fixed data or given scores, "
+                "and pickled comparisons, have none. Call compare again, with more "
+                "repetitions or, for fixed data, more splits."
             )
         if n_repeats < 1:
             raise ValueError(f"n_repeats must be 1 or more, got {n_repeats}.")
@@ -645,7 +646,7 @@ class Comparison:
         if n_points is None:
             return self.notes
         note = (
-            f"test_size is not given: inferred as {n_points} from the scores, so "
+            f"test_size is not given: it is inferred as {n_points} from the scores, so "
             "equivalence is not claimed"
         )
         return [*self.notes, note]
@@ -661,8 +662,8 @@ def _notes(test, level, verdict, scale):
         yield "all differences are 0" + (unknown if test.has_unknown_spread else "")
     elif test.is_equal:
         yield (
-            "differences (almost) equal: the p-value is at least that of the sign-flip "
-            "test"
+            "differences are (almost) equal: the p-value is at least that of the "
+            "sign-flip test"
         )
     if test.n == 2:
         n_errors = stats.t.isf(level / 2, 1)

@@ -57,8 +57,8 @@ def errors(
         raise ValueError(
             "scale='ratio' computes the error as 1 - score, which requires scores from "
             f"0 to 1, got {outside:g} for {metric!r}. If {metric!r} is a loss (less is "
-            f"better), pass losses=[{metric!r}]; if it is the negative of a loss, pass "
-            "a scorer from make_scorer(..., greater_is_better=False); otherwise use "
+            f"better), pass losses=[{metric!r}]. If it is the negative of a loss, pass "
+            "a scorer from make_scorer(..., greater_is_better=False). Otherwise, use "
             "scale='difference'."
         )
     return 1 - scores

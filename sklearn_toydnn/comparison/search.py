@@ -73,9 +73,9 @@ def compare_candidates(
     train_size, test_size : int, default=None
         The mean sizes of the training and test sets, required if ``search.cv`` does not
         define their ratio. `test_size` also defines the resolution of scores that are
-        computed from labels, such as accuracy. Without it, the resolution is inferred
-        from the scores, equivalence of such scores is not claimed, and the column
-        ``note`` says so.
+        computed from labels, such as accuracy: the step by which one test point changes
+        a score. Without it, the resolution is inferred from the scores, equivalence of
+        such scores is not claimed, and the column ``note`` says so.
 
     losses : list, tuple or set of str, default=()
         The metrics for which less is better, if a scoring function returns losses
@@ -104,10 +104,10 @@ def compare_candidates(
     NotFittedError
         If the search has not been fitted.
     ValueError
-        If the search uses successive halving; has only one candidate or one split, or
-        scores that are not finite; lacks the candidates' parameters; or does not define
-        the sizes. If `baseline` does not exist, or `losses` names an unknown metric or
-        a negated loss.
+        If the search uses successive halving, or has only one candidate or one split,
+        or scores that are not finite. If it lacks the candidates' parameters, or does
+        not define the sizes of its splits. If `baseline` does not exist, or `losses`
+        names an unknown metric or a negated loss.
 
     Warns
     -----
@@ -211,7 +211,7 @@ def _tidy_results(search, names):
     failed = scores[~np.isfinite(scores["score"])]["estimator"].unique()
     if len(failed):
         raise ValueError(
-            f"All scores must be finite, but not those of {', '.join(failed)}."
+            f"All scores must be finite, but those of {', '.join(failed)} are not."
         )
     if isinstance(search.scoring, str):
         scores["metric"] = search.scoring

@@ -24,10 +24,7 @@ _MAX_FRAME_RATE = 20  # epochs per second in the view "watch"
 _STATUS_DELAY = 0.4  # seconds before the status says that a job is running
 
 STARTING = "Starting: TensorFlow needs a few seconds to load."
-COMPILING = (
-    "This setting needs a new compiled program, which takes a few seconds. Until then, "
-    "the page shows the previous result."
-)
+COMPILING = "Preparing this setting (a few seconds); still showing the previous result."
 
 
 class _Request(Job):
@@ -348,7 +345,7 @@ class Session:
         elif self.result.is_decided:
             self.status = (
                 f"Decided after {n} repetitions, the maximum. The differences are "
-                "skewed, so the significance level is not exact."
+                "skewed, so the false positive rate is not exact."
             )
         else:
             self.status = f"Undecided after {n} repetitions, the maximum."

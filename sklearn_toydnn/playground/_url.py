@@ -116,9 +116,7 @@ def _read(name, limit, default, texts, notices):
     try:
         return limit.read(text)
     except ValueError as error:
-        notices[name] = (
-            f"{name} {error}, got {_quote(text)}. Now it is {quote(default)}."
-        )
+        notices[name] = f"{name} {error}, got {_quote(text)}. Using {quote(default)}."
         return default
 
 
