@@ -27,8 +27,9 @@ its repetitions. On average, it is as good as the baseline in one case, and wors
 
 Power. Scores are simulated, with differences of known standard deviation. The effect
 that `summary` calls detectable must be found in 80 % of the comparisons, also if it is
-one of 12. Half this effect must be found with its theoretical power. An effect of
-exactly `margin` may be called equivalent or negligible in at most 5 %.
+tested together with 11 effects that are 0. Half this effect must be found with its
+theoretical power. An effect of exactly `margin` may be called equivalent or negligible
+in at most 5 %.
 
 Confidence intervals of the shares have level 99 %, because there are many of them.
 """

@@ -12,16 +12,17 @@ class, and 0.001 for the mean distance of the accuracies from their median (stud
 fluctuations). The paper reports the best score of all epochs, which is too optimistic,
 most of all with few validation points. Claims about the tables of the paper are decided
 by these scores. Claims about learning are decided by the error on 4,000 test points.
-All claims are tested after 5, 10, 20, 50 and more epochs. The last epoch of a reading
-decides; earlier epochs use the error on validation points.
+All claims of the paper are tested after 5, 10, 20, 50 and more epochs. The last epoch
+of a reading decides; earlier epochs use the error on validation points.
 
 Tests. They are the tests of the function compare: a t-test of no effect, and an
 equivalence test, which tests whether an effect is smaller than the margin. Holm's
 method corrects for the number of claims. It is applied separately to each reading and,
 for Table II, to zero and to random initial weights. "X is best" requires that X beats
 every rival, so the least favorable comparison decides. "X can help" requires one
-comparison in which X helps. "More is not always better" requires one step to more that
-does not improve the result beyond the margin. The last two use Bonferroni's correction.
+comparison in which X helps. "More is not always better" requires one comparison in
+which more does not improve the result beyond the margin. The last two use Bonferroni's
+correction.
 
 Verdicts. Supported: an effect in favor of the claim is significant, and not shown to be
 smaller than the margin. Supported, but negligible: the effect is significant, but shown

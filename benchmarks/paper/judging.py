@@ -9,8 +9,9 @@ from sklearn_toydnn.comparison.resolution import log_ratio_test_options
 from sklearn_toydnn.comparison.scale import log_errors
 from sklearn_toydnn.comparison.statistics import OneSampleTTest, holm
 
-# Which comparisons must favor the claim: all of them, or at least one. NOT_ALL: one
-# must not contradict it by the margin or more. NONE: no comparison may differ.
+# Which comparisons must favor the claim: all of them, or at least one. NOT_ALL: in
+# at least one, an effect against the claim must be smaller than the margin. NONE: all
+# differences must be smaller than the margin.
 ALL, SOME, NOT_ALL, NONE = "all", "some", "not all", "none"
 
 SUPPORTED = "supported"
@@ -225,7 +226,8 @@ def _deciding(tests, quantifier):
 def _p_values(tests, deciding, quantifier, margin):
     """Return the p-values, and whether the effect favors the claim.
 
-    Null hypotheses: `p_zero`, no effect (NOT_ALL, NONE: none beyond the margin);
+    Null hypotheses: `p_zero`, no effect (NONE: none beyond the margin; NOT_ALL: the
+    effect is against the claim, by exactly the margin);
     `p_equivalence`, the size of the deciding effect is at least the margin;
     `p_no_difference`, an effect that could decide the claim is at least the margin.
     """

@@ -118,8 +118,8 @@ def findings(claims, places, ranked):
         f"{len(left)} the paper used.",
         f'The claim "{MORE}" is {more.verdict("plain")} under the plain reading and '
         f"{more.verdict('closest')} under the closest. For the function that gains the "
-        "least, each doubling of the data changes the error by a factor of "
-        f"{more.factor('plain')} (plain) or {more.factor('closest')} (closest).",
+        "least, each doubling of the data divides the error by "
+        f"{more.effect('plain')} (plain) or {more.effect('closest')} (closest).",
         f'Under the plain reading, the verdict on "{HELP}" is '
         f'{help_.verdict("plain")}, and that on "{HURT}" is {hurt.verdict("plain")}. '
         f'For the minimum loss, the verdict on "{HURT}" is '
@@ -150,6 +150,10 @@ class _LastEpoch:
     def verdict(self, variant, measure=""):
         """Return the verdict of a measure, or of the one that decides."""
         return self._row(variant, measure)["verdict"]
+
+    def effect(self, variant):
+        """Return the effect: a factor that is above 1 if it favors the claim."""
+        return f"{self._row(variant, '')['effect']:.2f}"
 
     def factor(self, variant, measure=""):
         """Return the effect as a factor above 1."""

@@ -85,7 +85,7 @@ class Leaders:
 
 
 def _of_values(leaders, functions, **published):
-    """Match the best candidates with the published values against those with others."""
+    """Compare the best candidate of each published value with those of its rivals."""
 
     def matches(weights):
         return {
