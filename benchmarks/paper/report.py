@@ -103,12 +103,12 @@ def findings(claims, places, ranked):
     return [
         f"We made {n_claims} testable claims from the sentences of the paper and "
         f"tested each with {of_paper['n_pairs'].max()} random seeds. The plain reading "
-        "is the most obvious choice of the settings that the paper leaves open (grid "
-        "search: zero initial weights, as published). Its verdicts are: "
-        f"{_counts(of_paper[is_first])}.",
+        "is the most obvious choice of the settings that the paper leaves open. Its "
+        "verdicts (for the grid search: those with zero initial weights, as published) "
+        f"are: {_counts(of_paper[is_first])}.",
         "The closest reading is the choice that makes the paper's numbers the most "
-        "likely (grid search: random initial weights). Its verdicts are: "
-        f"{_counts(of_paper[~is_first])}.",
+        "likely. Its verdicts (for the grid search: those with random initial weights) "
+        f"are: {_counts(of_paper[~is_first])}.",
         "The paper publishes 24 losses and accuracies. Our 95 % prediction intervals "
         f"contain {places['plain']['within']} of them under the plain reading and "
         f"{places['closest']['within']} under the closest. (The closest reading was "
@@ -117,9 +117,10 @@ def findings(claims, places, ranked):
         f"{deep} of these have a first layer of two units. We cannot tell which of the "
         f"{len(left)} the paper used.",
         f'The claim "{MORE}" is {more.verdict("plain")} under the plain reading and '
-        f"{more.verdict('closest')} under the closest. For the function that gains the "
-        "least, each doubling of the data divides the error by "
-        f"{more.effect('plain')} (plain) or {more.effect('closest')} (closest).",
+        f"{more.verdict('closest')} under the closest. For the function with "
+        "the weakest evidence, each doubling of the data divides the error by "
+        f"{more.effect('plain'):.2f} (plain) or {more.effect('closest'):.2f} "
+        "(closest).",
         f'Under the plain reading, the verdict on "{HELP}" is '
         f'{help_.verdict("plain")}, and that on "{HURT}" is {hurt.verdict("plain")}. '
         f'For the minimum loss, the verdict on "{HURT}" is '
@@ -151,13 +152,13 @@ class _LastEpoch:
         """Return the verdict of a measure, or of the one that decides."""
         return self._row(variant, measure)["verdict"]
 
-    def effect(self, variant):
-        """Return the effect: a factor that is above 1 if it favors the claim."""
-        return f"{self._row(variant, '')['effect']:.2f}"
+    def effect(self, variant, measure=""):
+        """Return the effect; a ratio above 1 is in favor of the claim."""
+        return self._row(variant, measure)["effect"]
 
     def factor(self, variant, measure=""):
         """Return the effect as a factor above 1."""
-        effect = self._row(variant, measure)["effect"]
+        effect = self.effect(variant, measure)
         return f"{max(effect, 1 / effect):.2f}"
 
 
