@@ -181,9 +181,9 @@ class DNNClassifier(KerasClassifier):
         `verbose`, but both need a Keras model and take time in each epoch. It does not
         support callbacks that act within an epoch, or `run_eagerly`.
 
-        The memory of compiled programs is never released. Each process therefore
-        compiles at most 64 programs (about 800 MB) for user-defined functions and
-        classes. Beyond this limit, "auto" trains step by step.
+        Most of the memory of compiled programs is never released. Each process
+        therefore compiles at most 64 programs (about 800 MB) for user-defined functions
+        and classes. Beyond this limit, "auto" trains step by step.
 
     memory : str, joblib.Memory or None, default=None
         Where to cache the results of fits: a folder, or any object that ``Pipeline``
@@ -539,7 +539,7 @@ class DNNClassifier(KerasClassifier):
             return f"It is a constructor parameter: {type(self).__name__}({name}=...)."
         return (
             "To pass other arguments of keras.Model.fit, use scikeras' "
-            "KerasClassifier, which you can also pass to compare."
+            "KerasClassifier, which sklearn_toydnn.compare also accepts."
         )
 
     def _validate_params(self):

@@ -103,7 +103,8 @@ def load_or_compute(memory, compute, description, *arrays, code=CODE):
         raises `NotCacheable`, the result is returned but not cached.
 
     description : str
-        A text that describes everything else that the result depends on.
+        A text that describes what the result depends on, except for `arrays` and
+        `code`.
 
     *arrays : object
         Further values that the result depends on, of any type that `joblib.hash`

@@ -572,7 +572,7 @@ def test_bad_parameters_are_named(params, message, data):
 @pytest.mark.parametrize(
     "params, message",
     [
-        ({"model": len}, "use scikeras' KerasClassifier, which .* compare"),
+        ({"model": len}, "use scikeras' KerasClassifier, which .*compare also"),
         ({"build_fn": len}, "use scikeras' KerasClassifier"),
         ({"model__units": 3}, "use scikeras' KerasClassifier"),
         ({"hidden_layer_sizes": len}, "use scikeras' KerasClassifier"),

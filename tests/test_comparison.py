@@ -433,12 +433,16 @@ def test_greater_is_better_unless_a_loss_is_declared(scoring, losses, warns):
 @pytest.mark.parametrize(
     "scoring, losses, message",
     [
-        ("accuracy", ["auc"], "losses names .'auc'., but the metrics are .'accuracy'."),
-        ("neg_log_loss", ["neg_log_loss"], "losses names .*, which are negated"),
+        (
+            "accuracy",
+            ["auc"],
+            "losses contains .'auc'., but the metrics are .'accuracy'.",
+        ),
+        ("neg_log_loss", ["neg_log_loss"], "losses contains .*, which are negated"),
         (
             {"loss": "neg_log_loss"},
             ["loss"],
-            "losses names .'loss'., which are negated",
+            "losses contains .'loss'., which are negated",
         ),
         ("accuracy", "accuracy", "'losses' parameter .* must be"),
     ],
@@ -700,10 +704,13 @@ def test_cache_key_of_memory_mapped_data_is_the_same(tmp_path):
     [
         (
             {"maker": lambda n, random_state: make_moons(n, random_state=random_state)},
-            "maker has no fingerprint.*lambda",
+            "no cache key can be computed for maker: .*lambda",
         ),
         ({"random_state": None}, "random_state=None"),
-        ({"scoring": lambda net, X, y: 1.0 * len(X)}, "scoring has no .*lambda"),
+        (
+            {"scoring": lambda net, X, y: 1.0 * len(X)},
+            "no cache key .* for scoring: .*lambda",
+        ),
     ],
 )
 def test_scores_without_fingerprint_are_not_cached(changes, reason, tmp_path, fits):
@@ -969,7 +976,7 @@ def make_one_class(n_samples, random_state):
         ({"cv": 5}, "Pass either maker, or X, y and cv"),
         ({"maker": 5}, "maker must be a function that draws points.*X=X, y=y"),
         ({"margin": 0}, "'margin' parameter .* must be"),
-        ({"margin": {"auc": 0.1}}, "margin names .'auc'., but the metrics are"),
+        ({"margin": {"auc": 0.1}}, "margin contains .'auc'., but the metrics are"),
         ({"margin": {"score": -1}}, "margin must be more than 0, got -1"),
         ({"margin": {"score": "1"}}, "margin must be more than 0, got '1'"),
         ({"scale": "log"}, "'scale' parameter .* must be"),

@@ -697,10 +697,14 @@ def test_sizes_are_derived_from_the_splitter(cv, overlap):
         (TimeSeriesSplit(4, gap=2), {}, "train_size and test_size must be given"),
         (ShuffleSplit(4, test_size=10), {}, "train_size and test_size must be given"),
         (ShuffleSplit(4, train_size=10, test_size=0.2), {}, "must be given"),
-        (3, {"losses": ["auc"]}, "losses names .'auc'., but the metrics are .'score'."),
+        (
+            3,
+            {"losses": ["auc"]},
+            "losses contains .'auc'., but the metrics are .'score'.",
+        ),
         (3, {"baseline": 2}, "number of candidates, 2, got 2"),
         (3, {"baseline": "worst"}, "'baseline' parameter .* must be"),
-        (3, {"margin": {"auc": 1.0}}, "margin names .'auc'."),
+        (3, {"margin": {"auc": 1.0}}, "margin contains .'auc'."),
         ([(range(40), range(40, 60))], {}, "two or more repetitions, got 1"),
     ],
 )
@@ -876,7 +880,7 @@ def test_invalid_scores_raise(change, message):
         ({"test_size": 0}, "test_size must be 1 or more"),
         ({"overlap": -1}, "overlap must be finite"),
         ({"looks": 0}, "looks must be 1 or more"),
-        ({"losses": ("auc",)}, "losses names .'auc'., but the metrics are"),
+        ({"losses": ("auc",)}, "losses contains .'auc'., but the metrics are"),
         ({"negated": ("auc",)}, "negated must be names of metrics, got .'auc',."),
     ],
 )

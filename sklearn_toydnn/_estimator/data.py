@@ -238,7 +238,7 @@ def _hold_out(training, validation_fraction, seed, labels):
     except ValueError as error:
         raise ValueError(
             f"validation_fraction={validation_fraction} cannot hold out a stratified "
-            f"sample of {len(labels)} points. Use another fraction, more points or "
+            f"sample from {len(labels)} points. Use another fraction, more points or "
             f"X_val. The reason: {error}"
         ) from error
     return Data(*(training[np.sort(part)] for part in rows))

@@ -102,7 +102,7 @@ def look_up(clf, param, get):
     except Exception as error:  # a user-defined function can raise any exception
         raise InvalidParameterError(
             f"The {param!r} parameter of {type(clf).__name__} must be a name "
-            f"or an object that Keras accepts. Got {value!r} instead."
+            f"in Keras or a valid object. Got {value!r} instead."
             + (_HINTS.get(value, "") if isinstance(value, str) else "")
         ) from error
 

@@ -39,7 +39,7 @@ _EQUIVALENTS = {
 _UNUSED = {"_keras_build_fn", "feature_encoder", "target_encoder", "scorer"}
 OWN_MODEL = (
     "the network is built from the classifier's parameters. To use your own Keras "
-    "model, use scikeras' KerasClassifier, which you can also pass to compare."
+    "model, use scikeras' KerasClassifier, which sklearn_toydnn.compare also accepts."
 )
 
 
@@ -188,8 +188,8 @@ class KerasClassifier(
         for name in [name for name in vars(self) if name.startswith(prefix)]:
             if "__" in name.removeprefix(prefix):
                 raise ValueError(
-                    f"{name} is not a parameter of the {destination}: names must have "
-                    f"the form {destination}__NAME."
+                    f"{name} is not a parameter of the {destination}: the part after "
+                    f"{destination}__ must not contain '__'."
                 )
             params[name.removeprefix(prefix)] = plain_number(getattr(self, name))
         return params

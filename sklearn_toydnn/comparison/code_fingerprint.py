@@ -100,7 +100,7 @@ def _fingerprint(value, seen):
     try:
         return _fingerprint(type(value), seen), joblib.hash(value)
     except Exception as error:  # user-defined objects may raise anything
-        raise NoFingerprint(f"{value!r} has no fingerprint: {error}") from error
+        raise NoFingerprint(f"{value!r}: {error}") from error
 
 
 def _fingerprint_definition(item, seen):

@@ -211,10 +211,10 @@ def compare(
         The folder in which scores are cached. It is read with pickle, so it must be one
         that only you can write to. If you repeat a comparison, finished fits are not
         repeated. The cache key consists of the data, the estimator with its seeds,
-        `scoring`, and their code. The code of a package is represented by its version,
-        that of user-defined functions and classes by the loaded code with everything
-        that it uses. Nothing is cached, with a warning, if `random_state` is None, or
-        if a function or class cannot be imported by name, such as a lambda.
+        `scoring`, and their code. For a package, its version represents the code. For
+        user-defined functions and classes, the key contains the loaded code and
+        everything that it uses. Nothing is cached, with a warning, if `random_state` is
+        None, or if a function or class cannot be imported by name, such as a lambda.
 
     error_score : "raise" or float, default="raise"
         The value of all scores of an estimator that fails in a repetition; a warning
@@ -525,6 +525,6 @@ def _fingerprint_all(random_state, estimators, maker, scoring):
                 for name, net in estimators.items()
             }
     except NoFingerprint as error:
-        reason += f" has no fingerprint: {error}"
+        reason = f"no cache key can be computed for {reason}: {error}"
     warnings.warn(f"memory: scores are not cached, because {reason}.", stacklevel=5)
     return None

@@ -53,12 +53,14 @@ def check_losses(
     """Raise a ValueError unless `losses` are metrics, and none is a negated loss."""
     unknown = sorted(set(losses) - set(metrics))
     if unknown:
-        raise ValueError(f"losses names {unknown}, but the metrics are {[*metrics]}.")
+        raise ValueError(
+            f"losses contains {unknown}, but the metrics are {[*metrics]}."
+        )
     both = sorted(set(losses) & set(negated))
     if both:
         raise ValueError(
-            f"losses names {both}, which are negated losses: greater is better. Remove "
-            "them from losses."
+            f"losses contains {both}, which are negated losses: greater is better. "
+            "Remove them from losses."
         )
 
 

@@ -84,8 +84,9 @@ class Comparison:
         The metrics for which less is better. For all others, greater is better.
 
     negated : tuple of str, default=()
-        The metrics that are the negative of a loss; ``scale="ratio"`` uses them. Those
-        of scikit-learn, such as "neg_log_loss", are included automatically.
+        The metrics that are the negative of a loss. ``scale="ratio"`` changes their
+        sign to get the losses. Those of scikit-learn, such as "neg_log_loss", are
+        included automatically.
 
     looks : int, default=1
         The maximum number of times that the scores are tested while repetitions are
@@ -420,7 +421,7 @@ class Comparison:
         if self.overlap:
             raise ValueError(
                 "n_repeats_for requires fresh data: with overlapping training sets, "
-                "more splits are of limited use. Compare with a maker instead."
+                "more splits are of limited use. Call compare with a maker instead."
             )
         if not 0 < power < 1:
             raise ValueError(f"power must be between 0 and 1, got {power!r}.")

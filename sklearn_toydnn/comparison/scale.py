@@ -82,7 +82,7 @@ def check_margin(margin: float | dict | None, metrics: list[str]) -> None:
     by_metric = margin if isinstance(margin, dict) else {}
     unknown = sorted(set(by_metric) - set(metrics))
     if unknown:
-        raise ValueError(f"margin names {unknown}, but the metrics are {metrics}.")
+        raise ValueError(f"margin contains {unknown}, but the metrics are {metrics}.")
     for value in by_metric.values() if by_metric else [margin]:
         if value is not None and not (isinstance(value, Real) and value > 0):
             raise ValueError(f"margin must be more than 0, got {value!r}.")

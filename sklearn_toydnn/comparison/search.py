@@ -121,9 +121,10 @@ def compare_candidates(
     Notes
     -----
     The variance of the mean difference over n splits is
-    s\u00b2 (1 / n + n_test / n_train), with n - 1 degrees of freedom, also for repeated
-    splits. Unlike in scikit-learn's example "Statistical comparison of models using
-    grid search", p-values are two-sided and corrected by Holm's method.
+    s\u00b2 (1 / n + n_test / n_train), where s is the standard deviation of the
+    differences, with n - 1 degrees of freedom, also for repeated splits. Unlike in
+    scikit-learn's example "Statistical comparison of models using grid search",
+    p-values are two-sided and corrected by Holm's method.
 
     References
     ----------
