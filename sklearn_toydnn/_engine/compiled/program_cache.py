@@ -95,7 +95,7 @@ class ProgramCache:
             warnings.warn(
                 "Every fit compiles a new program, because a user-defined function or "
                 "class depends on more than its arguments. This takes seconds and "
-                "about 12 MB, which are never released.",
+                "about 12 MB, most of which is never released.",
                 EfficiencyWarning,
                 stacklevel=2,
             )
@@ -163,7 +163,7 @@ class ProgramCache:
             if user_defined and self._n_user_defined >= self._max_user_defined:
                 raise TooManyPrograms(
                     f"this process has reached the limit of {self._n_user_defined} "
-                    "programs for user-defined functions, whose memory is never freed; "
+                    "programs for user-defined functions, most of whose memory is never freed; "
                     "other processes, for example with n_jobs, have their own limit"
                 )
             self._n_user_defined += user_defined
