@@ -164,7 +164,7 @@ class ProgramCache:
                 raise TooManyPrograms(
                     f"this process has reached the limit of {self._n_user_defined} "
                     "programs for user-defined functions, whose memory is mostly never "
-                    "freed; other processes, for example with n_jobs, have their own limit"
+                    "freed; other processes, such as workers, have their own limit"
                 )
             self._n_user_defined += user_defined
         # The learning rate is not part of the structure but an argument of a run.
