@@ -26,7 +26,7 @@ for name, marker in {"glorot_uniform": "o", "ones": "s", "zeros": "X"}.items():
     left.plot(*net.coefs_[0], marker, markersize=9, alpha=0.6, label=name)
     right.plot(range(1, 101), net.history_["accuracy"], label=name)
     n_different = len(set(zip(*net.coefs_[0], strict=True)))
-    print(f"{name}: {n_different} of 20 units are different")
+    print(f"{name}: 20 units, different ones: {n_different}")
 right.axhline(max(y.mean(), 1 - y.mean()), color="0.5", linestyle=":", label="majority")
 left.set(
     xlabel="weight of $x_0$",
