@@ -172,10 +172,10 @@ class DNNClassifier(KerasClassifier):
 
     jit_compile : bool or "auto", default="auto"
         Whether to compile the whole training into one program. This is about a hundred
-        times faster than ``keras.Model.fit``, and repeated fits leak no memory. True
-        raises an error if training cannot be compiled. "auto" instead issues a warning
-        and trains with ``keras.Model.fit``. False always trains with
-        ``keras.Model.fit``, without a warning.
+        times faster than ``keras.Model.fit``, and fits that use the same program again
+        leak no memory. True raises an error if training cannot be compiled. "auto"
+        instead issues a warning and trains with ``keras.Model.fit``. False always
+        trains with ``keras.Model.fit``, without a warning.
 
         Compiled training supports Keras callbacks that act between epochs, and
         `verbose`, but both need a Keras model and take time in each epoch. It does not
@@ -183,7 +183,8 @@ class DNNClassifier(KerasClassifier):
 
         Most of the memory of compiled programs is never released. Each process
         therefore compiles at most 64 programs (about 800 MB) for user-defined functions
-        and classes. Beyond this limit, "auto" trains step by step.
+        and classes. Beyond this limit, "auto" issues a warning and trains as with
+        ``run_eagerly=True``.
 
     memory : str, joblib.Memory or None, default=None
         Where to cache the results of fits: a folder, or any object that ``Pipeline``
@@ -251,9 +252,10 @@ class DNNClassifier(KerasClassifier):
         A compiled Keras model of the trained network. If you set or train its weights,
         the classifier uses them in `predict`, `coefs_`, `partial_fit` and saved files,
         until the next fit replaces the model. The classifier does not use the state of
-        the model's optimizer. `clone` and `memory` ignore the model. Once you have
-        accessed `model_`, `coefs_` and `intercepts_` are read-only copies of its
-        weights. To change them, assign new lists, and access `model_` again.
+        the model's optimizer. `clone` and `memory` ignore the model. After the first
+        access to `model_`, the arrays in `coefs_` and `intercepts_` are read-only
+        copies of its weights. To change them, assign new lists, and access `model_`
+        again.
 
     n_features_in_ : int
         Number of features seen during fit.
@@ -711,8 +713,8 @@ class DNNClassifier(KerasClassifier):
     def model_(self):
         """keras.Sequential: A compiled Keras model of the trained network.
 
-        If you set its weights, `predict`, `coefs_`, `partial_fit` and saved classifiers
-        use them.
+        If you set weights in this model, the classifier uses them in `predict`,
+        `coefs_`, `partial_fit` and saved files.
         """
         check_is_fitted(self)
         if "_model" not in vars(self):

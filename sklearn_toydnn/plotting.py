@@ -157,7 +157,8 @@ def _find_history(source):
     if not isinstance(history, Mapping):
         raise TypeError(
             "history must be a dict of lists, a fitted DNNClassifier, a pipeline that "
-            f"ends in one, or a Keras History, got {type(source).__name__}."
+            "ends in one, a search whose best estimator is one, or a Keras History, "
+            f"got {type(source).__name__}."
         )
     return history
 

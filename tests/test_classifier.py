@@ -529,9 +529,9 @@ def test_pipeline_scales_validation_points_with_the_training_scaler(augment):
         ({"optimizer": dict}, "'optimizer' parameter"),
         ({"loss": "crossed"}, "'loss' parameter"),
         ({"loss": dict}, "'loss' parameter"),
-        ({"loss": "sparse_categorical_crossentropy"}, "compares one output per class"),
-        ({"loss": "kl_divergence"}, "compares one output per class"),
-        ({"loss": keras.losses.CosineSimilarity()}, "compares one output per class"),
+        ({"loss": "sparse_categorical_crossentropy"}, "needs one output per class"),
+        ({"loss": "kl_divergence"}, "needs one output per class"),
+        ({"loss": keras.losses.CosineSimilarity()}, "needs one output per class"),
         ({"batch_size": 0}, "'batch_size' parameter"),
         ({"epochs": 0}, "'epochs' parameter"),
         ({"validation_split": 1.0}, "'validation_split' parameter"),
@@ -1013,7 +1013,7 @@ def test_history_and_score_agree(n_classes, params, data, jit_compile):
 
 
 def test_log_softmax_of_one_output_is_refused(data):
-    with pytest.raises(ValueError, match="output_activation=log_softmax compares one"):
+    with pytest.raises(ValueError, match="output_activation=log_softmax needs one"):
         small(output_activation="log_softmax").fit(*data)
 
 

@@ -895,7 +895,7 @@ def test_failing_estimator_is_named():
     nets = TREES | {"unlucky": Failing()}
     with pytest.raises(ValueError, match="'unlucky' failed in repetition .: no luck"):
         compare(nets, make_triangle, **FEW)
-    with pytest.warns(FitFailedWarning, match="'unlucky' failed in rep.*0.25: no luck"):
+    with pytest.warns(FitFailedWarning, match="set to 0.25: .*'unlucky' .*: no luck"):
         result = compare(nets, make_triangle, error_score=0.25, **FEW)
     scores = result.scores.query("estimator == 'unlucky'")
     failed = scores["seconds"].isna()

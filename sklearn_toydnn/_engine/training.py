@@ -108,9 +108,10 @@ def _warn_or_raise(settings, reason):
         # Leave out the error of TensorFlow: its text varies, and Python suppresses only
         # repeated warnings with the same text.
         warnings.warn(
-            f"Training is not compiled, because {reason.partition(':')[0]}. It uses "
-            "keras.Model.fit, which takes many times as long. For details, set "
-            "jit_compile=True. To silence this warning, set jit_compile=False.",
+            f"Training is not compiled, because {reason.partition(':')[0]}. "
+            "Training uses keras.Model.fit, which takes many times as long. For "
+            "details, set jit_compile=True. To silence this warning, set "
+            "jit_compile=False.",
             EfficiencyWarning,
             stacklevel=2,
         )

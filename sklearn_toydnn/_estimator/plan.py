@@ -128,8 +128,9 @@ def _make_network(clf, expects_logits):
         function = activation("output_activation")
         if n_classes == 2 and function in _ACTIVATIONS_OVER_CLASSES:
             raise InvalidParameterError(
-                f"output_activation={function.__name__} compares one output per class, "
-                "but two classes have a single output. Use 'auto' or 'sigmoid'."
+                f"output_activation={function.__name__} needs one output per class, "
+                "but for two classes the network has a single output. Use 'auto' or "
+                "'sigmoid'."
             )
     n_outputs = 1 if n_classes == 2 else n_classes
     sizes = (clf.n_features_in_, *map(int, hidden), n_outputs)
@@ -159,7 +160,7 @@ def _make_loss(clf):
     )
     if binary and requires_output_per_class(loss):
         raise InvalidParameterError(
-            f"loss={clf.loss!r} compares one output per class, but two classes "
-            "have a single output. Use 'auto' or 'binary_crossentropy'."
+            f"loss={clf.loss!r} needs one output per class, but for two classes the "
+            "network has a single output. Use 'auto' or 'binary_crossentropy'."
         )
     return clf._make_loss(loss)

@@ -12,9 +12,9 @@ class ComparisonDisplay:
     Each row is an estimator against the baseline, or a pair; each dot is a repetition.
     The thin line is the confidence interval of the effect: the verdict is "better" or
     "worse" if it excludes the vertical line of no difference. The thick line is the
-    interval of the two one-sided tests: the effect is equivalent or negligible if it
-    lies within the gray band of the equivalence margin. Verdicts differ by marker and
-    text, not only by color. More than 30 pairs are drawn as a matrix.
+    interval of the two one-sided tests: the effect is equivalent or negligible if this
+    interval lies within the gray band of the equivalence margin. Verdicts differ by
+    marker and text, not only by color. More than 30 pairs are drawn as a matrix.
 
     Parameters
     ----------

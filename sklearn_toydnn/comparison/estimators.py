@@ -172,8 +172,8 @@ def compare(
         The metrics, as in :func:`sklearn.model_selection.cross_validate`. Greater is
         better, as everywhere in scikit-learn, unless `losses` names the metric. A
         function of the fitted estimator, `X` and `y` may return a dict of scores. These
-        may also describe the fit, such as the number of epochs. Metrics are named by
-        the keys of a dict, or by the function.
+        may also describe the fit, such as the number of epochs. A metric is
+        named after its key in a dict, or after the function.
 
     losses : list, tuple or set of str, default=()
         The metrics for which less is better. A function whose name ends in "loss" or
@@ -286,19 +286,19 @@ def compare(
     another call, these error rates no longer hold; ``extend`` adds a note.
 
     Scores of predicted labels (such as accuracy and F1) change in steps of one test
-    point. The standard deviation of their differences is taken to be at least that of
-    rounding to one test point. If all differences are equal to within one test point,
-    the p-value is at least that of the sign-flip test, 2 / 2**n. "equivalent" requires
-    enough test points: at least 3 / s in total for one comparison at ``alpha=0.05``;
-    the printed result states the number. For ratios of errors, "equivalent" and
-    "negligibly" also require at least two errors per test set, on average, of each
-    estimator.
+    point. The standard deviation of their differences is taken to be at least that of a
+    rounding error, which is one test point divided by the square root of 12. If all
+    differences are equal to within one test point, the p-value is at least that of the
+    sign-flip test, 2 / 2**n for n repetitions. "equivalent" requires enough test
+    points: at least 3 / s in total for one comparison at ``alpha=0.05``; the printed
+    result states the number. For ratios of errors, "equivalent" and "negligibly" also
+    require at least two errors per test set, on average, of each estimator.
 
     The error rates assume that test points are misclassified independently and that
     differences are not too skewed. The table shows the false positive rates in percent
     for skewed differences between estimators that do not differ on average, with
-    ``alpha=0.05``. In the last row, one estimator loses 0.4 in 5 % of its repetitions.
-    ``python -m benchmarks calibration`` measured them.
+    ``alpha=0.05``. In the last row, one estimator is 0.02 better, but loses 0.4 in 5 %
+    of its repetitions. ``python -m benchmarks calibration`` measured these rates.
 
     ==================================  ==============  ==============  ====
     differences                         10 repetitions  30 repetitions  auto
@@ -464,8 +464,9 @@ def _fresh_data(estimators, maker, train_size, test_size, val_size):
     if val_size == train_size + test_size or (val_size == train_size and has_inner_cv):
         # scikit-learn splits metadata whose length equals that of X.
         raise ValueError(
-            f"val_size={val_size} is not supported: scikit-learn would split a "
-            "validation set that is as long as X. Reduce val_size by 1."
+            f"val_size={val_size} is not supported: scikit-learn would also split the "
+            "validation set, because it has as many points as the data to split. "
+            "Reduce val_size by 1."
         )
     if val_size and not takes_validation(estimators.values()):
         raise ValueError(

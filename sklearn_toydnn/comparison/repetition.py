@@ -241,14 +241,18 @@ class Repetitions:
             for row in new_rows:
                 metrics = metrics or [*row.scores]
                 if row.failure:
-                    warnings.warn(row.failure, FitFailedWarning, stacklevel=6)
+                    message = f"Scores are set to {self.error_score}: {row.failure}"
+                    warnings.warn(message, FitFailedWarning, stacklevel=6)
                 else:
                     self._check_scores(row, metrics, scale)
             if metrics and not were_checked:
                 self._check_parameters(metrics, margin, is_first=repeats[0] == 0)
             rows += new_rows
         if not metrics:
-            raise ValueError(f"No estimator could be scored: {rows[0].failure}.")
+            raise ValueError(
+                "No estimator could be scored, so the names of the metrics are "
+                f"unknown: {rows[0].failure}"
+            )
         for row in rows:
             if row.failure:
                 row.scores.update(dict.fromkeys(metrics, self.error_score))
@@ -374,8 +378,7 @@ class Repetitions:
                 reason = error.__cause__  # its message does not name cross_validate
             if self.error_score == "raise":
                 raise ValueError(f"{where}: {reason}") from error
-            failure = f"{where}, so its scores are set to {self.error_score}: {reason}"
-            return EstimatorScores(repeat, name, {}, np.nan, failure)
+            return EstimatorScores(repeat, name, {}, np.nan, f"{where}: {reason}")
         return EstimatorScores(repeat, name, scores, seconds)
 
 

@@ -74,8 +74,8 @@ class Comparison:
     test_size : float, default=None
         The mean number of test points per score. It defines the resolution of scores of
         predicted labels: the step by which one test point changes a score. None infers
-        it as the largest denominator of the scores, written as fractions. Equivalence
-        of such scores is then not claimed.
+        it from the scores: if all are fractions, it is their largest denominator.
+        Equivalence of such scores is then not claimed.
 
     overlap : float, default=0.0
         The ratio n_test / n_train if training sets overlap, 0 if data are fresh.

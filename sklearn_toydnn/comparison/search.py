@@ -60,9 +60,10 @@ def compare_candidates(
     Parameters
     ----------
     search : GridSearchCV, RandomizedSearchCV or Pipeline
-        A fitted search, another search with the same ``cv_results_`` (such as
-        Optuna's), or a pipeline that ends in a search. Successive halving is not
-        supported, because it scores candidates on different points.
+        A fitted search of scikit-learn, one of another package with similar
+        ``cv_results_`` (such as Optuna's), or a pipeline that ends in a search.
+        Successive halving is not supported, because it scores candidates on different
+        points.
 
     baseline : int, "best" or None, default=None
         The candidate with which the others are compared, as an index of

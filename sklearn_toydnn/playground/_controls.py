@@ -26,7 +26,7 @@ _HINTS = {
     "n_samples": "Number of training points",
     "noise": "Standard deviation of the noise that moves points after labeling",
     "flip_y": "Fraction of labels changed to another class",
-    "augmentation": "copies adds noisy copies of points; jitter moves all points",
+    "augmentation": "'copies' adds noisy copies of points; 'jitter' moves all points",
     "fraction": "Number of noisy copies, as a fraction of the training points",
     "std": "Standard deviation of the augmentation noise",
     "layers": "Number of hidden layers",

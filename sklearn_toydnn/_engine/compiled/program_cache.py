@@ -163,8 +163,9 @@ class ProgramCache:
             if user_defined and self._n_user_defined >= self._max_user_defined:
                 raise TooManyPrograms(
                     f"this process has reached the limit of {self._n_user_defined} "
-                    "programs for user-defined functions, whose memory is mostly never "
-                    "freed; other processes, such as workers, have their own limit"
+                    "programs for user-defined functions, most of whose memory is "
+                    "never freed; other processes, for example with n_jobs, have their "
+                    "own limit"
                 )
             self._n_user_defined += user_defined
         # The learning rate is not part of the structure but an argument of a run.
@@ -233,7 +234,7 @@ def cache_info():
     info : CacheInfo
         A named tuple with the fields
 
-        * `hits`: the number of fits whose program was already compiled,
+        * `hits`: the number of fits whose program was already in this process,
         * `misses`: the number of programs compiled,
         * `maxsize`: the maximum number of programs in the cache,
         * `currsize`: the number of programs in the cache,
