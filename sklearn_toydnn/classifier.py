@@ -84,9 +84,9 @@ class DNNClassifier(KerasClassifier):
 
     activation : str or callable, default="relu"
         Activation of the hidden layers: a name in Keras or a function. User-defined
-        functions that compute the same values, such as two copies of one lambda, share
-        a compiled program. Activation layers with weights of their own, such as PReLU,
-        are not allowed.
+        functions with the same TensorFlow operations, such as two copies of one lambda,
+        share a compiled program (see `jit_compile`). Activation layers with weights of
+        their own, such as PReLU, are not allowed.
 
     output_activation : str or callable, default="auto"
         Activation of the output layer. "auto" is "sigmoid" for two classes and
@@ -198,10 +198,11 @@ class DNNClassifier(KerasClassifier):
         a folder that only you can write to, because loading a result can run code.
 
     random_state : int, RandomState instance or None, default=None
-        Determines the initial weights, the dropout and the order of the points.
-        Pass an int for reproducible results. None uses fresh entropy from the
-        operating system. Unlike elsewhere in scikit-learn, ``np.random.seed`` has no
-        effect, so that fits in different threads are independent.
+        Determines the initial weights, the dropout, the order of the points and the
+        random sample that `early_stopping` holds out. Pass an int for reproducible
+        results. None uses fresh entropy from the operating system. Unlike elsewhere in
+        scikit-learn, ``np.random.seed`` has no effect, so that fits in different
+        threads are independent.
 
     verbose : int, default=0
         Output of Keras during training: 0 prints nothing, 1 shows a progress bar, 2

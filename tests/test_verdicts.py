@@ -291,7 +291,7 @@ def test_false_positive_rate_if_one_estimator_never_errs():
 
 def test_note_of_two_repetitions_has_smallest_significant_effect():
     note = verdict_of(np.array([0.01, 0.03]))["note"]
-    assert "effects of 12.7 or more standard errors, here 0.13," in note
+    assert "effects of 12.7 or more standard errors (here: 0.13 or more)" in note
     assert "two repetitions" not in verdict_of(np.array([0.01, 0.03, 0.02]))["note"]
 
 

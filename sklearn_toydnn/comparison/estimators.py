@@ -191,9 +191,9 @@ def compare(
         estimator: above 1 is better. ``margin=0.1`` then means from 1/1.1 to 1.1.
         An error of 0 is replaced by the smaller of two values: 0.5 / `test_size`, and
         half of the smallest positive error. A loss of 0 is replaced by half of the
-        smallest positive loss.
-        scikit-learn's scorers define which metrics are losses; declare others in
-        `losses`. Other scores outside [0, 1] raise an error.
+        smallest positive loss. Scorers that negate a loss, such as "neg_log_loss", are
+        recognized; declare other losses in `losses`. Scores that are not losses must be
+        in [0, 1], else an error is raised.
 
     alpha : float, default=0.05
         The significance level of all tests together, in (0, 0.5): if no estimators
@@ -217,10 +217,10 @@ def compare(
         None, or if a function or class cannot be imported by name, such as a lambda.
 
     error_score : "raise" or float, default="raise"
-        The value of all scores of an estimator that fails in a repetition; a warning
-        names the estimator. "raise" raises an error instead, which also names it. A
-        number must be finite, and is compared like any other score: as a loss, 0 would
-        be the best value. An OSError, such as for a full disk, is always raised.
+        The value that replaces an estimator's scores in a repetition in which it fails;
+        a warning names the estimator. "raise" raises an error instead, which also names
+        it. A number must be finite, and is compared like any other score: as a loss, 0
+        would be the best value. An OSError, such as for a full disk, is always raised.
 
     verbose : int, default=0
         Whether to show a progress bar with the remaining time.

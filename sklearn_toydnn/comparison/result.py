@@ -73,9 +73,9 @@ class Comparison:
 
     test_size : float, default=None
         The mean number of test points per score. It defines the resolution of scores of
-        predicted labels: the step by which one test point changes a score. None infers
-        it from the scores: if all are fractions, it is their largest denominator.
-        Equivalence of such scores is then not claimed.
+        predicted labels: the step by which one test point changes a score. If it is
+        None and all scores are fractions with denominators up to 10,000, the largest
+        denominator is used, and equivalence of such scores is not claimed.
 
     overlap : float, default=0.0
         The ratio n_test / n_train if training sets overlap, 0 if data are fresh.
@@ -407,9 +407,9 @@ class Comparison:
         Returns
         -------
         frame : pandas.DataFrame
-            Columns ``metric``, ``estimator``, ``baseline`` and ``n_repeats``, given the
-            observed standard deviation, at the strictest level of Holm's method (that
-            of the smallest p-value).
+            Columns ``metric``, ``estimator``, ``baseline`` and ``n_repeats``. The
+            numbers of repetitions assume the observed standard deviation and the
+            strictest level of Holm's method (that of the smallest p-value).
 
         Raises
         ------
@@ -670,8 +670,8 @@ def _notes(test, level, verdict, scale):
         n_errors = stats.t.isf(level / 2, 1)
         smallest = from_test_scale(n_errors * test.standard_error, scale)
         yield (
-            f"two repetitions: only effects of {n_errors:.3g} or more standard errors, "
-            f"here {smallest:.2g}, are significant"
+            f"two repetitions: only effects of {n_errors:.3g} or more standard errors "
+            f"(here: {smallest:.2g} or more) are significant"
         )
     if test.is_skewed:
         yield _SKEWED

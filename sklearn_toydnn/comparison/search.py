@@ -75,8 +75,10 @@ def compare_candidates(
         The mean sizes of the training and test sets, required if ``search.cv`` does not
         define their ratio. `test_size` also defines the resolution of scores that are
         computed from labels, such as accuracy: the step by which one test point changes
-        a score. Without it, the resolution is inferred from the scores, equivalence of
-        such scores is not claimed, and the column ``note`` says so.
+        a score. If neither `test_size` nor ``search.cv`` gives the number of test
+        points (a list of splits does, ``KFold`` does not), the resolution is inferred
+        from the scores, equivalence of such scores is not claimed, and the column
+        ``note`` says so.
 
     losses : list, tuple or set of str, default=()
         The metrics for which less is better, if a scoring function returns losses

@@ -163,9 +163,9 @@ class ProgramCache:
             if user_defined and self._n_user_defined >= self._max_user_defined:
                 raise TooManyPrograms(
                     f"this process has reached the limit of {self._n_user_defined} "
-                    "programs for user-defined functions, most of whose memory is "
-                    "never freed; other processes, for example with n_jobs, have their "
-                    "own limit"
+                    "programs for user-defined functions (most of the memory of "
+                    "programs is never freed); other processes, for example with "
+                    "n_jobs, have their own limit"
                 )
             self._n_user_defined += user_defined
         # The learning rate is not part of the structure but an argument of a run.
