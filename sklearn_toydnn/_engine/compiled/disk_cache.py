@@ -38,7 +38,7 @@ _FLAGS = (
 )
 
 
-class DiskCacheError(Exception):
+class DiskCacheError(ValueError):
     """The disk cache cannot be used. The message is the reason."""
 
 
