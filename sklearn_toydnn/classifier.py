@@ -94,8 +94,9 @@ class DNNClassifier(KerasClassifier):
         is "linear"; probabilities are then the sigmoid or softmax of the output, and
         the threshold between two classes is 0. Activations with values outside [0, 1]
         are allowed, as in the paper's grid search. For two classes, such values are
-        clipped to [0, 1]. For more, the lowest value of each point is subtracted if
-        it is negative, and the values are divided by their sum.
+        clipped to [0, 1]. For more classes, if the lowest output of a point is
+        negative, it is subtracted from all outputs of this point. They are then
+        divided by their sum.
 
     dropout_rate : float, default=0.2
         Fraction of the units of the last hidden layer that is dropped during
@@ -174,8 +175,9 @@ class DNNClassifier(KerasClassifier):
         Whether to compile the whole training into one program. This is about a hundred
         times faster than ``keras.Model.fit``, and fits that use the same program again
         leak no memory. True raises an error if training cannot be compiled. "auto"
-        instead issues a warning and trains with ``keras.Model.fit``. False always
-        trains with ``keras.Model.fit``, without a warning.
+        instead trains with ``keras.Model.fit`` and, unless `run_eagerly` is true,
+        issues a warning. False always trains with ``keras.Model.fit``, without a
+        warning.
 
         Compiled training supports Keras callbacks that act between epochs, and
         `verbose`, but both need a Keras model and take time in each epoch. It does not

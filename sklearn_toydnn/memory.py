@@ -112,8 +112,8 @@ def load_or_compute(memory, compute, description, *arrays, code=CODE):
 
     code : str, default=CODE
         The hash of the code that computes the result, see `hash_code`. The default
-        covers this package without its playground, and the versions of TensorFlow,
-        Keras and NumPy.
+        covers the code of this package, except for its playground. It also covers the
+        versions of TensorFlow, Keras and NumPy.
 
     Returns
     -------

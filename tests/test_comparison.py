@@ -844,7 +844,7 @@ def test_verbose_shows_a_progress_bar(capsys):
     compare(TREES, make_triangle, **FEW)
     assert capsys.readouterr().out == ""
     compare(TREES, make_triangle, verbose=1, **FEW)
-    assert "repetitions 1 to 4" in capsys.readouterr().out
+    assert "repetitions 0 to 3" in capsys.readouterr().out
 
 
 def test_a_result_is_printed_as_a_table():

@@ -943,7 +943,7 @@ def test_one_axes_per_metric():
     ]
     _, axes = plt.subplots(1, 2)
     assert display.plot(ax=axes).axes_.tolist() == axes.tolist()
-    with pytest.raises(ValueError, match="ax must have one axes per metric, 2, got 1"):
+    with pytest.raises(ValueError, match="ax must contain 2 axes, .* got 1"):
         display.plot(ax=axes[0])
 
 

@@ -211,11 +211,13 @@ class KerasClassifier(
             raise ValueError(f"{error_prefix}{error}") from error
 
     def _error_prefix(self, destination, cls):
-        """Return the beginning of an error message about routed parameters."""
+        """Return the beginning of an error message about an optimizer or a loss."""
         names = [name for name in vars(self) if name.startswith(f"{destination}__")]
+        rejected = f"does not accept {', '.join(names)}"
+        problem = rejected if names else "cannot be created"
         return (
             f"{getattr(cls, '__name__', cls)}, the {destination!r} of "
-            f"{type(self).__name__}, does not accept {', '.join(names)}: "
+            f"{type(self).__name__}, {problem}: "
         )
 
     def _make_callbacks(self):

@@ -142,6 +142,6 @@ def _axes(ax, n_metrics, n_rows, is_matrix):
     axes = np.atleast_1d(ax).ravel()
     if len(axes) != n_metrics:
         raise ValueError(
-            f"ax must have one axes per metric, {n_metrics}, got {len(axes)}."
+            f"ax must contain {n_metrics} axes, one per metric, got {len(axes)}."
         )
     return axes

@@ -219,8 +219,9 @@ def compare(
     error_score : "raise" or float, default="raise"
         The value that replaces an estimator's scores in a repetition in which it fails;
         a warning names the estimator. "raise" raises an error instead, which also names
-        it. A number must be finite, and is compared like any other score: as a loss, 0
-        would be the best value. An OSError, such as for a full disk, is always raised.
+        it. A number must be finite, and is compared like any other score: if the metric
+        is a loss, 0 would be the best value. An OSError, such as for a full disk, is
+        always raised.
 
     verbose : int, default=0
         Whether to show a progress bar with the remaining time.

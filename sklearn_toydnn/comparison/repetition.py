@@ -235,7 +235,7 @@ class Repetitions:
         parallel = Parallel(n_jobs=n_jobs, return_as="generator")
         results = parallel(delayed(self.measure)(repeat) for repeat in repeats)
         rows, metrics = [], self._metrics_of_scoring()
-        label = f"repetitions {repeats[0] + 1} to {repeats[-1] + 1}"
+        label = f"repetitions {repeats[0]} to {repeats[-1]}"
         for new_rows in track(results, label, len(repeats), disable=not verbose):
             were_checked = bool(metrics) and bool(rows)
             for row in new_rows:

@@ -338,8 +338,8 @@ class Comparison:
                 The estimated probability that the estimator is better in a repetition:
                 the share of repetitions in which it is; ties count half. The
                 Clopper-Pearson confidence interval has the confidence level
-                1 - `alpha` / `looks`. For overlapping training sets, it uses the
-                effective number of repetitions.
+                1 - `alpha` / `looks`. For overlapping training sets, it counts n
+                repetitions as n / (1 + n * `overlap`) independent ones.
             n_ties : float
                 The number of repetitions with equal scores.
             verdict : str
