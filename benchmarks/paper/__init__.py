@@ -3,6 +3,7 @@
 STUDIES = [
     "readings_screening",
     "readings",
+    "authors_runs",
     "figure1_datasets",
     "figure2_loss_curves",
     "figure3_sample_size",

@@ -1,0 +1,67 @@
+"""The authors' data, shifted copies and network, as their notebooks set them.
+
+Source: https://github.com/prodangp/LCP-B, commit 4dd874e, notebooks
+``2210_ASSIGNMENT_1_DNN_partA.ipynb`` and ``2210_ASSIGNMENT_1_DNN_partB.ipynb`` (2022).
+The module holds facts from these notebooks, and none of their code.
+"""
+
+import numpy as np
+from imblearn.base import BaseSampler
+from sklearn.utils import check_random_state
+
+BOX = 100.0  # the side of the square that the points fill
+SCALE = 50.0  # the points are divided by it
+SEED = 1234  # of each network of Table I
+LAYERS = (2, 20, 20)  # hidden units; dropout follows the last hidden layer
+BATCH_SIZE = 50
+
+
+def draw_points(n_samples):
+    """Return the authors' points, of shape (n_samples, 2): their generator and seed."""
+    generator = np.random.RandomState(12345)
+    generator.randint(0, 10, size=3)  # three numbers that they print
+    return (generator.random_sample((n_samples, 2)) - 0.5) * BOX
+
+
+def draw_shift(std):
+    """Return the authors' shift of Table I: one step for all copies, of shape (2,)."""
+    return np.array([np.random.RandomState(n).normal(0, std) for n in (56789, 13579)])
+
+
+class ShiftedCopies(BaseSampler):
+    """Add copies of the first points, all moved by one step and labeled anew.
+
+    Parameters
+    ----------
+    label : callable
+        Maps points to labels.
+    fraction : float
+        The number of copies, as a fraction of the training points.
+    std : float
+        The standard deviation of the step, in units of the box.
+    shift : array-like of shape (2,), default=None
+        The step. None draws it.
+    random_state : int, RandomState or None, default=None
+        Draws the step.
+    """
+
+    _sampling_type = "bypass"
+    _parameter_constraints = {}
+
+    def __init__(self, label, fraction, std, shift=None, random_state=None):
+        super().__init__()
+        self.label = label
+        self.fraction = fraction
+        self.std = std
+        self.shift = shift
+        self.random_state = random_state
+
+    def _fit_resample(self, X, y):
+        shift = self.shift
+        if shift is None:
+            shift = check_random_state(self.random_state).normal(0, self.std, 2)
+        n_copies = round(self.fraction * len(X))
+        moved = X + shift
+        labels = self.label(moved).astype(y.dtype)
+        X_new = np.concatenate([X, moved[:n_copies]])
+        return X_new, np.concatenate([y, labels[:n_copies]])
