@@ -8,6 +8,7 @@ STUDIES = [
     "figure2_loss_curves",
     "figure3_sample_size",
     "table1_augmentation",
+    "table2_authors",
     "table2_grid_search",
     "table2_leaders",
     "table3_initializers",
