@@ -12,6 +12,7 @@ STUDIES = [
     "table2_grid_search",
     "table2_leaders",
     "table3_initializers",
+    "shared_optimizer",
     "fluctuations",
     "noise_regularization",
     "claims",
