@@ -1,14 +1,18 @@
-"""The authors' data, shifted copies and network, as their notebooks set them.
+"""The authors' data, shifted copies and network, from their notebooks.
 
 Source: https://github.com/prodangp/LCP-B, commit 4dd874e, notebooks
 ``2210_ASSIGNMENT_1_DNN_partA.ipynb`` and ``2210_ASSIGNMENT_1_DNN_partB.ipynb`` (2022).
-The module holds facts from these notebooks, and none of their code.
+This module contains facts from these notebooks, but none of their code.
+`authors_log.csv` contains the log of the seven runs of Table I, as the notebooks print
+it.
 """
 
 import numpy as np
 import pandas as pd
 from imblearn.base import BaseSampler
 from sklearn.utils import check_random_state
+
+from sklearn_toydnn.datasets import label_triangle
 
 BOX = 100.0  # the side of the square that the points fill
 SCALE = 50.0  # the points are divided by it
@@ -61,6 +65,15 @@ def draw_points(n_samples):
 def draw_shift(std):
     """Return the authors' shift of Table I: one step for all copies, of shape (2,)."""
     return np.array([np.random.RandomState(n).normal(0, std) for n in (56789, 13579)])
+
+
+def make_table1_data(fraction, std):
+    """Return the scaled points and labels of a run: X_train, y_train, X_val, y_val."""
+    X, n_train = draw_points(4000), 3200
+    y = label_triangle(X)
+    copies = ShiftedCopies(label_triangle, fraction, std, draw_shift(std))
+    X_train, y_train = copies.fit_resample(X[:n_train], y[:n_train])
+    return X_train / SCALE, y_train, X[n_train:] / SCALE, y[n_train:]
 
 
 class ShiftedCopies(BaseSampler):

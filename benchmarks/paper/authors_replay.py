@@ -1,9 +1,10 @@
-"""One of the authors' runs again with Keras 2: run as a program, prints its history.
+"""Train one of the authors' runs with Keras 2, and print its history as JSON.
 
-A process of its own: TensorFlow reads its settings (``TF_ENABLE_ONEDNN_OPTS``, the
-number of threads) once. It takes ``tf_keras``. Before version 2.9 Keras drew the
-initial kernels with TensorFlow's global generator, in the order of the layers; today's
-``tf_keras`` does not, so they are drawn here.
+This module runs in its own process, because TensorFlow reads its settings (the
+variable ``TF_ENABLE_ONEDNN_OPTS`` and the number of threads) only once. It requires
+``tf_keras``. Until version 2.8, Keras drew the initial kernels with TensorFlow's global
+generator, in the order of the layers. Today's ``tf_keras`` does not, so this module
+draws them.
 """
 
 import json
@@ -11,31 +12,17 @@ import sys
 
 import numpy as np
 
-from sklearn_toydnn.datasets import label_triangle
-
-from .authors import (
-    BATCH_SIZE,
-    LAYERS,
-    SCALE,
-    SEED,
-    ShiftedCopies,
-    draw_points,
-    draw_shift,
-)
+from .authors import BATCH_SIZE, LAYERS, SEED, make_table1_data
 
 
-def replay(fraction, std, n_threads, epochs, n_samples=4000):
+def replay(fraction, std, n_threads, epochs):
     """Return the history of a run of Table I: its data, its seed, Keras 2."""
     import tensorflow as tf
     import tf_keras
 
     tf.config.threading.set_intra_op_parallelism_threads(n_threads)
     tf.config.threading.set_inter_op_parallelism_threads(n_threads)
-    X = draw_points(n_samples)
-    y = label_triangle(X)
-    n_train = n_samples * 4 // 5
-    copies = ShiftedCopies(label_triangle, fraction, std, draw_shift(std))
-    X_train, y_train = copies.fit_resample(X[:n_train], y[:n_train])
+    X_train, y_train, *validation = make_table1_data(fraction, std)
     tf.random.set_seed(SEED)
     sizes = [2, *LAYERS, 1]
     weights = []
@@ -56,11 +43,11 @@ def replay(fraction, std, n_threads, epochs, n_samples=4000):
         metrics=["accuracy"],
     )
     fitted = model.fit(
-        X_train / SCALE,
+        X_train,
         y_train,
         epochs=epochs,
         batch_size=BATCH_SIZE,
-        validation_data=(X[n_train:] / SCALE, y[n_train:]),
+        validation_data=tuple(validation),
         verbose=0,
     )
     return fitted.history
