@@ -1,4 +1,4 @@
-"""Table III, "Ones": how much does an optimizer shared between networks change?
+"""Table III, "Ones": the effect of an optimizer that networks share.
 
 In the notebooks (``authors.py`` cites them) one instance of Adam is the default
 argument of the function that compiles a network. All networks share this instance, so
