@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Study:
     # Takes the settings, returns the amount of training: points times epochs. The tasks
     # of studies that train are cached; their `measure` takes `memory`, a folder.
     work: Callable | None = None
+    requires: tuple = ()  # modules of an extra; without them the saved result is used
     n_jobs: int | None = None  # number of workers, None: as many as the run has
     many_programs: bool = False  # stop the workers afterwards, to free their memory
 
@@ -44,6 +46,11 @@ class Study:
         """List of str: The paragraphs of the docstring after its first line."""
         text = inspect.cleandoc(sys.modules[self.module].__doc__).partition("\n\n")[2]
         return [part for part in re.sub(r"`+|\*", "", text).split("\n\n") if part]
+
+    @property
+    def missing(self):
+        """List of str: The modules that it requires and that are not installed."""
+        return [name for name in self.requires if find_spec(name) is None]
 
     def settings(self, quick):
         """Return the settings of a quick or full run."""

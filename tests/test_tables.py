@@ -11,7 +11,15 @@ import pytest
 pytest.importorskip("jinja2", reason="the extra benchmarks is not installed")
 
 from benchmarks.measurements import MEASUREMENTS, calibration, speed
-from benchmarks.paper import STUDIES, readings_screening, report, table3_initializers
+from benchmarks.paper import (
+    STUDIES,
+    authors_runs,
+    readings_screening,
+    report,
+    shared_optimizer,
+    table2_authors,
+    table3_initializers,
+)
 from benchmarks.paper.claims import deciding
 from benchmarks.paper.published import READINGS
 from sklearn_toydnn import compare
@@ -81,6 +89,53 @@ def test_playground_table():
         measure, goal = re.escape(row["measure"]), f"{relation} {row['target']:g}"
         line = rf"{measure} +{row['median']:g} +{goal}"
         assert re.search(rf"^{line}$", PLAYGROUND, re.M), line
+
+
+def test_runs_of_the_authors():
+    table = authors_runs.summary(pd.read_csv(RESULTS / "authors_runs.csv"))
+    text = " ".join(PAPER.split())
+    n_equal = []
+    for row in table.to_dict("records"):
+        losses = row["replays val_loss"], row["95 % of other seeds, val_loss"]
+        published = f"{row['cell']} {row['published val_loss']:.4f}"
+        assert " ".join([published, *losses]) in text
+        # Of the four replays, those without oneDNN are equal.
+        one, with_onednn, other, _ = row["epochs equal to the log"].split(", ")
+        assert one == other and int(one) >= int(with_onednn)
+        n_equal.append(int(one))
+    assert f"for the first {min(n_equal)} to {max(n_equal)} epochs" in text
+
+
+def test_search_of_the_authors():
+    table = table2_authors.summary(pd.read_csv(RESULTS / "table2_authors.csv"))
+    f1, f2, f3 = (rows for _, rows in table.groupby("function"))
+    text = " ".join(PAPER.split())
+    for rows in (f1, f3):
+        assert rows["best"].tolist() == pytest.approx(rows["majority"].tolist())
+        assert rows["published shares the best"].all()
+        assert set(rows["first of the best"]) == {"sigmoid, sigmoid, 0.3, 5, SGD"}
+    low, high = f1["share the best"].agg(["min", "max"])
+    assert f"For f1, {low:,} to {high:,} candidates score {f1['best'].iloc[0]}" in text
+    (n_best,) = f3["share the best"].unique()
+    assert f"For f3, {n_best} candidates score {f3['best'].iloc[0]}" in text
+    (score,) = f2["published candidate"].unique()
+    assert score == pytest.approx(f2["majority"].iloc[0])
+    assert f"too, and scores {score}." in text
+    low, high = f2["as always 1"].agg(["min", "max"])
+    assert f"always predicts 1, {f2['always 1'].iloc[0]}." in text
+    assert f"{low} to {high} candidates reach it" in text
+
+
+def test_ones_with_a_shared_optimizer():
+    frame = pd.read_csv(RESULTS / "shared_optimizer.csv")
+    table = shared_optimizer.summary(frame).set_index("counter")
+    text = " ".join(PAPER.split())
+    new, used = table.loc[0], table.loc[6400]
+    assert new["min"] == new["max"]
+    assert f"validation accuracy is {new['max']:g} for all 10 seeds" in text
+    assert f"the accuracy is {used['min']:g} to {used['max']:g}." in text
+    assert f"The paper publishes {used['published_accuracy']}" in text
+    assert len(frame) == 20 and used["min"] < used["published_accuracy"] < used["max"]
 
 
 def test_table_of_studies():
