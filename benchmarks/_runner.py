@@ -50,8 +50,9 @@ def run(names, *, quick, output, n_jobs=1, dask=None, fresh=False):
         for name, study in studies.items():
             settings = study.settings(quick)
             frames = [done[needed].frame for needed in study.needs]
+            is_saved = bool(study.missing)
             with _timed(cache_folder, f"{name}, {kind}") as timer:
-                if study.missing:
+                if is_saved:
                     frame = _read_saved(study)
                 elif study.judge:
                     frame = study.judge(*frames, **settings)
@@ -60,12 +61,12 @@ def run(names, *, quick, output, n_jobs=1, dask=None, fresh=False):
                     parts = _measure_all(study, tasks, cache_folder)
                     parts = bars.track(study, parts, len(tasks))
                     frame = pd.concat(parts, ignore_index=True)
-            if not study.missing:
+            if not is_saved:  # a saved frame has the column
                 frame.insert(0, "run", kind)
             done[name] = SimpleNamespace(
                 study=study, frame=frame, seconds=timer.seconds
             )
-            _write(study, frame, quick and not study.missing, output)
+            _write(study, frame, quick and not is_saved, output)
             if dask is None and study.many_programs:
                 # Only the end of a process frees the memory of its compiled programs.
                 get_reusable_executor().shutdown(wait=True)

@@ -7,7 +7,13 @@ import pytest
 pytest.importorskip("jinja2", reason="the extra benchmarks is not installed")
 
 from benchmarks import _runner
-from benchmarks.paper import authors_runs, shared_optimizer, table2_authors
+from benchmarks._code_hash import SOURCES, hash_code_of
+from benchmarks.paper import (
+    authors_replay,
+    authors_runs,
+    shared_optimizer,
+    table2_authors,
+)
 from benchmarks.paper.authors import (
     FIGURE3,
     ShiftedCopies,
@@ -72,6 +78,13 @@ def test_the_log_is_that_of_table_1():
             row["published_loss"] - 5e-4 <= cell["loss"] <= row["published_loss"] + 1e-3
         )
         assert cell["accuracy"] == pytest.approx(row["published_accuracy"], abs=1.01e-4)
+
+
+def test_results_depend_on_the_program_that_replays():
+    """It runs in its own process, but cached results must change with its code."""
+    study, replay = authors_runs.__name__, authors_replay.__name__
+    changed = SOURCES | {replay: SOURCES[replay] + "\n"}
+    assert hash_code_of(study, changed) != hash_code_of(study)
 
 
 def test_figure_3_has_twenty_points():

@@ -26,6 +26,7 @@ from sklearn_toydnn import DNNClassifier
 
 from .._figures import new_figure
 from .._study import Study
+from . import authors_replay
 from .authors import BATCH_SIZE, LAYERS, make_table1_data
 from .published import TABLE1, name_of_copies
 
@@ -69,7 +70,7 @@ def measure(cell, epochs, n_threads=None, onednn=None, seeds=None, memory=None):
     fraction, std = RUNS[cell]
     settings = {"fraction": fraction, "std": std, "n_threads": n_threads}
     process = subprocess.run(
-        [sys.executable, "-m", f"{__package__}.authors_replay"]
+        [sys.executable, "-m", authors_replay.__name__]
         + [json.dumps(settings | {"epochs": epochs})],
         env=os.environ | {"TF_ENABLE_ONEDNN_OPTS": str(int(onednn))},
         cwd=ROOT,
@@ -153,7 +154,7 @@ def summary(frame):
 def _n_equal(replay, published):
     """Return the number of first epochs that agree in all digits printed."""
     both = replay[SCORES].align(published[SCORES], join="inner", axis=0)
-    # A printed digit may be off by one where the sixth digit decides.
+    # The log is rounded to four digits.
     equal = (np.abs(both[0] - both[1]) <= 0.5001e-4).all(axis=1)
     return int(equal.cumprod().sum())
 
